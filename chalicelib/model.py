@@ -1,0 +1,247 @@
+"""The values every room speaks of: datasets, runs, releases and their states. Frozen; no behaviour beyond reading.
+
+Times are seconds since 1970 in UTC, as floats. `rev` counts the writes of a stored item and guards the next one
+(0: not stored yet). `due` is when the reconcile should look at an item again by itself; None once nothing is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class DatasetState(StrEnum):
+    COLLECTING = "collecting"
+    SEALED = "sealed"
+    REFUSED = "refused"
+    SUPERSEDED = "superseded"
+
+
+class RunState(StrEnum):
+    PREPARING = "preparing"
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    REGISTERED = "registered"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+    @property
+    def final(self) -> bool:
+        return self in {RunState.REGISTERED, RunState.REJECTED, RunState.FAILED, RunState.STOPPED}
+
+
+class ReleaseStage(StrEnum):
+    IDLE = "idle"
+    REHEARSING = "rehearsing"
+    ROLLING_OUT = "rolling-out"
+    ROLLING_BACK = "rolling-back"
+
+
+@dataclass(frozen=True, slots=True)
+class S3Object:
+    """One object of a listing: size in bytes, the ETag without quotes."""
+
+    key: str
+    size: int
+    etag: str
+    modified: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DatasetId:
+    pipeline: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.pipeline}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A named input as sealed: its counts, and the S3 URI of the manifest or object that a job reads."""
+
+    name: str
+    objects: int
+    size: int
+    uri: str
+    manifest: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One drop. `run`, `digest` and `sealed_at` speak of the last seal, also while later files are collecting."""
+
+    id: DatasetId
+    state: DatasetState = DatasetState.COLLECTING
+    single: str | None = None
+    """The key, where one object is the whole dataset."""
+    first_seen: float = 0.0
+    last_seen: float = 0.0
+    """When the newest object arrived, by the bucket's clock."""
+    seen: int = 0
+    """Object events counted; duplicates included, so at best a hint."""
+    ready: bool = False
+    """Whether a `_READY` was seen."""
+    timer: float | None = None
+    """When the wake-up message that is under way will arrive."""
+    waiting: str | None = None
+    """Why it is still collecting, in a sentence."""
+    reason: str | None = None
+    todo: str | None = None
+    """After a refusal: what to do about it."""
+    digest: str | None = None
+    run: str | None = None
+    sealed_at: float | None = None
+    channels: tuple[Channel, ...] = ()
+    due: float | None = None
+    rev: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One training job of a run, as last described."""
+
+    job: str
+    number: int = 0
+    attempt: int = 1
+    request: str = ""
+    """Digest of the request that made it; the job carries it as DROPFORGE_REQUEST."""
+    status: str = ""
+    secondary: str = ""
+    reason: str | None = None
+    model_uri: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    started_at: float | None = None
+    ended_at: float | None = None
+    billable_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One pipeline applied to one sealed dataset."""
+
+    id: str
+    """`v1` and 64 hex digits; its SageMaker names carry the first twelve."""
+    pipeline: str
+    dataset: DatasetId
+    """The drop that started it; others with the same content point at it, too."""
+    version: str
+    """Digest of the pipeline version it was sealed with."""
+    digest: str
+    """The listing digest."""
+    sealed_at: float
+    created_at: float
+    state: RunState = RunState.PREPARING
+    channels: tuple[Channel, ...] = ()
+    overrides: str = ""
+    """The text of run.toml."""
+    candidate: Candidate | None = None
+    labels: tuple[str, ...] = ()
+    package: str | None = None
+    """ARN of its model package."""
+    reason: str | None = None
+    todo: str | None = None
+    superseded: bool = False
+    """No sealed dataset points at it any more: it is to stop."""
+    ended_at: float | None = None
+    due: float | None = None
+    rev: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a release should serve: one model version under one serving configuration."""
+
+    digest: str
+    """Over the run and the resolved [deploy] and [serve], with the smoke tests: what was failed once stays failed."""
+    run: str
+    version: str
+    """Digest of the pipeline version whose [gate], [deploy] and [serve] apply."""
+    package: str
+    model_version: int
+    """The version number of the model package: what clients are told."""
+    model: str
+    """Name of the SageMaker model."""
+    config: str
+    """Name of the endpoint configuration."""
+    metrics: Mapping[str, float]
+    labels: tuple[str, ...]
+    order: tuple[float, float]
+    """(when its dataset sealed, when its pipeline version was accepted): the newest wins."""
+    cause: str
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """While it runs, one worker alone may call UpdateEndpoint."""
+
+    holder: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A pipeline's serving side."""
+
+    pipeline: str
+    generation: int = 0
+    stage: ReleaseStage = ReleaseStage.IDLE
+    desired: Target | None = None
+    live: Target | None = None
+    previous: Target | None = None
+    """What was live before; its model and configuration stay until the next release is live."""
+    pending: Target | None = None
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Digest → reason; not tried again without a person."""
+    lease: Lease | None = None
+    stage_since: float | None = None
+    due: float | None = None
+    rev: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What the inference route needs to know, and nothing else; small, read often, cached for seconds."""
+
+    pipeline: str
+    live: bool = False
+    endpoint: str | None = None
+    run: str | None = None
+    model_version: int | None = None
+    exact: bool = True
+    """False while a rollout is under way: the container alone knows which model answered."""
+    accept: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    top_k: int = 5
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineRecord:
+    """What is known of `pipelines/<name>/`: the accepted version, and what is wrong with a newer one."""
+
+    name: str
+    version: str | None = None
+    accepted_at: float | None = None
+    title: str | None = None
+    problem: str | None = None
+    """Why the newest upload was not accepted; None when it was."""
+    last_seen: float = 0.0
+    timer: float | None = None
+    """When the settle of the newest upload ends; None when nothing is settling."""
+    released: str | None = None
+    """The version whose [gate], [deploy] and [serve] the release has been told of."""
+    due: float | None = None
+    rev: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a timeline: what was seen, decided and done. `facts` are short and carry no payloads or keys."""
+
+    at: float
+    what: str
+    facts: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)

@@ -1,0 +1,102 @@
+"""The names we give to things in SageMaker and in the bucket, and how to read them back.
+
+Every SageMaker name starts with `<prefix>-<stage>-` and fits SageMaker's 63 characters: prefix 9, stage 8,
+pipeline 20, run12 12 and the longest suffix (`-rehearse-<digest12>`) leave room.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+PIPELINE = re.compile(r"[a-z0-9](-?[a-z0-9])*")
+PIPELINE_LIMIT = 20
+PREFIX_LIMIT = 9
+STAGE_LIMIT = 8
+
+_JOB = re.compile(r"(?P<pipeline>.+)-(?P<run12>[0-9a-f]{12})-(?P<candidate>\d+)-a(?P<attempt>\d+)")
+_ENDPOINT = re.compile(r"(?P<pipeline>.+?)-(?:realtime|rehearse-(?P<digest12>[0-9a-f]{12}))")
+_JUNK = re.compile(r"(^|/)(\.DS_Store|Thumbs\.db|desktop\.ini|__MACOSX(/.*)?|\._[^/]*)$")
+
+
+def is_pipeline(name: str) -> bool:
+    return len(name) <= PIPELINE_LIMIT and PIPELINE.fullmatch(name) is not None
+
+
+def is_junk(key: str) -> bool:
+    """Tell whether a key is what file managers leave behind, or a "folder" object: not data."""
+    return key.endswith("/") or _JUNK.search(key) is not None
+
+
+def run12(run: str) -> str:
+    """Give the twelve hex digits that name a run: from `v1<hex64>` or from themselves."""
+    return run.removeprefix("v1")[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The SageMaker names of one stage."""
+
+    prefix: str
+    stage: str
+
+    @property
+    def head(self) -> str:
+        """What every name starts with; event filters match on it."""
+        return f"{self.prefix}-{self.stage}-"
+
+    def job(self, pipeline: str, run: str, candidate: int, attempt: int) -> str:
+        return f"{self.head}{pipeline}-{run12(run)}-{candidate}-a{attempt}"
+
+    def job_parts(self, name: str) -> tuple[str, str] | None:
+        """Read (pipeline, run12) back from a job's name; None for a stranger's job."""
+        found = _JOB.fullmatch(name.removeprefix(self.head)) if name.startswith(self.head) else None
+        return (found["pipeline"], found["run12"]) if found and is_pipeline(found["pipeline"]) else None
+
+    def immutable(self, pipeline: str, digest: str) -> str:
+        """Name a model or an endpoint configuration by the digest of the request that makes it."""
+        return f"{self.head}{pipeline}-{digest[:12]}"
+
+    def group(self, pipeline: str) -> str:
+        return f"{self.head}{pipeline}"
+
+    def endpoint(self, pipeline: str) -> str:
+        return f"{self.head}{pipeline}-realtime"
+
+    def rehearsal(self, pipeline: str, digest: str) -> str:
+        return f"{self.head}{pipeline}-rehearse-{digest[:12]}"
+
+    def endpoint_pipeline(self, name: str) -> str | None:
+        """Read the pipeline back from an endpoint's name; None for a stranger's endpoint."""
+        found = _ENDPOINT.fullmatch(name.removeprefix(self.head)) if name.startswith(self.head) else None
+        return found["pipeline"] if found and is_pipeline(found["pipeline"]) else None
+
+
+def version_prefix(pipeline: str, version: str) -> str:
+    return f"runs/{pipeline}/_versions/{version}/"
+
+
+def run_prefix(pipeline: str, run: str) -> str:
+    return f"runs/{pipeline}/{run12(run)}/"
+
+
+def sealed_key(pipeline: str, run: str) -> str:
+    """Name the object that lists every sealed key of a run with its size and ETag."""
+    return f"{run_prefix(pipeline, run)}input/sealed.json"
+
+
+def manifest_key(pipeline: str, run: str, channel: str) -> str:
+    return f"{run_prefix(pipeline, run)}input/{channel}.manifest"
+
+
+def output_prefix(pipeline: str, run: str) -> str:
+    """Name where SageMaker puts `<job>/output/model.tar.gz` and `output.tar.gz`."""
+    return f"{run_prefix(pipeline, run)}output/"
+
+
+def dataset_status_key(pipeline: str, dataset: str) -> str:
+    return f"status/{pipeline}/{dataset}.json"
+
+
+def pipeline_status_key(pipeline: str) -> str:
+    return f"status/{pipeline}.json"

@@ -1,0 +1,262 @@
+"""What the flows ask of the world, in our words. `aws/` answers with AWS; tests/fakes/ with memory; one contract binds both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from chalicelib.model import (
+    Channel,
+    Dataset,
+    DatasetId,
+    DatasetState,
+    Entry,
+    PipelineRecord,
+    Release,
+    Run,
+    RunState,
+    S3Object,
+    Serving,
+)
+
+Clock = Callable[[], float]
+Item = TypeVar("Item")
+Stored = TypeVar("Stored", Dataset, Run, Release, PipelineRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """Some items, and the opaque token that continues after them (None: no more)."""
+
+    items: tuple[Item, ...]
+    next: str | None = None
+
+
+class Bucket(Protocol):
+    name: str
+
+    def page(self, prefix: str, *, after: str = "", limit: int = 1000) -> Page[S3Object]:
+        """List one page in key order, strictly after the key `after`; `next` is the last key given, if there is more."""
+
+    def read(self, key: str, *, limit: int | None = None) -> bytes:
+        """Read an object; NotFoundError if there is none, RefusedError if it is larger than `limit` bytes."""
+
+    def write(self, key: str, body: bytes, *, content_type: str = "application/json") -> None: ...
+
+    def head(self, key: str) -> S3Object | None: ...
+
+    def open_uploads(self, prefix: str, *, since: float) -> bool:
+        """Tell whether a multipart upload begun after `since` is still open under the prefix."""
+
+    def link(self, key: str, *, seconds: int) -> str:
+        """Sign a download link that ends after so many seconds."""
+
+    def prefixes(self, prefix: str, *, after: str = "", limit: int = 1000) -> Page[str]:
+        """List one page of the "folders" and objects directly under the prefix (delimiter "/"), strictly after `after`."""
+
+
+class Timer(Protocol):
+    def wake(self, subject: str, *, seconds: int) -> None:
+        """Send a wake-up for `dataset:<pipeline>/<name>`, `pipeline:<name>`, `run:<run12>` or `release:<pipeline>`; at most 900 s."""
+
+
+class Records(Protocol):
+    """The one table. Every `save` is conditional: ConflictError when the stored rev is not `item.rev`."""
+
+    def dataset(self, dataset: DatasetId) -> Dataset | None: ...
+    def run(self, run: str) -> Run | None:
+        """Find a run by its id or by its twelve digits."""
+
+    def release(self, pipeline: str) -> Release | None: ...
+    def pipeline(self, name: str) -> PipelineRecord | None: ...
+
+    def save(self, item: Stored, *entries: Entry) -> Stored:
+        """Write the item and its timeline entries in one transaction; gives the item back with its new rev."""
+
+    def note(self, subject: str, entry: Entry) -> None:
+        """Add a timeline entry to another subject (`run:<run12>`, `dataset:…`, `release:…`, `pipeline:…`). Same entry, same line."""
+
+    def timeline(self, subject: str, *, after: str | None = None, limit: int = 100) -> Page[Entry]:
+        """Read a timeline, oldest first."""
+
+    def serving(self, pipeline: str) -> Serving | None: ...
+    def serve(self, serving: Serving) -> None: ...
+
+    def point(self, run: str, dataset: DatasetId) -> None:
+        """Remember that a sealed dataset points at a run; doing it again changes nothing."""
+
+    def unpoint(self, run: str, dataset: DatasetId) -> None: ...
+    def pointing(self, run: str) -> tuple[DatasetId, ...]: ...
+
+    def due(self, kind: str, before: float, *, limit: int) -> tuple[str, ...]:
+        """Name what is open and due, oldest first: subjects of one kind (`dataset`, `run`, `release`, `pipeline`). Reads at most `limit` items."""
+
+    def datasets(
+        self,
+        *,
+        pipeline: str | None = None,
+        state: DatasetState | None = None,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> Page[Dataset]:
+        """List newest first. Without a pipeline: all of them."""
+
+    def runs(
+        self, *, pipeline: str | None = None, state: RunState | None = None, after: str | None = None, limit: int = 50
+    ) -> Page[Run]:
+        """List newest first; a page is stable: what is created meanwhile never shifts it."""
+
+    def pipelines(self, *, after: str | None = None, limit: int = 50) -> Page[PipelineRecord]: ...
+
+    def cursor(self, name: str) -> str:
+        """Where a sweep goes on ("" from the start)."""
+
+    def move_cursor(self, name: str, to: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingJob:
+    """A training job to start, in our words; hyperparameters are strings already, as SageMaker wants them."""
+
+    name: str
+    image: str
+    instance_type: str
+    volume_gb: int
+    max_runtime_seconds: int
+    channels: tuple[Channel, ...]
+    output_uri: str
+    hyperparameters: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    request: str = ""
+    """Digest of all the above; sent as DROPFORGE_REQUEST in the job's environment."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobSeen:
+    """A training job as DescribeTrainingJob tells it; `status` and `secondary` in SageMaker's spelling."""
+
+    name: str
+    status: str
+    secondary: str = ""
+    reason: str | None = None
+    model_uri: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    request: str = ""
+    started_at: float | None = None
+    ended_at: float | None = None
+    billable_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    at: float
+    text: str
+
+
+class Jobs(Protocol):
+    def start(self, job: TrainingJob) -> None:
+        """Create the training job. AlreadyExistsError if the name is taken; RefusedError with SageMaker's sentence if the request is bad."""
+
+    def describe(self, name: str) -> JobSeen | None: ...
+    def stop(self, name: str) -> None:
+        """Ask SageMaker to stop it; a job that has ended, or never was, is fine."""
+
+    def log(self, name: str, *, after: str | None = None, limit: int = 1000) -> Page[LogLine]:
+        """Read the job's log from CloudWatch Logs, oldest first; `next` always continues (tail) until the log ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A model package as registered."""
+
+    arn: str
+    version: int
+    approval: str
+
+
+@dataclass(frozen=True, slots=True)
+class PackageRequest:
+    group: str
+    run: str
+    image: str
+    model_uri: str
+    environment: Mapping[str, str]
+    accept: tuple[str, ...]
+    metadata: Mapping[str, str]
+    """Run, dataset digest, pipeline version, job, metrics: all strings (CustomerMetadataProperties)."""
+    metrics_uri: str | None
+    """S3 URI of the metrics document (ModelMetrics.ModelQuality.Statistics)."""
+    approved: bool
+    note: str
+    """ApprovalDescription."""
+
+
+class Registry(Protocol):
+    def register(self, package: PackageRequest) -> Package:
+        """Register once for each run: ensures the group, looks for the run's package, creates it with a ClientToken from the run."""
+
+    def find(self, group: str, run: str) -> Package | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    name: str
+    image: str
+    model_uri: str
+    environment: Mapping[str, str]
+    """Carries DROPFORGE_REQUEST, the digest that the name ends in, and DROPFORGE_RUN."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRequest:
+    name: str
+    model: str
+    instance_type: str
+    instance_count: int
+    variant: str = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSeen:
+    """An endpoint as DescribeEndpoint tells it (`InService`, `Creating`, `Updating`, `RollingBack`, `Failed`, `Deleting`, …)."""
+
+    name: str
+    status: str
+    config: str | None
+    reason: str | None = None
+    created_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a container said: the body, its content type, and the custom attributes header."""
+
+    body: bytes
+    content_type: str
+    attributes: str = ""
+
+
+class Hosting(Protocol):
+    def ensure_model(self, model: ModelRequest) -> None:
+        """Create it, or see that it exists with the same digest; ConflictError if the name holds something else."""
+
+    def ensure_config(self, config: ConfigRequest) -> None: ...
+    def endpoint(self, name: str) -> EndpointSeen | None: ...
+    def create_endpoint(self, name: str, config: str) -> None:
+        """Create it; AlreadyExistsError if the name is taken."""
+
+    def update_endpoint(self, name: str, config: str) -> None:
+        """Start an update; ConflictError when the endpoint is in no state for one."""
+
+    def delete_endpoint(self, name: str) -> None:
+        """Delete it; one that is gone is fine, one that is busy is a ConflictError."""
+
+    def delete_config(self, name: str) -> None: ...
+    def delete_model(self, name: str) -> None: ...
+    def rehearsals(self, *, limit: int) -> Sequence[EndpointSeen]:
+        """Name the rehearsal endpoints of this stage, oldest first, one LIST page."""
+
+    def invoke(self, endpoint: str, payload: bytes, *, content_type: str, accept: str, seconds: float) -> Answer:
+        """Call the endpoint once. InvocationError (with the container's status as a fact) or InvocationTimeoutError."""
