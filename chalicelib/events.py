@@ -1,0 +1,125 @@
+"""Raw AWS events, read once at the edge: nothing past this file sees a raw dict.
+
+A record that cannot be read is left out of what the flows get; for a queue its message id comes back from `unreadable`,
+so that it ends in the dead-letter queue, where somebody can look at it, and spoils no other record of its batch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from chalicelib.errors import InvalidError
+
+Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadSeen:
+    """An object that arrived: `key` as it is in the bucket, `size` in bytes, `at` by the bucket's clock."""
+
+    message_id: str
+    key: str
+    size: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """A wake-up that came due: `dataset:<pipeline>/<name>`, `pipeline:<name>`, `run:<run12>` or `release:<pipeline>`."""
+
+    message_id: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobChanged:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointChanged:
+    name: str
+
+
+def uploads(event: Event) -> tuple[UploadSeen, ...]:
+    """Read the "Object Created" events of a queue batch (EventBridge's form: keys are not URL-encoded)."""
+    return tuple(upload for record in _records(event) if (upload := _upload(record)))
+
+
+def woken(event: Event) -> tuple[Woken, ...]:
+    return tuple(wake for record in _records(event) if (wake := _wake(record)))
+
+
+def unreadable(event: Event) -> tuple[str, ...]:
+    """Name the messages of a batch that are neither an upload nor a wake-up."""
+    bad = (record for record in _records(event) if not _upload(record) and not _wake(record))
+    return tuple(_text(record.get("messageId")) for record in bad)
+
+
+def job_changed(event: Event) -> JobChanged:
+    return JobChanged(_detail_name(event, "TrainingJobName"))
+
+
+def endpoint_changed(event: Event) -> EndpointChanged:
+    return EndpointChanged(_detail_name(event, "EndpointName"))
+
+
+def failures(message_ids: Iterable[str]) -> dict[str, list[dict[str, str]]]:
+    """Answer a queue batch: these messages are to come again, the others are done."""
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in dict.fromkeys(message_ids)]}
+
+
+def _records(event: Event) -> Iterable[Event]:
+    records = event.get("Records")
+    return [record for record in records if isinstance(record, Mapping)] if isinstance(records, list) else []
+
+
+def _upload(record: Event) -> UploadSeen | None:
+    match _json(record.get("body")):
+        case {
+            "time": str(time),
+            "detail-type": "Object Created",
+            "detail": {"object": {"key": str(key), **rest}},
+        } if key and (at := _seconds(time)) is not None:
+            size = rest.get("size")
+            return UploadSeen(_text(record.get("messageId")), key, size if isinstance(size, int) else 0, at)
+        case _:
+            return None
+
+
+def _wake(record: Event) -> Woken | None:
+    kind, colon, name = _text(record.get("body")).partition(":")
+    if not colon or not name or kind not in {"dataset", "pipeline", "run", "release"}:
+        return None
+    return Woken(_text(record.get("messageId")), f"{kind}:{name}")
+
+
+def _detail_name(event: Event, field: str) -> str:
+    match event.get("detail"):
+        case {**detail} if isinstance(name := detail.get(field), str) and name:
+            return name
+        case _:
+            raise InvalidError(f"The event has no detail.{field}.")
+
+
+def _json(text: Any) -> Any:
+    try:
+        return json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _seconds(time: str) -> float | None:
+    try:
+        moment = datetime.fromisoformat(time)
+    except ValueError:
+        return None
+    return moment.timestamp() if moment.tzinfo else None
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
