@@ -1,4 +1,7 @@
-"""What the flows ask of the world, in our words. `aws/` answers with AWS; tests/fakes/ with memory; one contract binds both."""
+"""What the flows ask of the world, in our words.
+
+`aws/` answers with AWS; tests/fakes/ with memory; one contract (tests/contracts/) binds both.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,10 @@ class Bucket(Protocol):
     name: str
 
     def page(self, prefix: str, *, after: str = "", limit: int = 1000) -> Page[S3Object]:
-        """List one page in key order, strictly after the key `after`; `next` is the last key given, if there is more."""
+        """List one page in key order, strictly after the key `after`.
+
+        `next` is the last key given, if there is more.
+        """
 
     def read(self, key: str, *, limit: int | None = None) -> bytes:
         """Read an object; NotFoundError if there is none, RefusedError if it is larger than `limit` bytes."""
@@ -53,12 +59,15 @@ class Bucket(Protocol):
         """Sign a download link that ends after so many seconds."""
 
     def prefixes(self, prefix: str, *, after: str = "", limit: int = 1000) -> Page[str]:
-        """List one page of the "folders" and objects directly under the prefix (delimiter "/"), strictly after `after`."""
+        """List one page of what lies directly under the prefix, strictly after `after`: keys, folders ending in "/"."""
 
 
 class Timer(Protocol):
     def wake(self, subject: str, *, seconds: int) -> None:
-        """Send a wake-up for `dataset:<pipeline>/<name>`, `pipeline:<name>`, `run:<run12>` or `release:<pipeline>`; at most 900 s."""
+        """Send a wake-up, in 900 seconds at most: a longer wait wakes early, and who is woken looks again.
+
+        Subjects: `dataset:<pipeline>/<name>`, `pipeline:<name>`, `run:<run12>`, `release:<pipeline>`.
+        """
 
 
 class Records(Protocol):
@@ -75,7 +84,7 @@ class Records(Protocol):
         """Write the item and its timeline entries in one transaction; gives the item back with its new rev."""
 
     def note(self, subject: str, entry: Entry) -> None:
-        """Add a timeline entry to another subject (`run:<run12>`, `dataset:…`, `release:…`, `pipeline:…`). Same entry, same line."""
+        """Add a timeline entry to another subject (as in Timer.wake). The same entry again is the same line."""
 
     def timeline(self, subject: str, *, after: str | None = None, limit: int = 100) -> Page[Entry]:
         """Read a timeline, oldest first."""
@@ -90,7 +99,10 @@ class Records(Protocol):
     def pointing(self, run: str) -> tuple[DatasetId, ...]: ...
 
     def due(self, kind: str, before: float, *, limit: int) -> tuple[str, ...]:
-        """Name what is open and due, oldest first: subjects of one kind (`dataset`, `run`, `release`, `pipeline`). Reads at most `limit` items."""
+        """Name what is open and due at `before`, oldest first, reading at most `limit` items.
+
+        Kinds: `dataset`, `run`, `release`, `pipeline`; the answer holds subjects as in Timer.wake.
+        """
 
     def datasets(
         self,
@@ -100,14 +112,18 @@ class Records(Protocol):
         after: str | None = None,
         limit: int = 50,
     ) -> Page[Dataset]:
-        """List newest first. Without a pipeline: all of them."""
+        """List newest first. Without a pipeline: all of the last 24 months.
+
+        With a state, a page may be short, even empty, and still go on: what it reads is bounded, not what it gives.
+        """
 
     def runs(
         self, *, pipeline: str | None = None, state: RunState | None = None, after: str | None = None, limit: int = 50
     ) -> Page[Run]:
-        """List newest first; a page is stable: what is created meanwhile never shifts it."""
+        """List newest first, like datasets; a page is stable: what is created meanwhile never shifts it."""
 
-    def pipelines(self, *, after: str | None = None, limit: int = 50) -> Page[PipelineRecord]: ...
+    def pipelines(self, *, after: str | None = None, limit: int = 50) -> Page[PipelineRecord]:
+        """List by name."""
 
     def cursor(self, name: str) -> str:
         """Where a sweep goes on ("" from the start)."""
@@ -157,14 +173,20 @@ class LogLine:
 
 class Jobs(Protocol):
     def start(self, job: TrainingJob) -> None:
-        """Create the training job. AlreadyExistsError if the name is taken; RefusedError with SageMaker's sentence if the request is bad."""
+        """Create the training job.
+
+        AlreadyExistsError if the name is taken; RefusedError with SageMaker's sentence if the request is bad.
+        """
 
     def describe(self, name: str) -> JobSeen | None: ...
     def stop(self, name: str) -> None:
         """Ask SageMaker to stop it; a job that has ended, or never was, is fine."""
 
     def log(self, name: str, *, after: str | None = None, limit: int = 1000) -> Page[LogLine]:
-        """Read the job's log from CloudWatch Logs, oldest first; `next` always continues (tail) until the log ends."""
+        """Read the job's log from CloudWatch Logs, oldest first.
+
+        `next` is always a token, also of an empty page: a log grows while it is read, and is over when its job is.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +217,10 @@ class PackageRequest:
 
 class Registry(Protocol):
     def register(self, package: PackageRequest) -> Package:
-        """Register once for each run: ensures the group, looks for the run's package, creates it with a ClientToken from the run."""
+        """Register once for each run.
+
+        Ensures the group, looks for the run's package, creates it with a ClientToken from the run.
+        """
 
     def find(self, group: str, run: str) -> Package | None: ...
 
@@ -220,7 +245,10 @@ class ConfigRequest:
 
 @dataclass(frozen=True, slots=True)
 class EndpointSeen:
-    """An endpoint as DescribeEndpoint tells it (`InService`, `Creating`, `Updating`, `RollingBack`, `Failed`, `Deleting`, …)."""
+    """An endpoint as DescribeEndpoint tells it.
+
+    Status: `InService`, `Creating`, `Updating`, `RollingBack`, `Failed`, `Deleting`, …
+    """
 
     name: str
     status: str
@@ -256,7 +284,11 @@ class Hosting(Protocol):
     def delete_config(self, name: str) -> None: ...
     def delete_model(self, name: str) -> None: ...
     def rehearsals(self, *, limit: int) -> Sequence[EndpointSeen]:
-        """Name the rehearsal endpoints of this stage, oldest first, one LIST page."""
+        """Name the rehearsal endpoints of this stage, oldest first, one LIST page; their `config` is not known."""
 
     def invoke(self, endpoint: str, payload: bytes, *, content_type: str, accept: str, seconds: float) -> Answer:
-        """Call the endpoint once. InvocationError (with the container's status as a fact) or InvocationTimeoutError."""
+        """Call the endpoint once.
+
+        InvocationError (with the container's answer as facts `container_status` and `body`), InvocationTimeoutError, or
+        NotFoundError where nothing is in service under that name.
+        """

@@ -1,0 +1,207 @@
+"""The one table, in memory: conditional on rev, copies in and out, and it counts what DynamoDB would charge for."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from chalicelib.errors import ConflictError, InvalidError
+from chalicelib.model import (
+    Dataset,
+    DatasetId,
+    DatasetState,
+    Entry,
+    PipelineRecord,
+    Release,
+    Run,
+    RunState,
+    Serving,
+)
+from chalicelib.names import run12
+from chalicelib.ports import Page, Stored
+
+Value = TypeVar("Value")
+
+
+class FakeRecords:
+    def __init__(self) -> None:
+        self.reads = 0
+        """Items read, and one for each request that found none."""
+        self.writes = 0
+        """Items written, timeline entries included."""
+        self._items: dict[str, Any] = {}
+        self._lines: dict[str, dict[str, Entry]] = {}
+        self._serving: dict[str, Serving] = {}
+        self._pointing: dict[str, set[DatasetId]] = {}
+        self._cursors: dict[str, str] = {}
+
+    @property
+    def calls(self) -> int:
+        return self.reads + self.writes
+
+    def dataset(self, dataset: DatasetId) -> Dataset | None:
+        return self._get(f"dataset:{dataset}", Dataset)
+
+    def run(self, run: str) -> Run | None:
+        return self._get(f"run:{run12(run)}", Run)
+
+    def release(self, pipeline: str) -> Release | None:
+        return self._get(f"release:{pipeline}", Release)
+
+    def pipeline(self, name: str) -> PipelineRecord | None:
+        return self._get(f"pipeline:{name}", PipelineRecord)
+
+    def save(self, item: Stored, *entries: Entry) -> Stored:
+        subject = subject_of(item)
+        stored = self._items.get(subject)
+        if (stored.rev if stored else 0) != item.rev:
+            raise ConflictError(subject=subject)
+        self.writes += 1
+        kept = replace(deepcopy(item), rev=item.rev + 1)
+        self._items[subject] = kept
+        for entry in entries:
+            self._write_line(subject, entry)
+        return deepcopy(kept)
+
+    def note(self, subject: str, entry: Entry) -> None:
+        self._write_line(subject, entry)
+
+    def timeline(self, subject: str, *, after: str | None = None, limit: int = 100) -> Page[Entry]:
+        return self._page(sorted(self._lines.get(subject, {}).items(), key=lambda line: line[0]), after, limit)
+
+    def serving(self, pipeline: str) -> Serving | None:
+        self.reads += 1
+        return self._serving.get(pipeline)
+
+    def serve(self, serving: Serving) -> None:
+        self.writes += 1
+        self._serving[serving.pipeline] = serving
+
+    def point(self, run: str, dataset: DatasetId) -> None:
+        self.writes += 1
+        self._pointing.setdefault(run12(run), set()).add(dataset)
+
+    def unpoint(self, run: str, dataset: DatasetId) -> None:
+        self.writes += 1
+        self._pointing.get(run12(run), set()).discard(dataset)
+
+    def pointing(self, run: str) -> tuple[DatasetId, ...]:
+        found = tuple(sorted(self._pointing.get(run12(run), ())))
+        self.reads += len(found) or 1
+        return found
+
+    def due(self, kind: str, before: float, *, limit: int) -> tuple[str, ...]:
+        open_items = (
+            (item.due, subject)
+            for subject, item in self._items.items()
+            if subject.startswith(f"{kind}:") and item.due is not None and item.due <= before
+        )
+        found = tuple(subject for _, subject in sorted(open_items)[:limit])
+        self.reads += len(found) or 1
+        return found
+
+    def datasets(
+        self,
+        *,
+        pipeline: str | None = None,
+        state: DatasetState | None = None,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> Page[Dataset]:
+        def wanted(item: Dataset) -> bool:
+            return pipeline in {None, item.id.pipeline} and state in {None, item.state}
+
+        return self._newest(Dataset, lambda item: (item.first_seen, str(item.id)), wanted, after, limit)
+
+    def runs(
+        self, *, pipeline: str | None = None, state: RunState | None = None, after: str | None = None, limit: int = 50
+    ) -> Page[Run]:
+        def wanted(item: Run) -> bool:
+            return pipeline in {None, item.pipeline} and state in {None, item.state}
+
+        return self._newest(Run, lambda item: (item.created_at, run12(item.id)), wanted, after, limit)
+
+    def pipelines(self, *, after: str | None = None, limit: int = 50) -> Page[PipelineRecord]:
+        found = [(item.name, item) for item in self._all(PipelineRecord)]
+        return self._page(sorted(found, key=lambda pair: pair[0]), after, limit)
+
+    def cursor(self, name: str) -> str:
+        self.reads += 1
+        return self._cursors.get(name, "")
+
+    def move_cursor(self, name: str, to: str) -> None:
+        self.writes += 1
+        self._cursors[name] = to
+
+    # What a test looks at.
+
+    def entries(self, subject: str) -> tuple[Entry, ...]:
+        """Give a whole timeline, counting no reads."""
+        lines = self._lines.get(subject, {})
+        return tuple(deepcopy(lines[key]) for key in sorted(lines))
+
+    def _get(self, subject: str, kind: type[Value]) -> Value | None:
+        self.reads += 1
+        found = deepcopy(self._items.get(subject))
+        return found if isinstance(found, kind) else None
+
+    def _all(self, kind: type[Value]) -> list[Value]:
+        return [item for item in self._items.values() if isinstance(item, kind)]
+
+    def _write_line(self, subject: str, entry: Entry) -> None:
+        self.writes += 1
+        kept = json.dumps([entry.what, sorted(entry.facts.items())])
+        self._lines.setdefault(subject, {})[_age_key(entry.at, kept)] = deepcopy(entry)
+
+    def _newest(
+        self,
+        kind: type[Value],
+        age: Callable[[Value], tuple[float, str]],
+        wanted: Callable[[Value], bool],
+        after: str | None,
+        limit: int,
+    ) -> Page[Value]:
+        found = sorted(filter(wanted, self._all(kind)), key=age, reverse=True)
+        return self._page([(_age_key(*age(item)), item) for item in found], after, limit, descending=True)
+
+    def _page(
+        self, keyed: Sequence[tuple[str, Value]], after: str | None, limit: int, *, descending: bool = False
+    ) -> Page[Value]:
+        start = _read_token(after)
+        rest = [(key, item) for key, item in keyed if start is None or (key < start if descending else key > start)]
+        given = rest[:limit]
+        self.reads += len(given) or 1
+        token = _write_token(given[-1][0]) if len(rest) > limit else None
+        return Page(tuple(deepcopy(item) for _, item in given), token)
+
+
+def subject_of(item: Dataset | Run | Release | PipelineRecord) -> str:
+    match item:
+        case Dataset():
+            return f"dataset:{item.id}"
+        case Run():
+            return f"run:{run12(item.id)}"
+        case Release():
+            return f"release:{item.pipeline}"
+        case PipelineRecord():
+            return f"pipeline:{item.name}"
+
+
+def _age_key(at: float, name: str) -> str:
+    return f"{at:020.6f}#{name}"
+
+
+def _write_token(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode()).decode()
+
+
+def _read_token(token: str | None) -> str | None:
+    try:
+        return base64.urlsafe_b64decode(token.encode()).decode() if token is not None else None
+    except (binascii.Error, UnicodeError) as error:
+        raise InvalidError("That `next` is not one that a list gave.", token=token) from error

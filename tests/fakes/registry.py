@@ -1,0 +1,26 @@
+"""A model registry in memory: one package for each run, versions counted in each group."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+from chalicelib.ports import Package, PackageRequest
+
+
+class FakeRegistry:
+    def __init__(self) -> None:
+        self.requests: list[PackageRequest] = []
+        """Every package ever created, in order."""
+        self._packages: dict[tuple[str, str], Package] = {}
+
+    def register(self, package: PackageRequest) -> Package:
+        key = (package.group, package.run)
+        if key not in self._packages:
+            version = 1 + sum(group == package.group for group, _ in self._packages)
+            arn = f"arn:aws:sagemaker:us-east-1:000000000000:model-package/{package.group}/{version}"
+            self._packages[key] = Package(arn, version, "Approved" if package.approved else "PendingManualApproval")
+            self.requests.append(deepcopy(package))
+        return self._packages[key]
+
+    def find(self, group: str, run: str) -> Package | None:
+        return self._packages.get((group, run))
