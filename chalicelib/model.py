@@ -198,6 +198,8 @@ class Release:
     """Digest → reason; not tried again without a person."""
     lease: Lease | None = None
     stage_since: float | None = None
+    attempts: int = 0
+    """Endpoints made anew and updates asked for in the present stage: bounds them, and tells "not asked" from "rolled back"."""
     due: float | None = None
     rev: int = 0
 
