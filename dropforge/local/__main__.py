@@ -1,0 +1,44 @@
+"""`python -m dropforge.local --home DIR`: run a local cloud in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from dropforge.local.cloud import Plan, UnusableError, run
+from dropforge.local.home import HomeBusyError
+from dropforge.local.stack import DeployError
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m dropforge.local", description=__doc__)
+    parser.add_argument("--home", type=Path, required=True, help="folder for its state, keys, ports and logs")
+    parser.add_argument(
+        "--speed", type=float, default=0.1, help="factor on schedules, back-offs and SageMaker's delays"
+    )
+    parser.add_argument("--stage", action="append", default=None, help="stage to deploy; may be given several times")
+    parser.add_argument(
+        "--project", type=Path, default=None, help="folder of app.py (default: here, or beside dropforge)"
+    )
+    parser.add_argument("--until-stdin-closes", action="store_true", help="end when whoever started it ends")
+    given = parser.parse_args()
+    stages = tuple(dict.fromkeys(given.stage or ["dev"]))
+    plan = Plan(given.home, _project(given.project), stages, given.speed, given.until_stdin_closes)
+    try:
+        run(plan)
+    except (HomeBusyError, DeployError, UnusableError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def _project(given: Path | None) -> Path:
+    if given:
+        return given.resolve()
+    here = Path.cwd()
+    return here if (here / "app.py").exists() else Path(__file__).resolve().parents[2]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

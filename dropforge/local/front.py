@@ -1,0 +1,54 @@
+"""The one port for all AWS APIs: who signed for `sagemaker` reaches our SageMaker, everyone else ministack."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+from dropforge.local.ministack import Asgi, Receive, Scope, Send
+
+STATUS_PATH = "/_dropforge/status"
+_SCOPE = re.compile(r"Credential=[^/,\s]+/\d{8}/[^/]+/(?P<service>[^/]+)/aws4_request")
+
+
+class Front:
+    """Routes by the credential scope of the signature, in the header or (presigned) in the query."""
+
+    def __init__(self, ministack: Asgi, status: Callable[[], dict[str, Any]]) -> None:
+        self._ministack = ministack
+        self._status = status
+        self._services: dict[str, Asgi] = {}
+
+    def mount(self, service: str, app: Asgi) -> None:
+        """Send what is signed for this service to another app."""
+        self._services[service] = app
+
+    async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._ministack(scope, receive, send)
+        elif scope["path"] == STATUS_PATH:
+            await answer_json(send, 200, self._status())
+        else:
+            app = self._services.get(signed_service(scope) or "", self._ministack)
+            await app(scope, receive, send)
+
+
+def signed_service(scope: Scope) -> str | None:
+    """Read which service a request is signed for; None for an unsigned one."""
+    header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+    if header:
+        found = _SCOPE.search(header)
+        return found["service"] if found else None
+    query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+    credential = query.get("X-Amz-Credential", [""])[0].split("/")
+    return credential[3] if len(credential) == 5 else None  # noqa: PLR2004  key/date/region/service/aws4_request
+
+
+async def answer_json(send: Send, status: int, body: dict[str, Any]) -> None:
+    payload = json.dumps(body).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(payload)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": payload})

@@ -1,0 +1,191 @@
+"""ministack, in this process: the only module that touches its insides.
+
+It gives us S3, SQS, DynamoDB, EventBridge, Logs, CloudFormation and the rest as one ASGI app. Three things are ours instead:
+it never executes a Lambda (every invocation goes to the `Invoker`), it never fires a schedule, and its state is written to
+disk while it runs. Its state lives in modules, so there is one ministack in a process; `tests/local/test_ministack.py`
+holds a contract for each of its insides that is used here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import json
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_READS = ("Get", "List", "Describe", "Query", "Scan", "Batch" + "Get", "Receive", "Head", "Filter", "Test")
+_SNAPSHOT_SHARE = 20
+"""A snapshot may take at most one part in so many of the time."""
+
+logger = logging.getLogger(__name__)
+
+
+class Invoker(Protocol):
+    """Where ministack hands over what it would have executed itself."""
+
+    def queue(self, function: str, event: Any) -> None:
+        """Take over an asynchronous invocation; durable when this returns."""
+
+    def invoke(self, function: str, event: Any) -> tuple[Any, bool]:
+        """Run a synchronous invocation; gives the answer and whether it is an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose cloud it is, and where it answers."""
+
+    number: str
+    region: str
+    port: int
+
+
+class Ministack:
+    """One ministack over one home. Make it before anything else imports ministack: it reads its environment at import."""
+
+    def __init__(self, home: Path, account: Account) -> None:
+        self._account = account
+        os.environ.update(_environment(home, account))
+        import ministack.app  # reads the environment that was just set
+
+        self._app = ministack.app
+        self._changed = asyncio.Event()
+        self._pool = concurrent.futures.ThreadPoolExecutor(16, thread_name_prefix="ministack")
+
+    async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, and remember that it may have changed something."""
+        await cast("Asgi", self._app.app)(scope, receive, send)
+        if not _reads_only(scope):
+            self._changed.set()
+
+    async def start(self) -> None:
+        """Load what the last life left; call on the loop that will serve."""
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(self._pool)
+        self._app._MAIN_LOOP = loop  # noqa: SLF001  worker threads of ministack call handlers through it
+        self._app._load_persisted_state()  # noqa: SLF001  its lifespan would start schedulers and listeners, too
+
+    def hand_over(self, invoker: Invoker) -> None:
+        """Put our delivery in the place of ministack's own Lambda execution: after this no handler runs in ministack."""
+        from ministack.services import eventbridge, lambda_svc
+
+        def queue_rule_target(arn: str, payload: str) -> None:
+            invoker.queue(_function_name(arn), json.loads(payload))
+
+        def queue(function: Mapping[str, Any], event: Any) -> None:
+            invoker.queue(_named(function), event)
+
+        def execute(function: Mapping[str, Any], event: Any) -> dict[str, Any]:
+            body, failed = invoker.invoke(_named(function), event)
+            return {"body": body, "error": failed}
+
+        def refuse(*_args: object, **_kwargs: object) -> None:
+            raise RuntimeError("ministack must not run handlers; the local cloud's own workers do")
+
+        eventbridge._dispatch_to_lambda = queue_rule_target  # noqa: SLF001  rule targets
+        lambda_svc.invoke_async_with_retry = queue  # Invoke with type Event, S3 notifications
+        lambda_svc._execute_function = execute  # noqa: SLF001  Invoke, and what else calls functions synchronously
+        lambda_svc._ensure_poller = _do_nothing  # noqa: SLF001  event source mappings are polled by us
+        lambda_svc.acquire_worker = lambda_svc.ensure_spawned = refuse
+
+    def emit(self, source: str, detail_type: str, detail: Mapping[str, Any], resources: Sequence[str]) -> str:
+        """Publish an event as an AWS service does (source `aws.…`, which PutEvents refuses to customers); gives its id."""
+        from ministack.core.responses import request_scope
+        from ministack.services import eventbridge
+
+        entry = {
+            "Source": source,
+            "DetailType": detail_type,
+            "Detail": json.dumps(detail),
+            "Resources": list(resources),
+        }
+        with request_scope(self._account.number, self._account.region):
+            answer = eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)  # noqa: SLF001
+        return str(json.loads(answer[2])["Entries"][0]["EventId"])
+
+    async def keep_saving(self, pause: float = 1.0) -> None:
+        """Write the state to disk whenever it changed, for ever; a kill -9 loses at most a few seconds."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            started = time.monotonic()
+            await self._save()
+            await asyncio.sleep(max(pause, (time.monotonic() - started) * _SNAPSHOT_SHARE))
+
+    async def _save(self) -> None:
+        from ministack.core import persistence
+
+        for name, state_of in self._app._build_persistence_save_dict().items():  # noqa: SLF001
+            state = state_of()  # copied on the loop, where no request can change it meanwhile
+            if state is not None:
+                await asyncio.to_thread(persistence.save_state, name, state)
+
+    def stop(self) -> None:
+        """Save everything; call when nothing serves any more. Its remaining threads are daemons without work."""
+        from ministack.core import persistence
+
+        persistence.save_all(self._app._build_persistence_save_dict())  # noqa: SLF001
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def next_cron(expression: str, after: float) -> float | None:
+    """Tell when a `cron(…)` expression fires next; None when it never does or is no cron expression."""
+    from ministack.services import eventbridge
+
+    fields = eventbridge._parse_cron_fields(expression)  # noqa: SLF001  all of AWS's cron syntax, already written
+    if fields is None:
+        return None
+    found: datetime | None = None
+    with contextlib.suppress(ValueError):
+        found = eventbridge._cron_next_fire(fields, datetime.fromtimestamp(after, tz=UTC))  # noqa: SLF001
+    return found.timestamp() if found else None
+
+
+def _environment(home: Path, account: Account) -> dict[str, str]:
+    return {
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(account.port),
+        "MINISTACK_ACCOUNT_ID": account.number,
+        "MINISTACK_REGION": account.region,
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(home / "ministack"),
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(home / "s3"),
+        "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",
+        "DOCKER_HOST": "unix:///nonexistent/docker.sock",  # no container engine is ever asked
+        "LOG_LEVEL": "WARNING",
+    }
+
+
+def _reads_only(scope: Scope) -> bool:
+    if scope["method"] in {"GET", "HEAD", "OPTIONS"}:
+        return True
+    target = dict(scope["headers"]).get(b"x-amz-target", b"").decode("latin-1")
+    return target.rpartition(".")[2].startswith(_READS)
+
+
+def _function_name(arn: str) -> str:
+    """Read the name from a function's ARN (with or without a qualifier), or from itself."""
+    return arn.split(":")[6] if arn.startswith("arn:") else arn.split(":")[0]
+
+
+def _named(function: Mapping[str, Any]) -> str:
+    return str((function.get("config") or function)["FunctionName"])
+
+
+def _do_nothing() -> None:
+    return None
