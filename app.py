@@ -1,0 +1,69 @@
+"""Every trigger and every route: read the event, hand it to a flow, reply.
+
+All functions share this file and its zip, so the top imports only what the lightest of them needs; the rest stands
+behind wiring.py until it is first asked for. What CloudFormation adds to this (queues, rules, gateway responses) is in infra/.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from chalice.app import Chalice, CloudWatchEvent, ConvertToMiddleware, Rate, SQSEvent
+
+from chalicelib import deliver, events, wiring
+from chalicelib.http import BINARY_TYPES, clients, operators
+from chalicelib.settings import names_from_env
+
+NAMES = names_from_env(os.environ).head
+"""What every name of this stage starts with: event filters match on it, or every job of the account would wake us."""
+
+app = Chalice(app_name="dropforge", configure_logs=False)
+app.api.binary_types = list(BINARY_TYPES)
+app.register_middleware(ConvertToMiddleware(Logger(service="dropforge").inject_lambda_context))
+app.register_blueprint(clients.open_door.routes)
+app.register_blueprint(clients.door.routes)
+app.register_blueprint(clients.predictions)
+app.register_blueprint(operators.door.routes)
+
+
+@app.on_sqs_message(queue=f"{NAMES}uploads", batch_size=100, maximum_batching_window_in_seconds=1)
+def on_uploads(event: SQSEvent) -> dict[str, Any]:
+    return deliver.uploads(wiring.flows(), event.to_dict())
+
+
+@app.on_sqs_message(queue=f"{NAMES}wake", batch_size=10)
+def on_wake(event: SQSEvent) -> dict[str, Any]:
+    return deliver.wakes(wiring.flows(), event.to_dict())
+
+
+@app.on_cw_event({
+    "source": ["aws.sagemaker"],
+    "detail-type": ["SageMaker Training Job State Change"],
+    "detail": {"TrainingJobName": [{"prefix": NAMES}]},
+})
+def on_job_changed(event: CloudWatchEvent) -> None:
+    deliver.job(wiring.flows(), events.job_changed(event.to_dict()))
+
+
+@app.on_cw_event({
+    "source": ["aws.sagemaker"],
+    "detail-type": ["SageMaker Endpoint State Change"],
+    "detail": {"EndpointName": [{"prefix": NAMES}]},
+})
+def on_endpoint_changed(event: CloudWatchEvent) -> None:
+    deliver.endpoint(wiring.flows(), events.endpoint_changed(event.to_dict()))
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES))
+def reconcile(_: CloudWatchEvent) -> None:
+    deliver.tick(wiring.flows())
+
+
+@app.lambda_function()
+def predict(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer a client; infra/ points this function straight at the handler, which imports no Chalice."""
+    from chalicelib.predict.handler import handle
+
+    return handle(event, context)

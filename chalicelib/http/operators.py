@@ -1,0 +1,137 @@
+"""The operators' door: pipelines, datasets, runs and releases, read by signed requests (IAM)."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote
+
+from chalice.app import IAMAuthorizer, Request
+
+from chalicelib import wiring
+from chalicelib.errors import NotFoundError
+from chalicelib.http import artifacts, bodies, query
+from chalicelib.http.door import Door
+from chalicelib.model import Dataset, DatasetId, DatasetState, Run, RunState
+from chalicelib.names import run12
+
+Json = dict[str, Any]
+TIMELINE_LIMIT = 100
+"""Entries that a single run's answer brings; the timeline route pages through all of them."""
+
+door = Door(__name__, authorizer=IAMAuthorizer())
+
+
+@door.get("/v1/pipelines")
+def pipelines(request: Request) -> Json:
+    """List the pipelines."""
+    asked = query.read(request)
+    page = wiring.flows().records.pipelines(after=asked.after, limit=asked.limit)
+    return {"pipelines": [bodies.pipeline(item) for item in page.items], "next": query.token(page.next)}
+
+
+@door.get("/v1/pipelines/{pipeline}")
+def pipeline(request: Request, pipeline: str) -> Json:
+    """Show a pipeline: its accepted version, and what is wrong with a newer one."""
+    query.none(request)
+    found = wiring.flows().records.pipeline(pipeline)
+    if found is None:
+        raise NotFoundError(f'There is no pipeline "{pipeline}".')
+    return bodies.pipeline(found)
+
+
+@door.get("/v1/datasets")
+def datasets(request: Request) -> Json:
+    """List datasets, newest first."""
+    asked = query.read(request, "pipeline", "state")
+    page = wiring.flows().records.datasets(
+        pipeline=asked.filters.get("pipeline"),
+        state=query.state(DatasetState, asked.filters.get("state")),
+        after=asked.after,
+        limit=asked.limit,
+    )
+    return {"datasets": [bodies.dataset(item) for item in page.items], "next": query.token(page.next)}
+
+
+@door.get("/v1/datasets/{pipeline}/{dataset}")
+def dataset(request: Request, pipeline: str, dataset: str) -> Json:
+    """Show a dataset: its state, its run, and what to do after a refusal."""
+    query.none(request)
+    return bodies.dataset(_dataset(pipeline, dataset))
+
+
+@door.get("/v1/runs")
+def runs(request: Request) -> Json:
+    """List runs, newest first."""
+    asked = query.read(request, "pipeline", "state")
+    records = wiring.flows().records
+    page = records.runs(
+        pipeline=asked.filters.get("pipeline"),
+        state=query.state(RunState, asked.filters.get("state")),
+        after=asked.after,
+        limit=asked.limit,
+    )
+    releases = {name: records.release(name) for name in {item.pipeline for item in page.items}}
+    said = [bodies.run(item, releases[item.pipeline]) for item in page.items]
+    return {"runs": said, "next": query.token(page.next)}
+
+
+@door.get("/v1/runs/{run}")
+def run(request: Request, run: str) -> Json:
+    """Show a run with its metrics and the beginning of its timeline."""
+    query.none(request)
+    found, records = _run(run), wiring.flows().records
+    lines = records.timeline(f"run:{run12(found.id)}", limit=TIMELINE_LIMIT)
+    said = bodies.run(found, records.release(found.pipeline))
+    return said | {"timeline": [bodies.entry(line) for line in lines.items]}
+
+
+@door.get("/v1/runs/{run}/timeline")
+def timeline(request: Request, run: str) -> Json:
+    """Page through what was seen, decided and done, oldest first."""
+    asked = query.read(request)
+    page = wiring.flows().records.timeline(f"run:{run12(_run(run).id)}", after=asked.after, limit=asked.limit)
+    return {"timeline": [bodies.entry(line) for line in page.items], "next": query.token(page.next)}
+
+
+@door.get("/v1/runs/{run}/log")
+def log(request: Request, run: str) -> Json:
+    """Read the training job's log, oldest first; `next` goes on where this page ended, also when nothing more is there yet."""
+    asked = query.read(request)
+    found = _run(run)
+    if found.candidate is None:
+        return {"lines": [], "next": query.token(asked.after)}
+    page = wiring.flows().jobs.log(found.candidate.job, after=asked.after, limit=asked.limit)
+    return {"lines": [bodies.log_line(line) for line in page.items], "next": query.token(page.next or asked.after)}
+
+
+@door.get("/v1/runs/{run}/artifacts")
+def artifact(request: Request, run: str) -> Json:
+    """Sign download links for what the run's training job left: model and output."""
+    query.none(request)
+    return {"artifacts": artifacts.links(wiring.flows(), _run(run))}
+
+
+@door.get("/v1/releases/{pipeline}")
+def release(request: Request, pipeline: str) -> Json:
+    """Show a pipeline's serving side: what is live, wanted, waiting and was refused."""
+    query.none(request)
+    found = wiring.flows().records.release(pipeline)
+    if found is None:
+        raise NotFoundError(f'The pipeline "{pipeline}" has released nothing.')
+    return bodies.release(found)
+
+
+def _run(name: str) -> Run:
+    found = wiring.flows().records.run(name)
+    if found is None:
+        raise NotFoundError(f'There is no run "{name}".')
+    return found
+
+
+def _dataset(pipeline: str, name: str) -> Dataset:
+    """Find a dataset by its name as given, then as decoded: REST APIs hand path parameters over as the client sent them."""
+    records = wiring.flows().records
+    found = records.dataset(DatasetId(pipeline, name)) or records.dataset(DatasetId(pipeline, unquote(name)))
+    if found is None:
+        raise NotFoundError(f'There is no dataset "{pipeline}/{name}".')
+    return found

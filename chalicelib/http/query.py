@@ -1,0 +1,89 @@
+"""The query string of a list route, read once: a limit, a token to go on with, filters; anything else is refused by name."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
+
+from chalice.app import Request
+
+from chalicelib.errors import InvalidError
+
+LIMIT = 50
+LIMIT_MOST = 100
+TOKEN_MOST = 2048
+State = TypeVar("State", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a client asked a list for; `after` is the token as the records gave it."""
+
+    limit: int = LIMIT
+    after: str | None = None
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+
+def read(request: Request, *filters: str) -> Query:
+    """Read `limit`, `next` and the named filters; InvalidError says what is wrong and what is allowed."""
+    given = _once(request)
+    _refuse_unknown(given, ("limit", "next", *filters))
+    return Query(_limit(given.get("limit")), _after(given.get("next")), {f: given[f] for f in filters if f in given})
+
+
+def none(request: Request) -> None:
+    """Refuse a query string where a route takes none."""
+    given = _once(request)
+    if given:
+        raise InvalidError(f'There is no parameter "{next(iter(given))}" here; this route takes none.')
+
+
+def state(kind: type[State], text: str | None) -> State | None:
+    try:
+        return None if text is None else kind(text)
+    except ValueError as error:
+        raise InvalidError(f'There is no state "{text}"; there are {", ".join(kind)}.') from error
+
+
+def token(position: str | None) -> str | None:
+    """Make a position into something that a client passes on and does not read."""
+    return None if position is None else base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
+
+
+def _once(request: Request) -> dict[str, str]:
+    given = request.query_params
+    if given is None:
+        return {}
+    twice = [name for name in given if len(given.getlist(name)) > 1]
+    if twice:
+        raise InvalidError(f'"{twice[0]}" is given more than once.')
+    return {name: given[name] for name in given}
+
+
+def _refuse_unknown(given: Iterable[str], known: tuple[str, ...]) -> None:
+    for name in given:
+        if name not in known:
+            raise InvalidError(f'There is no parameter "{name}" here; there are {", ".join(known)}.')
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return LIMIT
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:9]) <= LIMIT_MOST:
+        raise InvalidError(f'"limit" is a whole number from 1 to {LIMIT_MOST}.')
+    return int(text)
+
+
+def _after(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        if not text or len(text) > TOKEN_MOST:
+            raise ValueError(text)
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
+    except (ValueError, binascii.Error) as error:
+        raise InvalidError('"next" is not a token that a list gave.') from error

@@ -1,0 +1,142 @@
+"""Who gets what: the rooms are joined here by hand, each when it is first asked for.
+
+A function pays only for the rooms it enters: reading a run imports neither the pipeline schema nor any client but DynamoDB's.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Protocol
+
+from aws_lambda_powertools import Logger
+
+from chalicelib.model import DatasetId, DatasetState, Run
+from chalicelib.ports import Bucket, Clock, Hosting, Jobs, Records, Registry, Timer
+from chalicelib.settings import Settings
+
+if TYPE_CHECKING:
+    from chalicelib.flows.datasets import Datasets
+    from chalicelib.flows.pipelines import Pipelines
+    from chalicelib.flows.reconcile import Reconcile
+    from chalicelib.flows.releases import Releases
+    from chalicelib.flows.report import Report
+    from chalicelib.flows.runs import Runs
+    from chalicelib.flows.versions import Versions
+
+log = Logger(service="dropforge", child=True)
+
+
+class Ports(Protocol):
+    """The world as the flows see it; AWS and the tests' world in memory both have this form."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def bucket(self) -> Bucket: ...
+    @property
+    def records(self) -> Records: ...
+    @property
+    def timer(self) -> Timer: ...
+    @property
+    def jobs(self) -> Jobs: ...
+    @property
+    def registry(self) -> Registry: ...
+    @property
+    def hosting(self) -> Hosting: ...
+
+
+class Aws:
+    """AWS, or whatever answers at AWS_ENDPOINT_URL; a client is made when its first call is."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock: Clock = time.time
+
+    @cached_property
+    def bucket(self) -> Bucket:
+        from chalicelib.aws.bucket import Bucket
+
+        return Bucket(self.settings)
+
+    @cached_property
+    def records(self) -> Records:
+        from chalicelib.aws.records import Records
+
+        return Records(self.settings)
+
+    @cached_property
+    def timer(self) -> Timer:
+        from chalicelib.aws.timer import Timer
+
+        return Timer(self.settings)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        from chalicelib.aws.jobs import Jobs
+
+        return Jobs(self.settings)
+
+    @cached_property
+    def registry(self) -> Registry:
+        from chalicelib.aws.registry import Registry
+
+        return Registry(self.settings)
+
+    @cached_property
+    def hosting(self) -> Hosting:
+        from chalicelib.aws.hosting import Hosting
+
+        return Hosting(self.settings)
+
+
+class Flows:
+    """The rooms over one world; what one says to another goes through here."""
+
+    def __init__(self, ports: Ports) -> None:
+        self.ports = ports
+        self.clock = ports.clock
+
+    @property
+    def bucket(self) -> Bucket:
+        return self.ports.bucket
+
+    @property
+    def records(self) -> Records:
+        return self.ports.records
+
+    @property
+    def jobs(self) -> Jobs:
+        return self.ports.jobs
+
+
+def build(settings: Settings) -> Flows:
+    return Flows(Aws(settings))
+
+
+_in_use: list[Flows] = []
+
+
+def flows() -> Flows:
+    """Give the rooms of this process: those in use, else those that the environment asks for, built once."""
+    return _in_use[-1] if _in_use else _from_environment()
+
+
+@cache
+def _from_environment() -> Flows:
+    return build(Settings.from_env(os.environ))
+
+
+@contextmanager
+def use(rooms: Flows) -> Iterator[Flows]:
+    """Let every handler meet these rooms instead: how tests put a world in memory behind the real app."""
+    _in_use.append(rooms)
+    try:
+        yield rooms
+    finally:
+        _in_use.remove(rooms)
