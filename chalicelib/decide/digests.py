@@ -1,4 +1,4 @@
-"""Digests of what we ask SageMaker for: immutable things end in one, and "already exists" counts only when it agrees."""
+"""Digests of what we ask SageMaker for: immutable things end in one, "already exists" counts only when it agrees."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Rejected:
 def judge(gate: Gate | None, metrics: Mapping[str, float], champion: Mapping[str, float] | None) -> Passed | Rejected:
     """Judge a model. A champion without the metric, or with none that is a number, is no rival; a NaN never passes.
 
-    Where the objective is to minimize, `at_least` is read as "at least as good as": the bar is the largest value allowed.
+    Where the objective is to minimize, `at_least` means "at least as good as": the bar is the largest value allowed.
     """
     if gate is None:
         return Passed("no [gate] is set")
@@ -48,7 +48,7 @@ def judge(gate: Gate | None, metrics: Mapping[str, float], champion: Mapping[str
     if not math.isfinite(value):
         return Rejected(
             f"{gate.metric} is {value}, which is no number to judge by.",
-            "Look at the training log for what made the metric diverge, or at the regular expression in [train.metrics].",
+            "Look in the training log for what made it diverge, or at its regular expression in [train.metrics].",
         )
     return _compare(gate, value, champion.get(gate.metric) if champion else None)
 

@@ -1,0 +1,98 @@
+"""Whether the model that a completed training job left behind is registered, and why not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from chalicelib.decide.gate import Gate, Passed, Rejected, judge
+from chalicelib.decide.run import LOOK_AGAIN, Move, Register, Step, end
+from chalicelib.model import Entry, Run, RunState
+
+_SHOWN = 5
+_LABELS = re.compile(r"dropforge\.labels=(\[.*\])")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is found out about a completed job before it is judged."""
+
+    changed: tuple[str, ...]
+    """Sealed keys that were overwritten or deleted meanwhile."""
+    model_found: bool
+    told_labels: tuple[str, ...] | None
+    """The labels that the training log names."""
+    set_labels: tuple[str, ...]
+    """The labels under [serve]."""
+    gate: Gate | None
+    champion: Mapping[str, float] | None
+
+
+def evaluate(run: Run, evidence: Evidence, now: float) -> Step:
+    """Judge what the job left behind."""
+    if evidence.changed:
+        return _changed(run, evidence.changed, now)
+    if not evidence.model_found:
+        return end(
+            run,
+            RunState.FAILED,
+            now,
+            "Training completed but left no model.tar.gz.",
+            "Write the model into the folder SM_MODEL_DIR (/opt/ml/model) and drop the dataset again.",
+        )
+    told, wanted = evidence.told_labels, evidence.set_labels
+    if told is not None and wanted and told != wanted:
+        return end(
+            run,
+            RunState.FAILED,
+            now,
+            f"The model's labels ({_some(told)}) are not the labels under [serve] ({_some(wanted)}).",
+            "Remove labels from [serve], or make them what the training script says, in the same order.",
+        )
+    metrics = run.candidate.metrics if run.candidate else {}
+    match judge(evidence.gate, metrics, evidence.champion):
+        case Rejected(reason, todo):
+            return end(run, RunState.REJECTED, now, reason, todo)
+        case Passed(why):
+            return Register(told if told is not None else wanted, why)
+
+
+def register(run: Run, package: str, labels: tuple[str, ...], why: str, now: float) -> Move:
+    moved = replace(
+        run, state=RunState.REGISTERED, package=package, labels=labels, reason=None, todo=None, ended_at=now
+    )
+    return Move(replace(moved, due=now + LOOK_AGAIN), Entry(now, "registered", {"package": package, "gate": why}))
+
+
+def labels_in(lines: Iterable[str]) -> tuple[str, ...] | None:
+    """Read the last `dropforge.labels=[…]` of a training log; None where there is none that can be read."""
+    found: tuple[str, ...] | None = None
+    for line in lines:
+        if match := _LABELS.search(line):
+            found = _label_list(match[1]) or found
+    return found
+
+
+def _label_list(text: str) -> tuple[str, ...] | None:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return tuple(map(str, values)) if all(isinstance(value, str | int | float) for value in values) else None
+
+
+def _changed(run: Run, keys: tuple[str, ...], now: float) -> Move:
+    return end(
+        run,
+        RunState.FAILED,
+        now,
+        f"Files of the sealed dataset were overwritten or deleted while it trained: {_some(keys)}.",
+        "Let a dataset be while it trains; what the folder holds now becomes a run of its own.",
+    )
+
+
+def _some(items: tuple[str, ...]) -> str:
+    shown = ", ".join(items[:_SHOWN])
+    return shown if len(items) <= _SHOWN else f"{shown} and {len(items) - _SHOWN} more"

@@ -1,0 +1,301 @@
+"""What a release does next, from its record and the endpoints as SageMaker describes them now. Pure.
+
+An endpoint counts as serving a configuration only when it is InService *and* says that configuration's name: after a failed
+update SageMaker comes back to InService with the old one. Whatever is in doubt leads back to the live configuration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from chalicelib.model import Release, ReleaseStage, Target
+from chalicelib.ports import EndpointSeen
+
+LOOK_AGAIN = 60.0
+"""Seconds until the reconcile looks at an open release by itself."""
+STAGE_LIMIT = 1800.0
+"""Seconds that an endpoint may take to come up, or an update to end."""
+ATTEMPTS = 3
+"""How often an endpoint is made or an update asked for in one stage."""
+_BROKEN = frozenset({"Failed", "UpdateRollbackFailed", "OutOfService"})
+_LONGEST_PAUSE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Nothing is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do before SageMaker moves, or before that time."""
+
+    seconds: float = LOOK_AGAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Let the pending target meet its gate again, and make it the desired one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearse:
+    """Bring up a rehearsal endpoint from the very configuration that will serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """Run all smoke tests on an endpoint that serves the desired configuration."""
+
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class RollOut:
+    """The rehearsal passed: go on with the endpoint that clients meet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Ask, under a lease, for the endpoint to serve this target."""
+
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Delete an endpoint that is in nobody's way to serve."""
+
+    endpoint: str
+    why: str
+    counts: bool = False
+    """Whether it is one of the stage's attempts."""
+
+
+@dataclass(frozen=True, slots=True)
+class MakeLive:
+    """The desired target serves and answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Give the desired target up; what clients meet is untouched."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """Give the desired target up and bring the live configuration back."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """The endpoint is not what the release says is live: bring it back."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The live configuration is back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tidy:
+    """Clear away what a failed target left behind."""
+
+
+Step = (
+    Rest
+    | Wait
+    | Start
+    | Rehearse
+    | Test
+    | RollOut
+    | Create
+    | Update
+    | Remove
+    | MakeLive
+    | Fail
+    | RollBack
+    | Restore
+    | Restored
+    | Tidy
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """All that a decision looks at."""
+
+    release: Release
+    now: float
+    endpoint: EndpointSeen | None
+    """The one that clients meet."""
+    rehearsal: EndpointSeen | None
+    """The desired target's rehearsal."""
+
+
+def next_step(sight: Sight) -> Step:
+    release = sight.release
+    match release.stage:
+        case ReleaseStage.IDLE:
+            return _idle(sight, release.desired)
+        case ReleaseStage.REHEARSING:
+            return _rehearsing(sight, _wanted(release.desired))
+        case ReleaseStage.ROLLING_OUT:
+            return _rolling_out(sight, _wanted(release.desired))
+        case ReleaseStage.ROLLING_BACK:
+            return _rolling_back(sight, _wanted(release.live))
+        case _:
+            assert_never(release.stage)
+
+
+def tested(sight: Sight, failure: str | None) -> Step:
+    """Say what follows from the smoke tests of the present stage."""
+    if sight.release.stage is ReleaseStage.REHEARSING:
+        return RollOut() if failure is None else Fail(f"In the rehearsal {failure}.")
+    return MakeLive() if failure is None else give_up(sight, f"On the live endpoint {failure}.")
+
+
+def give_up(sight: Sight, reason: str) -> Fail | RollBack:
+    """End the present stage: with a rollback wherever clients might meet anything but the live configuration."""
+    live = sight.release.live
+    if sight.release.stage is not ReleaseStage.ROLLING_OUT or live is None or serves(sight.endpoint, live):
+        return Fail(reason)
+    return RollBack(reason)
+
+
+def serves(seen: EndpointSeen | None, target: Target) -> bool:
+    return seen is not None and seen.status == "InService" and seen.config == target.config
+
+
+def settled(release: Release) -> bool:
+    """Tell whether nothing of a failed target is left to clear away."""
+    live = release.live.digest if release.live else None
+    return release.desired is None or release.desired.digest == live
+
+
+def _idle(sight: Sight, desired: Target | None) -> Step:
+    release, live, endpoint = sight.release, sight.release.live, sight.endpoint
+    if live is not None and not serves(endpoint, live) and not _is_busy(endpoint):
+        return Restore(_astray(endpoint, live))
+    left = None if settled(release) else _left(sight, desired)
+    if left is not None and not (isinstance(left, Wait) and release.pending):
+        return left
+    if release.pending is not None:
+        return Start()
+    return Rest() if live is None or serves(endpoint, live) else Wait()
+
+
+def _left(sight: Sight, desired: Target | None) -> Step:
+    """Clear away the failed target's endpoints, then its model and configuration."""
+    endpoints = [sight.rehearsal, *([sight.endpoint] if sight.release.live is None else [])]
+    for seen in endpoints:
+        if seen is not None and _is_up(seen):
+            return Remove(seen.name, "it served a model that failed")
+        if seen is not None and seen.status != "Deleting":
+            return Wait()
+    return Tidy() if desired else Rest()
+
+
+def _rehearsing(sight: Sight, desired: Target) -> Step:
+    seen = sight.rehearsal
+    if seen is None:
+        tries_left = sight.release.attempts < ATTEMPTS
+        return Rehearse() if tries_left else Fail(f"The rehearsal endpoint was gone {ATTEMPTS} times.")
+    if seen.status in _BROKEN:
+        return Fail(f"The rehearsal endpoint did not come up: {_told(seen)}")
+    if seen.status == "InService" and seen.config != desired.config:
+        return Fail(f"The rehearsal endpoint serves {seen.config}, not {desired.config}.")
+    if seen.status == "InService":
+        return Test(seen.name)
+    return _patiently(sight, f"The rehearsal endpoint was {seen.status}")
+
+
+def _rolling_out(sight: Sight, desired: Target) -> Step:
+    if sight.rehearsal is not None and _is_up(sight.rehearsal):
+        return Remove(sight.rehearsal.name, "the rehearsal is over")
+    seen, tries_left = sight.endpoint, sight.release.attempts < ATTEMPTS
+    if seen is None:
+        return Create(desired) if tries_left else give_up(sight, f"The endpoint was gone {ATTEMPTS} times.")
+    if seen.status in _BROKEN:
+        reason = f"The endpoint is {seen.status}: {_told(seen)}"
+        remake = sight.release.live is None and tries_left
+        return Remove(seen.name, reason, counts=True) if remake else give_up(sight, reason)
+    if seen.status != "InService":
+        return _patiently(sight, f"The endpoint was {seen.status}")
+    return Test(seen.name) if seen.config == desired.config else _other_config(sight, desired, seen)
+
+
+def _other_config(sight: Sight, desired: Target, seen: EndpointSeen) -> Step:
+    """An update is still to be asked for, or SageMaker undid the one that was: a lease that was given back tells."""
+    release = sight.release
+    if release.lease is not None and release.lease.until > sight.now:
+        return Wait(release.lease.until - sight.now)
+    if release.attempts and release.lease is None:
+        return give_up(sight, f"SageMaker rolled the update back: {_told(seen)}")
+    if release.attempts >= ATTEMPTS:
+        return give_up(sight, f"The update was asked for {ATTEMPTS} times and did not happen.")
+    return Update(desired)
+
+
+def _rolling_back(sight: Sight, live: Target) -> Step:
+    release, seen = sight.release, sight.endpoint
+    if sight.rehearsal is not None and _is_up(sight.rehearsal):
+        return Remove(sight.rehearsal.name, "the rehearsal is over")
+    if serves(seen, live):
+        return Restored()
+    pause = (release.stage_since or 0.0) + LOOK_AGAIN * 2 ** min(release.attempts, _LONGEST_PAUSE) - sight.now
+    if release.attempts >= ATTEMPTS and pause > 0:
+        return Wait(pause)
+    if seen is None:
+        return Create(live)
+    if seen.status in _BROKEN:
+        return Remove(seen.name, f"it is {seen.status}: {_told(seen)}", counts=True)
+    if seen.status != "InService":
+        return Wait()
+    if release.lease is not None and release.lease.until > sight.now:
+        return Wait(release.lease.until - sight.now)
+    return Update(live)
+
+
+def _patiently(sight: Sight, what: str) -> Step:
+    waited = sight.now - (sight.release.stage_since or sight.now)
+    return give_up(sight, f"{what} for more than {STAGE_LIMIT / 60:g} minutes.") if waited > STAGE_LIMIT else Wait()
+
+
+def _is_up(seen: EndpointSeen) -> bool:
+    """Tell whether it is there and can be deleted."""
+    return seen.status == "InService" or seen.status in _BROKEN
+
+
+def _is_busy(seen: EndpointSeen | None) -> bool:
+    return seen is not None and not _is_up(seen)
+
+
+def _astray(seen: EndpointSeen | None, live: Target) -> str:
+    if seen is None:
+        return "The endpoint is gone."
+    if seen.status == "InService":
+        return f"The endpoint serves {seen.config}, not {live.config}."
+    return f"The endpoint is {seen.status}: {_told(seen)}"
+
+
+def _told(seen: EndpointSeen) -> str:
+    return seen.reason or "SageMaker gives no reason."
+
+
+def _wanted(target: Target | None) -> Target:
+    if target is None:
+        raise AssertionError("A stage other than idle has a target.")
+    return target
