@@ -1,0 +1,90 @@
+"""up, down, env, exec: the local cloud, and how other programs find it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import Annotated, Any
+
+import typer
+
+from dropforge.cli.cloud import Kind
+from dropforge.cli.command import Session, command
+from dropforge.cli.errors import CliError, UsageError
+
+app = typer.Typer()
+
+_STRANGERS = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
+"""A profile or a session token of the shell would spoil the local cloud's own keys."""
+
+_Speed = Annotated[float, typer.Option(min=0.001, help="Pace of schedules and retries; 1 is AWS's own.")]
+_Stages = Annotated[list[str] | None, typer.Option("--with", help="A further stage to deploy; may be repeated.")]
+_Program = Annotated[list[str], typer.Argument(metavar="-- COMMAND…", help="The command and its arguments.")]
+
+
+@command(app, epilog="Example: dropforge up --with prod")
+def up(session: Session, *, speed: _Speed = 0.1, stages: _Stages = None) -> None:
+    """Start the local cloud; its state stays in --home between starts."""
+    from dropforge.local import launch
+
+    if session.kind is Kind.AWS:
+        raise UsageError("`up` starts a local cloud: AWS is always up.")
+    running = launch.status(session.home)
+    wanted = list(dict.fromkeys([session.stage, *(stages or ())]))
+    try:
+        cloud = running or launch.start(session.home, speed=speed, stages=wanted)
+    except launch.LaunchError as error:
+        raise CliError(str(error)) from error
+    session.terminal.header(f"local cloud at {session.home} · {'was up already' if running else 'is up'}")
+    if session.terminal.as_json:
+        session.terminal.data(cloud)
+        return
+    session.terminal.table(("what", "where"), _addresses(cloud))
+    session.terminal.say("Next: dropforge push FOLDER, dropforge drop PIPELINE FOLDER; `dropforge down` stops it.")
+
+
+@command(app, epilog="Example: dropforge down")
+def down(session: Session) -> None:
+    """Stop the local cloud; what it holds is there again after the next `up`."""
+    from dropforge.local import launch
+
+    running = launch.status(session.home)
+    if running:
+        launch.stop(session.home)
+    session.terminal.header(f"local cloud at {session.home} · {'stopped' if running else 'was not up'}")
+    if session.terminal.as_json:
+        session.terminal.data({"stopped": bool(running)})
+
+
+@command(app, epilog='Example: eval "$(dropforge env)" && aws s3 ls')
+def env(session: Session) -> None:
+    """Print the variables that point any AWS client at the cloud, for a shell to read."""
+    variables = session.place.environment()
+    if session.terminal.as_json:
+        session.terminal.data(variables)
+        return
+    print(f"# {session.place.header}")
+    if session.place.kind is Kind.LOCAL:
+        print(f"unset {' '.join(_STRANGERS)}")
+    for name, value in variables.items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+@command(app, name="exec", epilog="Example: dropforge exec -- aws s3 ls")
+def execute(session: Session, *, program: _Program) -> None:
+    """Run a command with those variables set; its exit code is ours."""
+    environment = os.environ | session.place.environment()
+    if session.place.kind is Kind.LOCAL:
+        environment = {name: value for name, value in environment.items() if name not in _STRANGERS}
+    try:
+        os.execvpe(program[0], program, environment)  # noqa: S606 -- becoming the user's command is the purpose
+    except OSError as error:
+        raise UsageError(f"{program[0]} cannot be run: {error.strerror}.") from error
+
+
+def _addresses(cloud: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [("AWS endpoint", cloud["endpoint"])]
+    for name, stage in sorted(cloud["stages"].items()):
+        rows += [(f"{name}: HTTP API", stage["api"]), (f"{name}: bucket", stage["bucket"])]
+        rows += [(f"{name}: API key", stage["api_key"])]
+    return rows

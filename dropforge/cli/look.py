@@ -1,0 +1,194 @@
+"""datasets, runs, show, log, wait: what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from dropforge.cli.command import Session, command
+from dropforge.cli.display import Display
+from dropforge.cli.errors import FailedError, TimedOutError, UsageError
+from dropforge.cli.follow import ENDS, STAGES, Follower, StageReached, outcome, resolve
+from dropforge.cli.render import duration, local_time, moment, size
+
+app = typer.Typer()
+
+_Pipeline = Annotated[str | None, typer.Option(help="Only of this pipeline.")]
+_State = Annotated[str | None, typer.Option(help="Only in this state.")]
+_Limit = Annotated[int, typer.Option(min=1, help="How many at most, newest first.")]
+_Run = Annotated[str, typer.Argument(help="A run's hex digits or their beginning, `latest`, or PIPELINE/DATASET.")]
+_Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends; exit as it ended.")]
+
+
+class Goal(StrEnum):
+    """What a run can be waited for to become."""
+
+    TRAINING = "training"
+    REGISTERED = "registered"
+    REHEARSING = "rehearsing"
+    ROLLING_OUT = "rolling-out"
+    LIVE = "live"
+
+
+@command(app, epilog="Example: dropforge datasets --pipeline digits --state refused")
+def datasets(session: Session, *, pipeline: _Pipeline = None, state: _State = None, limit: _Limit = 20) -> None:
+    """List the newest datasets: their state, their run, and why one was refused or is still waited for."""
+    found = list(session.api.listed("datasets", limit=limit, pipeline=pipeline, state=state))
+    if session.terminal.as_json:
+        session.terminal.data(found)
+        return
+    columns = ("dataset", "state", "run", "objects", "size", "last object", "why")
+    session.terminal.table(columns, (_dataset_row(each) for each in found))
+
+
+@command(app, epilog="Example: dropforge runs --pipeline digits --limit 5")
+def runs(session: Session, *, pipeline: _Pipeline = None, state: _State = None, limit: _Limit = 20) -> None:
+    """List the newest runs: how far each is, and what its model scored."""
+    found = list(session.api.listed("runs", limit=limit, pipeline=pipeline, state=state))
+    if session.terminal.as_json:
+        session.terminal.data(found)
+        return
+    session.terminal.table(("run", "dataset", "stage", "metrics", "sealed", "why"), (_run_row(each) for each in found))
+
+
+@command(app, epilog="Example: dropforge show latest --follow")
+def show(session: Session, *, run: _Run, follow: _Follow = False) -> None:
+    """Show a run: its stage, metrics and timeline; with --follow, as it goes."""
+    follower = _follower(session, run)
+    if follow:
+        Display(session.terminal).watch(follower.changes())
+        if trouble := outcome(follower.last, follower.stage):
+            raise trouble
+        return
+    seen = _look_once(follower)
+    if session.terminal.as_json:
+        session.terminal.data(seen)
+        return
+    for line in _described(seen):
+        session.terminal.say(line)
+
+
+@command(app, epilog="Example: dropforge log digits/friday --follow")
+def log(session: Session, *, run: _Run, follow: _Follow = False) -> None:
+    """Print the log of a run's training job."""
+    follower = _follower(session, run)
+    for line in _lines(session, follower, follow=follow):
+        if session.terminal.as_json:
+            session.terminal.event(line)
+        else:
+            print(line["text"], flush=True)
+
+
+@command(app, epilog="Example: dropforge wait digits/friday --for live --timeout 600")
+def wait(
+    session: Session,
+    *,
+    run: _Run,
+    goal: Annotated[Goal, typer.Option("--for", help="The stage to wait for.")] = Goal.LIVE,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")] = 3600,
+) -> None:
+    """Wait until a run has reached a stage; exit 3 if it was refused, 4 failed, 5 rejected, 6 timed out."""
+    follower = _follower(session, run)
+    for change in follower.changes(seconds=timeout):
+        if isinstance(change, StageReached) and not session.terminal.as_json:
+            Display(session.terminal).show(change)
+        if _reached(follower.stage, goal):
+            break
+    if session.terminal.as_json:
+        session.terminal.data(follower.last)
+    if _reached(follower.stage, goal):
+        return
+    if follower.stage == "replaced":
+        raise FailedError(f"The run {follower.run} was replaced by a newer one: `dropforge runs` shows which.")
+    raise outcome(follower.last, follower.stage) or TimedOutError(
+        f"{run} is still {follower.stage or 'unknown'} after {duration(timeout)}: wait longer with --timeout."
+    )
+
+
+def _reached(stage: str, goal: Goal) -> bool:
+    if stage in {"replaced", "release-failed"}:
+        return STAGES.index(goal) <= STAGES.index("registered")
+    return stage in STAGES and STAGES.index(stage) >= STAGES.index(goal)
+
+
+def _follower(session: Session, run: str) -> Follower:
+    follower = resolve(session.api, run)
+    follower.pause = session.place.pause
+    return follower
+
+
+def _look_once(follower: Follower) -> dict[str, Any]:
+    """Look at what is meant, once: the run, or the dataset where no run is there yet."""
+    next(follower.changes(), None)
+    if not follower.last:
+        raise UsageError(f"There is no dataset {follower.dataset}: `dropforge datasets` lists them.")
+    return follower.last
+
+
+def _lines(session: Session, follower: Follower, *, follow: bool) -> Iterator[dict[str, Any]]:
+    """Read the log to its end; with `follow`, until the run has ended, too."""
+    token: str | None = None
+    for _ in follower.changes():
+        while follower.run:
+            page = session.api.get("v1", "runs", follower.run, "log", next=token)
+            yield from page["lines"]
+            if not page["lines"] or page.get("next") in {None, token}:
+                break
+            token = page["next"]
+        if not follow or follower.stage in ENDS:
+            return
+
+
+def _dataset_row(seen: dict[str, Any]) -> tuple[Any, ...]:
+    channels = seen["channels"]
+    objects, weight = (sum(channel[key] for channel in channels) for key in ("objects", "bytes"))
+    known = bool(channels)
+    return (
+        seen["dataset"],
+        seen["state"],
+        seen["run"],
+        objects if known else None,
+        size(weight) if known else None,
+        local_time(seen["last_seen"]),
+        seen["reason"] or seen["waiting"],
+    )
+
+
+def _run_row(seen: dict[str, Any]) -> tuple[Any, ...]:
+    return (
+        seen["run"],
+        seen["dataset"],
+        seen["stage"],
+        _metrics(seen) or None,
+        local_time(seen["sealed_at"]),
+        seen["reason"] or (seen["release"] or {}).get("reason"),
+    )
+
+
+def _described(seen: dict[str, Any]) -> Iterator[str]:
+    for key in ("run", "dataset", "pipeline", "stage", "state", "reason", "waiting", "todo", "package"):
+        if seen.get(key):
+            yield f"{key:<10}{seen[key]}"
+    if _metrics(seen):
+        yield f"{'metrics':<10}{_metrics(seen)}"
+    for channel in seen.get("channels", ()):
+        yield f"{'channel':<10}{channel['name']}: {channel['objects']} objects, {size(channel['bytes'])}"
+    if candidate := seen.get("candidate"):
+        yield f"{'job':<10}{candidate['job']} {candidate['status']} {candidate['secondary']}"
+    if seen.get("timeline"):
+        yield ""
+        yield from _timeline(seen["timeline"])
+
+
+def _timeline(entries: list[dict[str, Any]]) -> Iterator[str]:
+    begun = moment(entries[0]["at"])
+    for entry in entries:
+        facts = " ".join(f"{name}={value}" for name, value in entry["facts"].items() if value is not None)
+        yield f"{(moment(entry['at']) - begun).total_seconds():8.1f}s  {entry['what']}  {facts}".rstrip()
+
+
+def _metrics(seen: dict[str, Any]) -> str:
+    return ", ".join(f"{name} = {value:g}" for name, value in (seen.get("metrics") or {}).items())

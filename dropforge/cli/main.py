@@ -1,0 +1,33 @@
+"""The `dropforge` command: a client of the bucket and of the HTTP API."""
+
+from __future__ import annotations
+
+import typer
+
+from dropforge.cli import home, look, send
+from dropforge.cli.command import end
+
+_HELP = """Drop a dataset into a bucket; get a tested, registered, live model behind an HTTP route.
+
+Exit codes: 0 ok · 1 the cloud did not answer, or answered with an error · 2 usage · 3 refused · 4 failed · 5 rejected
+· 6 timed out · 130 interrupted."""
+
+app = typer.Typer(
+    help=_HELP,
+    epilog="Example: dropforge up && dropforge push examples/digits/pipeline --name digits",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+for group in (home.app, send.app, look.app):
+    app.registered_commands += group.registered_commands
+
+
+def run() -> None:
+    """Run the command line; it never returns without an exit code."""
+    end(app)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,148 @@
+"""push, drop, predict: what goes in."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dropforge.cli import drop as drops
+from dropforge.cli import push as pushes
+from dropforge.cli.command import Session, command
+from dropforge.cli.errors import RefusedError, UsageError
+from dropforge.cli.follow import outcome
+from dropforge.cli.render import Terminal, size
+
+app = typer.Typer()
+
+_Name = Annotated[str | None, typer.Option("--name", help="Another name than the folder's or file's own.")]
+_Wait = Annotated[
+    float, typer.Option("--verdict", min=0, help="Seconds to wait for the verdict on what was sent; 0: don't wait.")
+]
+
+
+@command(app, epilog="Example: dropforge push examples/digits/pipeline --name digits")
+def push(
+    session: Session,
+    *,
+    folder: Annotated[Path, typer.Argument(help="The folder that holds pipeline.toml.", file_okay=False, exists=True)],
+    name: _Name = None,
+    verdict: _Wait = 60,
+) -> None:
+    """Make the bucket's pipelines/<name>/ what FOLDER is, and tell whether the pipeline was accepted."""
+    plan = pushes.plan_push(folder, name)
+    before = session.bucket.status(plan.pipeline)
+    _send(session.terminal, f"push {plan.pipeline}", len(plan.objects), pushes.upload(session.bucket, plan))
+    seen = verdict and pushes.await_verdict(
+        session.bucket,
+        plan.pipeline,
+        before=before,
+        last_key=plan.objects[-1][0],
+        settled=lambda status: status.state != "settling",
+        seconds=verdict,
+        pause=session.place.pause,
+    )
+    said = seen.said if seen else {"pipeline": plan.pipeline, "state": "unknown", "version": None, "problems": []}
+    if session.terminal.as_json:
+        session.terminal.data(said)
+    if seen and seen.state == "refused":
+        for problem in pushes.problems(seen):
+            session.terminal.say(problem)
+        raise RefusedError(f"The pipeline {plan.pipeline} was refused: correct what is named above and push it again.")
+    session.terminal.say(
+        _accepted(plan.pipeline, said) if seen else f"Its verdict will stand in status/{plan.pipeline}.json."
+    )
+
+
+@command(app, name="drop", epilog="Example: dropforge drop digits ./my-digits --name friday")
+def drop(
+    session: Session,
+    *,
+    pipeline: Annotated[str, typer.Argument(help="The pipeline that the dataset is for.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="FOLDER|FILE", help="A folder of channels, or one file.", exists=True)
+    ],
+    name: _Name = None,
+    verdict: _Wait = 90,
+) -> None:
+    """Upload a dataset, one object at a time, `_READY` with its counts last; tell the run that it became."""
+    plan = drops.plan_drop(pipeline, path, name)
+    before = session.bucket.status(plan.dataset)
+    count = len(plan.objects) + (plan.counts is not None)
+    _send(session.terminal, f"drop {plan.dataset} ({size(plan.size)})", count, drops.upload(session.bucket, plan))
+    seen = verdict and pushes.await_verdict(
+        session.bucket,
+        plan.dataset,
+        before=before,
+        last_key=plan.last_key,
+        settled=lambda status: status.state != "collecting",
+        seconds=verdict,
+        pause=session.place.pause,
+    )
+    newest = seen or session.bucket.status(plan.dataset)
+    said: dict[str, Any] = newest.said if newest else {"dataset": plan.dataset, "state": "collecting", "run": None}
+    if session.terminal.as_json:
+        session.terminal.data(said | {"objects": count, "bytes": plan.size})
+    if trouble := outcome(said | {"stage": None}, str(said["state"])):
+        raise trouble
+    session.terminal.say(_dropped(said))
+
+
+@command(app, epilog="Example: dropforge predict digits seven.png")
+def predict(
+    session: Session,
+    *,
+    model: Annotated[str, typer.Argument(help="The pipeline whose live model is asked.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Pictures.", dir_okay=False, exists=True)],
+) -> None:
+    """Ask the live model about pictures, over the clients' HTTP route."""
+    kinds = {path: _media_type(path) for path in files}
+    answers = [(path, session.api.predict(model, path.read_bytes(), kinds[path])) for path in files]
+    if session.terminal.as_json:
+        session.terminal.data([{"file": str(path)} | answer for path, answer in answers])
+        return
+    session.terminal.table(("file", "label", "score", "next best", "model", "ms"), (_row(*each) for each in answers))
+
+
+def _send(terminal: Terminal, title: str, count: int, keys: Iterator[str]) -> None:
+    if not terminal.live:
+        terminal.say(f"{title}: {_exhaust(keys)} objects sent")
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=terminal.out) as progress:
+        for _ in progress.track(keys, total=count, description=title):
+            pass
+
+
+def _exhaust(keys: Iterable[str]) -> int:
+    return sum(1 for _ in keys)
+
+
+def _accepted(pipeline: str, said: dict[str, Any]) -> str:
+    return f"The pipeline {pipeline} is accepted, version {str(said['version'])[:12]}."
+
+
+def _dropped(said: dict[str, Any]) -> str:
+    if said.get("run"):
+        return f"The dataset {said['dataset']} is sealed: run {said['run']}. `dropforge show {said['run']} --follow`"
+    waiting = f" ({said['reason']})" if said.get("reason") else ""
+    return f"The dataset {said['dataset']} is not sealed yet{waiting}. `dropforge show {said['dataset']} --follow`"
+
+
+def _media_type(path: Path) -> str:
+    kind = mimetypes.guess_type(path.name)[0]
+    if kind is None:
+        raise UsageError(f"{path} has no extension that tells what it is: name it .png, .jpg or .webp.")
+    return kind
+
+
+def _row(path: Path, answer: dict[str, Any]) -> tuple[Any, ...]:
+    best, *others = answer["results"][0]["predictions"]
+    rest = ", ".join(f"{other['label']} {other['score']:.2f}" for other in others[:2])
+    model = answer["model"]
+    version = f"{model['name']} v{model['version']} ({str(model['run'])[:12]})"
+    return path, best["label"], f"{best['score']:.3f}", rest, version, round(answer["latency_ms"], 1)
