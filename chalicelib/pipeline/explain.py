@@ -10,20 +10,25 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from chalicelib.pipeline.refusals import Place
+from chalicelib.pipeline.refusals import PROBLEM_LIMIT, Place
 from chalicelib.pipeline.schema import Pipeline
 
 _SHOWN = 60
 
 
 def explain(error: ValidationError) -> Iterator[tuple[Place, str]]:
-    """Give each place and what is allowed there, one sentence a place."""
-    told: set[Place] = set()
-    for found in error.errors(include_url=False):
-        place = found["loc"]
-        if place not in told:
-            told.add(place)
-            yield place, _sentence(place, found["type"], found["input"], found.get("ctx") or {})
+    """Give each place and what is allowed there, one sentence a place; beyond PROBLEM_LIMIT they are only counted."""
+    errors = error.errors(include_url=False)
+    for found in errors[:PROBLEM_LIMIT]:
+        yield found["loc"], _sentence(found["loc"], found["type"], found["input"], found.get("ctx") or {})
+    if len(errors) > PROBLEM_LIMIT:
+        yield (), f"and {len(errors) - PROBLEM_LIMIT} more problems"
+
+
+def unusable(error: ValidationError) -> Iterator[Place]:
+    """Give what to leave out to make sense of the rest: each wrong key, or the table that lacks a key it needs."""
+    for found in error.errors(include_url=False, include_input=False):
+        yield found["loc"][:-1] if found["type"] == "missing" else found["loc"]
 
 
 def _sentence(place: Place, kind: str, value: object, context: Mapping[str, Any]) -> str:

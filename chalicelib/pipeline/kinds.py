@@ -1,6 +1,6 @@
 """The kinds of value a pipeline file is made of; each refuses with a sentence that says what is allowed.
 
-Lengths, patterns and ranges are SageMaker's own, as its API reference gives them for CreateTrainingJob and CreateEndpointConfig.
+Lengths, patterns and ranges are those of CreateTrainingJob and CreateEndpointConfig in SageMaker's API reference.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
 def hyperparameter_string(value: Any) -> str:
     """Render a value as SageMaker wants it: a string that script mode reads back as the same value.
 
-    Script mode tries each string as JSON and else takes it as it stands, so text is quoted only where it would read as JSON.
+    Script mode tries each string as JSON, else takes it as it stands: text is quoted only where it would read as JSON.
     """
     if isinstance(value, str):
         try:
@@ -127,7 +127,7 @@ def _metrics(values: dict[str, str]) -> dict[str, str]:
             raise ValueError(f"gives {_quoted(name)} what is no regular expression: {_quoted(regex)}")
         if groups != 1:
             raise ValueError(
-                f"gives {_quoted(name)} a regular expression with {groups} groups; exactly one, around the number, is allowed"
+                f"gives {_quoted(name)} a regular expression with {groups} groups; one is needed, around the number"
             )
     return values
 

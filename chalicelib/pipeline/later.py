@@ -1,4 +1,4 @@
-"""What a pipeline file may say already, but not have yet. One table drives these refusals: a feature that arrives leaves it."""
+"""What a pipeline file may say already, but not have yet: one table, and a feature that arrives leaves it."""
 
 from __future__ import annotations
 

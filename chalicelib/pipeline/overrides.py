@@ -17,8 +17,8 @@ def apply_overrides(
 ) -> Pipeline:
     """Give the pipeline with the text's values in the place of its own.
 
-    `allowed` are dotted keys, in which `*` stands for any one part: `train.hyperparameters.*`. PipelineRefused names every
-    key that is unknown, not allowed or wrong.
+    `allowed` are dotted keys, in which `*` stands for any one part: `train.hyperparameters.*`. PipelineRefused names
+    every key that is unknown, not allowed or wrong.
     """
     toml = read_toml(text)
     data = pipeline.model_dump(exclude_none=True)

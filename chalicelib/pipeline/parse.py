@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from chalicelib.pipeline.explain import explain
+from chalicelib.pipeline.explain import explain, unusable
 from chalicelib.pipeline.later import not_yet
 from chalicelib.pipeline.lines import find_line, key_lines
 from chalicelib.pipeline.refusals import PipelineRefused, Place, Problem, dotted
@@ -25,8 +25,8 @@ def parse(
 ) -> Pipeline:
     """Read a pipeline file; PipelineRefused names everything that is wrong with it.
 
-    `instance_types` are those that the stage allows (None: not asked); `checks` are more rules to hold, such as those over
-    the files of the folder.
+    `instance_types` are those that the stage allows (None: not asked); `checks` are more rules to hold, such as those
+    over the files of the folder.
     """
     toml = read_toml(text)
     pipeline, found = examine(toml.data, [rules(instance_types), not_yet, *checks])
@@ -55,7 +55,8 @@ def accept(pipeline: Pipeline | None, found: dict[Place, str], text: str) -> Pip
         return pipeline
     lines = key_lines(text)
     problems = [Problem(find_line(lines, place), dotted(place), message) for place, message in found.items()]
-    raise PipelineRefused(sorted(problems, key=lambda problem: (problem.line is None, problem.line or 0)))
+    problems.sort(key=lambda problem: (problem.line is None, problem.line or 0))
+    raise PipelineRefused(problems)
 
 
 def _readable(data: dict[str, Any], found: dict[Place, str]) -> Pipeline | None:
@@ -66,8 +67,7 @@ def _readable(data: dict[str, Any], found: dict[Place, str]) -> Pipeline | None:
         except ValidationError as error:
             if not found:
                 found.update(explain(error))
-            wrong = [(tuple(each["loc"]), each["type"] == "missing") for each in error.errors(include_url=False)]
-            if not sum(_cut(data, place[:-1] if missing else place) for place, missing in wrong):
+            if not sum(_cut(data, place) for place in unusable(error)):
                 return None
 
 

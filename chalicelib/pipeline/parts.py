@@ -1,4 +1,4 @@
-"""The parts of a pipeline as other rooms need them: what names a run, what names a release, what a training job is given."""
+"""The parts of a pipeline as other rooms need them: what names a run or a release, what a training job is given."""
 
 from __future__ import annotations
 

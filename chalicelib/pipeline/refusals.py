@@ -13,11 +13,13 @@ Place = tuple[str | int, ...]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SHOWN = 60
+PROBLEM_LIMIT = 100
+"""Problems told in one refusal; the rest are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: its line (None where the text has no line for it), its dotted key, and what is allowed."""
+    """One thing that is wrong: its line (None where the text has none for it), its dotted key, and what is allowed."""
 
     line: int | None
     key: str
@@ -40,18 +42,13 @@ class PipelineRefused(RefusedError):  # noqa: N818 (a refusal is a word of this 
 
 def dotted(place: Place) -> str:
     """Write a place as TOML writes it: `train.metrics."validation:accuracy"`, `deploy.smoke_test[0].payload`."""
-    text = ""
-    for part in place:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            text += ("." if text else "") + (part if _BARE.fullmatch(part) else _quote(part))
-    return text
+    parts = (f"[{part}]" if isinstance(part, int) else f".{_bare(part)}" for part in place)
+    return "".join(parts).removeprefix(".")
 
 
-def _quote(part: str) -> str:
+def _bare(part: str) -> str:
     shown = part if len(part) <= _SHOWN else f"{part[: _SHOWN - 1]}…"
-    return '"' + shown.translate(_ESCAPES) + '"'
+    return shown if _BARE.fullmatch(shown) else f'"{shown.translate(_ESCAPES)}"'
 
 
 _ESCAPES = {code: f"\\u{code:04x}" for code in (*range(32), 127)} | {ord('"'): '\\"', ord("\\"): "\\\\"}

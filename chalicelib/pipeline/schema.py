@@ -1,7 +1,7 @@
 """The pipeline file as frozen values: every key, its default, and (as `description`) what is allowed.
 
-A refusal says `must be <description>`. The names mirror the TOML: `[deploy] instance_type` is `pipeline.deploy.instance_type`.
-What is parsed here but not built yet stands in later.py.
+A refusal says `must be <description>`. The names mirror the TOML: `[deploy] instance_type` is
+`pipeline.deploy.instance_type`. What is parsed here but not built yet stands in later.py.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Train(_Section):
     volume_size_gb: kinds.Gigabytes = Field(30, description="a whole number of gigabytes from 1 to 16384")
     input_mode: Literal["File", "FastFile", "Pipe"] = Field("File", description='"File", "FastFile" or "Pipe"')
     max_runtime_seconds: kinds.RunSeconds = Field(3600, description="a whole number of seconds from 1 to 2419200")
-    use_spot_instances: bool = Field(False, description="true or false")  # noqa: FBT003 (the default, not a flag)
+    use_spot_instances: bool = Field(False, description="true or false")
     max_wait_seconds: kinds.RunSeconds | None = Field(None, description="a whole number of seconds from 1 to 2419200")
     start_from: str = Field(
         "nothing", pattern=r"^(nothing|champion|s3://[^\s]{3,1000})\z", description='"nothing", "champion" or an S3 URI'
@@ -107,7 +107,7 @@ class Deploy(_Section):
         "all_at_once", description='"all_at_once", "canary" or "linear"'
     )
     alarms: kinds.Texts = Field((), description="a list of at most 10 names of CloudWatch alarms")
-    rehearse: bool = Field(True, description="true or false")  # noqa: FBT003 (the default, not a flag)
+    rehearse: bool = Field(True, description="true or false")
     smoke_test: SmokeTests = Field((), description="at most 20 tables, each headed [[deploy.smoke_test]]")
 
 
@@ -133,7 +133,10 @@ class Budget(_Section):
 
 
 class Pipeline(_Section):
-    """A whole pipeline file, with its defaults. `deploy` is None (`deploy = false`) where models are only trained and registered."""
+    """A whole pipeline file, with its defaults.
+
+    `deploy` is None (in the file: `deploy = false`) where models are only trained and registered.
+    """
 
     title: kinds.Text | None = Field(None, description="one line of text, at most 200 characters")
     trigger: Trigger = Field(default_factory=Trigger, description="a table")

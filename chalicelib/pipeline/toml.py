@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.pipeline.refusals import PipelineRefused, Problem
+from chalicelib.pipeline.tokens import depth
 
 SIZE_LIMIT = 256 * 1024
 """Bytes of a pipeline file, and of a run.toml."""
@@ -25,14 +26,16 @@ class Toml:
 def read_toml(given: str | bytes) -> Toml:
     """Read a TOML text; PipelineRefused with line and column where it is none."""
     text = _text(given)
+    if depth(text) > DEPTH_LIMIT:
+        # A long dotted key costs tomllib memory by the square of its length, deep brackets end its recursion.
+        raise PipelineRefused([_too_deep()])
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PipelineRefused([_not_toml(text, str(error))]) from error
-    except RecursionError as error:
-        raise PipelineRefused([_too_deep()]) from error
     except ValueError as error:
-        raise PipelineRefused([Problem(None, "", f"cannot be read: {error}")]) from error
+        # Python reads no decimal number of more than 4,300 digits.
+        raise PipelineRefused([_too_large()]) from error
     _walk(data)
     return Toml(data, text)
 
@@ -61,7 +64,11 @@ def _not_toml(text: str, message: str) -> Problem:
 
 
 def _too_deep() -> Problem:
-    return Problem(None, "", f"is nested too deeply; {DEPTH_LIMIT} levels are allowed")
+    return Problem(None, "", f"is nested too deeply; {DEPTH_LIMIT} levels, or parts of a dotted key, are allowed")
+
+
+def _too_large() -> Problem:
+    return Problem(None, "", "holds an integer that does not fit in 64 bits")
 
 
 def _walk(data: dict[str, Any]) -> None:
@@ -70,7 +77,7 @@ def _walk(data: dict[str, Any]) -> None:
     for _ in range(DEPTH_LIMIT):
         level = [inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer)]
         if any(isinstance(value, int) and not -_INTEGER_LIMIT <= value < _INTEGER_LIMIT for value in level):
-            raise PipelineRefused([Problem(None, "", "holds an integer that does not fit in 64 bits")])
+            raise PipelineRefused([_too_large()])
         level = [value for value in level if isinstance(value, dict | list)]
     if level:
         raise PipelineRefused([_too_deep()])
