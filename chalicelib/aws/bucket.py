@@ -1,0 +1,85 @@
+"""The bucket, in S3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalicelib.aws.clients import Clients, shared
+from chalicelib.aws.errors import translated
+from chalicelib.errors import NotFoundError, RefusedError
+from chalicelib.model import S3Object
+from chalicelib.ports import Page
+from chalicelib.settings import Settings
+
+_PAGE_LIMIT = 1000
+_LAST = "\U0010ffff"
+"""Sorts behind every character that a key holds: what comes after `folder/` + this is no longer in the folder."""
+
+
+class Bucket:
+    def __init__(self, settings: Settings, clients: Clients | None = None) -> None:
+        self.name = settings.bucket
+        self._clients = clients or shared(settings.region)
+
+    def page(self, prefix: str, *, after: str = "", limit: int = 1000) -> Page[S3Object]:
+        answer = self._list(prefix, after, limit)
+        items = tuple(
+            S3Object(entry["Key"], entry["Size"], entry["ETag"].strip('"'), entry["LastModified"].timestamp())
+            for entry in answer.get("Contents", ())
+        )
+        return Page(items, items[-1].key if answer.get("IsTruncated") and items else None)
+
+    def read(self, key: str, *, limit: int | None = None) -> bytes:
+        with translated():
+            answer = self._s3.get_object(Bucket=self.name, Key=key)
+            with answer["Body"] as body:
+                if limit is not None and answer["ContentLength"] > limit:
+                    size = answer["ContentLength"]
+                    raise RefusedError(f"{key} has {size} bytes; at most {limit} are read.", key=key, limit=limit)
+                return bytes(body.read())
+
+    def write(self, key: str, body: bytes, *, content_type: str = "application/json") -> None:
+        with translated():
+            self._s3.put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type)
+
+    def head(self, key: str) -> S3Object | None:
+        try:
+            with translated():
+                answer = self._s3.head_object(Bucket=self.name, Key=key)
+        except NotFoundError:
+            return None
+        modified = answer["LastModified"].timestamp()
+        return S3Object(key, answer["ContentLength"], answer["ETag"].strip('"'), modified)
+
+    def open_uploads(self, prefix: str, *, since: float) -> bool:
+        with translated():
+            pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix)
+            return any(
+                upload["Initiated"].timestamp() > since for answer in pages for upload in answer.get("Uploads", ())
+            )
+
+    def link(self, key: str, *, seconds: int) -> str:
+        params = {"Bucket": self.name, "Key": key}
+        return str(self._s3.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds))
+
+    def prefixes(self, prefix: str, *, after: str = "", limit: int = 1000) -> Page[str]:
+        # Started at a folder, S3 would list that folder again, by what lies in it.
+        start = after + _LAST if after.endswith("/") else after
+        answer = self._list(prefix, start, limit, Delimiter="/")
+        folders = [entry["Prefix"] for entry in answer.get("CommonPrefixes", ())]
+        keys = [entry["Key"] for entry in answer.get("Contents", ())]
+        found = tuple(sorted(name for name in (*folders, *keys) if name > after))
+        return Page(found, found[-1] if answer.get("IsTruncated") and found else None)
+
+    def _list(self, prefix: str, after: str, limit: int, **more: Any) -> dict[str, Any]:
+        if after:
+            more["StartAfter"] = after
+        with translated():
+            answer: dict[str, Any] = self._s3.list_objects_v2(
+                Bucket=self.name, Prefix=prefix, MaxKeys=min(limit, _PAGE_LIMIT), **more
+            )
+        return answer
+
+    @property
+    def _s3(self) -> Any:
+        return self._clients.get("s3")
