@@ -1,7 +1,7 @@
 """Every trigger and every route: read the event, hand it to a flow, reply.
 
 All functions share this file and its zip, so the top imports only what the lightest of them needs; the rest stands
-behind wiring.py until it is first asked for. What CloudFormation adds to this (queues, rules, gateway responses) is in infra/.
+behind wiring.py until it is first asked for. What CloudFormation adds (queues, rules, gateway responses) is in infra/.
 """
 
 from __future__ import annotations
@@ -38,20 +38,24 @@ def on_wake(event: SQSEvent) -> dict[str, Any]:
     return deliver.wakes(wiring.flows(), event.to_dict())
 
 
-@app.on_cw_event({
-    "source": ["aws.sagemaker"],
-    "detail-type": ["SageMaker Training Job State Change"],
-    "detail": {"TrainingJobName": [{"prefix": NAMES}]},
-})
+@app.on_cw_event(
+    {
+        "source": ["aws.sagemaker"],
+        "detail-type": ["SageMaker Training Job State Change"],
+        "detail": {"TrainingJobName": [{"prefix": NAMES}]},
+    }
+)
 def on_job_changed(event: CloudWatchEvent) -> None:
     deliver.job(wiring.flows(), events.job_changed(event.to_dict()))
 
 
-@app.on_cw_event({
-    "source": ["aws.sagemaker"],
-    "detail-type": ["SageMaker Endpoint State Change"],
-    "detail": {"EndpointName": [{"prefix": NAMES}]},
-})
+@app.on_cw_event(
+    {
+        "source": ["aws.sagemaker"],
+        "detail-type": ["SageMaker Endpoint State Change"],
+        "detail": {"EndpointName": [{"prefix": NAMES}]},
+    }
+)
 def on_endpoint_changed(event: CloudWatchEvent) -> None:
     deliver.endpoint(wiring.flows(), events.endpoint_changed(event.to_dict()))
 

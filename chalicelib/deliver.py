@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger
 
 from chalicelib import events
 from chalicelib.errors import DropforgeError
-from chalicelib.events import EndpointChanged, Event, JobChanged, UploadSeen, Woken
+from chalicelib.events import EndpointChanged, Event, JobChanged, UploadSeen
 from chalicelib.model import DatasetId
 from chalicelib.wiring import Flows
 
@@ -56,7 +56,7 @@ def _dataset_uploads(flows: Flows, seen: Iterable[UploadSeen]) -> Iterable[str]:
         return ()
     try:
         return flows.datasets.uploaded(mine)
-    except Exception as error:  # the process's edge: the batch comes again, then goes to the dead-letter queue
+    except Exception as error:  # noqa: BLE001 -- the process's edge: the batch comes again, or goes to the dead letters
         _say_failed(error, "uploads", datasets=len(mine))
         return [upload.message_id for upload in mine]
 
@@ -102,7 +102,7 @@ def _advance(flows: Flows, subject: str) -> None:
 def _done(step: Callable[[], None], name: str, **about: str) -> bool:
     try:
         step()
-    except Exception as error:  # the process's edge: this message comes again, the others of its batch are done
+    except Exception as error:  # noqa: BLE001 -- the process's edge: this message comes again, its batch is done
         _say_failed(error, name, **about)
         return False
     log.info("Step done", step=name, **about)
@@ -114,4 +114,4 @@ def _say_failed(error: Exception, step: str, **about: Any) -> None:
     if isinstance(error, DropforgeError) and error.retryable:
         log.warning("Step comes again", step=step, reason=error.message, **about)
     else:
-        log.exception("Step failed", step=step, **about)
+        log.error("Step failed", step=step, exc_info=error, **about)

@@ -29,7 +29,7 @@ class UploadSeen:
 
 @dataclass(frozen=True, slots=True)
 class Woken:
-    """A wake-up that came due: `dataset:<pipeline>/<name>`, `pipeline:<name>`, `run:<run12>` or `release:<pipeline>`."""
+    """A wake-up that came due; `subject` as `Timer.wake` took it."""
 
     message_id: str
     subject: str

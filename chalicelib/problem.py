@@ -1,6 +1,6 @@
-"""One shape for every error that leaves us: RFC 9457's problem details, with our code, the request's id, and whether a retry helps.
+"""One shape for every error that leaves us: RFC 9457's problem details, with our code, and whether a retry helps.
 
-infra/template.yaml gives the gateway's own errors the same shape. Light on purpose: the inference function imports this.
+infra/template.yaml gives the gateway's own errors the same shape. Light on purpose: the inference function needs it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Who gets what: the rooms are joined here by hand, each when it is first asked for.
 
-A function pays only for the rooms it enters: reading a run imports neither the pipeline schema nor any client but DynamoDB's.
+A function pays only for the rooms it enters: to read a run needs neither the pipeline schema nor SageMaker's client.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def model(_: Request, model: str) -> dict[str, Any]:
     "/v1/models/{model}/predict", methods=["POST"], content_types=list(BINARY_TYPES), api_key_required=True
 )
 def predict(model: str) -> Response:  # noqa: ARG001 -- Chalice passes the path's parameters by name
-    """Ask a model; infra/ points this route straight at the function `predict`, and this view is for `chalice local`."""
+    """Ask a model. infra/ points this route straight at the function `predict`; this view is for `chalice local`."""
     from chalicelib.predict.handler import handle
 
     said = handle(predictions.current_request.to_original_event(), predictions.lambda_context)

@@ -1,4 +1,4 @@
-"""A door: routes under one guard, whose views give plain values and raise our errors; both become responses here, and only here."""
+"""A door: routes under one guard. Their views give plain values and raise our errors; here both become responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = Logger(service="dropforge", child=True)
 
 
 class Door:
-    """Routes that share a guard: `authorizer=…` or `api_key_required=True`, as Chalice takes it; none for an open door."""
+    """Routes under one guard: `authorizer=…` or `api_key_required=True`, as Chalice takes it; none for an open door."""
 
     def __init__(self, name: str, **guard: Any) -> None:
         self.routes = Blueprint(name)
@@ -31,7 +31,7 @@ class Door:
             def answer(**names: str) -> Response:
                 return self._answer(view, names)
 
-            # No content types: a GET has no body, and Chalice would refuse a stray header with an error of its own shape.
+            # No content types: a GET has no body, and Chalice refuses a stray header with an error of its own shape.
             self.routes.route(path, methods=["GET"], content_types=[], **self._guard)(answer)
             return view
 
@@ -50,4 +50,4 @@ class Door:
 
 def _refusal(error: DropforgeError, request: Request) -> Response:
     body = problem(error, request.context.get("requestId", ""))
-    return Response(body, headers=headers(error), status_code=error.status)
+    return Response(body, headers=dict(headers(error)), status_code=error.status)

@@ -95,7 +95,7 @@ def timeline(request: Request, run: str) -> Json:
 
 @door.get("/v1/runs/{run}/log")
 def log(request: Request, run: str) -> Json:
-    """Read the training job's log, oldest first; `next` goes on where this page ended, also when nothing more is there yet."""
+    """Read the training job's log, oldest first; `next` always goes on where this page ended, as `tail` does."""
     asked = query.read(request)
     found = _run(run)
     if found.candidate is None:
@@ -129,7 +129,7 @@ def _run(name: str) -> Run:
 
 
 def _dataset(pipeline: str, name: str) -> Dataset:
-    """Find a dataset by its name as given, then as decoded: REST APIs hand path parameters over as the client sent them."""
+    """Find a dataset by its name as given, else decoded: REST APIs hand path parameters over as they were sent."""
     records = wiring.flows().records
     found = records.dataset(DatasetId(pipeline, name)) or records.dataset(DatasetId(pipeline, unquote(name)))
     if found is None:
