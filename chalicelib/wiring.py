@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from aws_lambda_powertools import Logger
 
-from chalicelib.model import DatasetId, DatasetState, Run
-from chalicelib.ports import Bucket, Clock, Hosting, Jobs, Records, Registry, Timer
+from chalicelib.model import Dataset, DatasetState, Run
+from chalicelib.ports import Bucket, Clock, Hosting, Jobs, Page, Records, Registry, Timer
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
@@ -96,23 +96,142 @@ class Aws:
 
 
 class Flows:
-    """The rooms over one world; what one says to another goes through here."""
+    """The rooms over one world; what one room says to another goes through the private methods here."""
 
-    def __init__(self, ports: Ports) -> None:
-        self.ports = ports
-        self.clock = ports.clock
+    def __init__(self, world: Ports) -> None:
+        self.world = world
 
-    @property
-    def bucket(self) -> Bucket:
-        return self.ports.bucket
+    @cached_property
+    def pipelines(self) -> Pipelines:
+        from chalicelib.flows.pipelines import Pipelines
 
-    @property
-    def records(self) -> Records:
-        return self.ports.records
+        world = self.world
+        return Pipelines(
+            bucket=world.bucket,
+            records=world.records,
+            timer=world.timer,
+            clock=world.clock,
+            settings=world.settings,
+            versions=self.versions,
+            report=self.report,
+            on_accepted=self._accepted,
+        )
 
-    @property
-    def jobs(self) -> Jobs:
-        return self.ports.jobs
+    @cached_property
+    def datasets(self) -> Datasets:
+        from chalicelib.flows.datasets import Datasets
+
+        world = self.world
+        return Datasets(
+            bucket=world.bucket,
+            records=world.records,
+            timer=world.timer,
+            clock=world.clock,
+            settings=world.settings,
+            versions=self.versions,
+            report=self.report,
+            run_ready=self._run_ready,
+        )
+
+    @cached_property
+    def runs(self) -> Runs:
+        from chalicelib.flows.runs import Runs
+        from chalicelib.flows.sealing import sealed_changes
+
+        world = self.world
+        return Runs(
+            bucket=world.bucket,
+            records=world.records,
+            timer=world.timer,
+            clock=world.clock,
+            settings=world.settings,
+            versions=self.versions,
+            jobs=world.jobs,
+            registry=world.registry,
+            report=self.report,
+            propose=self._propose,
+            sealed_changes=sealed_changes,
+        )
+
+    @cached_property
+    def releases(self) -> Releases:
+        from chalicelib.flows.releases import Releases
+
+        world = self.world
+        return Releases(
+            bucket=world.bucket,
+            records=world.records,
+            timer=world.timer,
+            clock=world.clock,
+            settings=world.settings,
+            versions=self.versions,
+            hosting=world.hosting,
+            registry=world.registry,
+            report=self.report,
+        )
+
+    @cached_property
+    def reconcile(self) -> Reconcile:
+        from chalicelib.flows.reconcile import Reconcile
+
+        world = self.world
+        return Reconcile(
+            bucket=world.bucket,
+            records=world.records,
+            hosting=world.hosting,
+            clock=world.clock,
+            settings=world.settings,
+            pipelines=self.pipelines,
+            datasets=self.datasets,
+            runs=self.runs,
+            releases=self.releases,
+        )
+
+    @cached_property
+    def versions(self) -> Versions:
+        from chalicelib.flows.versions import Versions
+
+        return Versions(bucket=self.world.bucket)
+
+    @cached_property
+    def report(self) -> Report:
+        from chalicelib.flows.report import Report
+
+        return Report(bucket=self.world.bucket, records=self.world.records, clock=self.world.clock)
+
+    def _run_ready(self, run12: str) -> None:
+        """Let a new run take its first step. The dataset is sealed already: should this fail, the reconcile goes on."""
+        try:
+            self.runs.advance(run12)
+        except Exception:
+            log.exception("A new run did not start at once; the reconcile takes it up", run=run12)
+
+    def _propose(self, pipeline: str, run: Run) -> None:
+        """Let a registered run ask for its pipeline's release; a failure rises, so that the run asks again."""
+        self.releases.propose(run)
+        self._release_on(pipeline)
+
+    def _accepted(self, pipeline: str) -> None:
+        """Tell the release of a new pipeline version, and wake the datasets that waited for one."""
+        self.releases.update(pipeline)
+        for page in self._collecting(pipeline):
+            for dataset in page.items:
+                self.world.timer.wake(f"dataset:{dataset.id}", seconds=0)
+
+    def _collecting(self, pipeline: str) -> Iterator[Page[Dataset]]:
+        after: str | None = None
+        while True:
+            page = self.world.records.datasets(pipeline=pipeline, state=DatasetState.COLLECTING, after=after, limit=100)
+            yield page
+            after = page.next
+            if after is None:
+                return
+
+    def _release_on(self, pipeline: str) -> None:
+        try:
+            self.releases.advance(pipeline)
+        except Exception:
+            log.exception("A proposed release did not start at once; the reconcile takes it up", pipeline=pipeline)
 
 
 def build(settings: Settings) -> Flows:

@@ -26,7 +26,7 @@ def health(_: Request) -> dict[str, Any]:
 @door.get("/v1/models/{model}")
 def model(_: Request, model: str) -> dict[str, Any]:
     """Tell what a model accepts, its labels, and whether it is live."""
-    serving = wiring.flows().records.serving(model)
+    serving = wiring.flows().world.records.serving(model)
     if serving is None:
         raise NotFoundError(f'There is no model "{model}".')
     return bodies.model(serving, max_bytes=BODY_LIMIT)

@@ -25,7 +25,7 @@ door = Door(__name__, authorizer=IAMAuthorizer())
 def pipelines(request: Request) -> Json:
     """List the pipelines."""
     asked = query.read(request)
-    page = wiring.flows().records.pipelines(after=asked.after, limit=asked.limit)
+    page = wiring.flows().world.records.pipelines(after=asked.after, limit=asked.limit)
     return {"pipelines": [bodies.pipeline(item) for item in page.items], "next": query.token(page.next)}
 
 
@@ -33,7 +33,7 @@ def pipelines(request: Request) -> Json:
 def pipeline(request: Request, pipeline: str) -> Json:
     """Show a pipeline: its accepted version, and what is wrong with a newer one."""
     query.none(request)
-    found = wiring.flows().records.pipeline(pipeline)
+    found = wiring.flows().world.records.pipeline(pipeline)
     if found is None:
         raise NotFoundError(f'There is no pipeline "{pipeline}".')
     return bodies.pipeline(found)
@@ -43,7 +43,7 @@ def pipeline(request: Request, pipeline: str) -> Json:
 def datasets(request: Request) -> Json:
     """List datasets, newest first."""
     asked = query.read(request, "pipeline", "state")
-    page = wiring.flows().records.datasets(
+    page = wiring.flows().world.records.datasets(
         pipeline=asked.filters.get("pipeline"),
         state=query.state(DatasetState, asked.filters.get("state")),
         after=asked.after,
@@ -63,7 +63,7 @@ def dataset(request: Request, pipeline: str, dataset: str) -> Json:
 def runs(request: Request) -> Json:
     """List runs, newest first."""
     asked = query.read(request, "pipeline", "state")
-    records = wiring.flows().records
+    records = wiring.flows().world.records
     page = records.runs(
         pipeline=asked.filters.get("pipeline"),
         state=query.state(RunState, asked.filters.get("state")),
@@ -79,7 +79,7 @@ def runs(request: Request) -> Json:
 def run(request: Request, run: str) -> Json:
     """Show a run with its metrics and the beginning of its timeline."""
     query.none(request)
-    found, records = _run(run), wiring.flows().records
+    found, records = _run(run), wiring.flows().world.records
     lines = records.timeline(f"run:{run12(found.id)}", limit=TIMELINE_LIMIT)
     said = bodies.run(found, records.release(found.pipeline))
     return said | {"timeline": [bodies.entry(line) for line in lines.items]}
@@ -89,7 +89,7 @@ def run(request: Request, run: str) -> Json:
 def timeline(request: Request, run: str) -> Json:
     """Page through what was seen, decided and done, oldest first."""
     asked = query.read(request)
-    page = wiring.flows().records.timeline(f"run:{run12(_run(run).id)}", after=asked.after, limit=asked.limit)
+    page = wiring.flows().world.records.timeline(f"run:{run12(_run(run).id)}", after=asked.after, limit=asked.limit)
     return {"timeline": [bodies.entry(line) for line in page.items], "next": query.token(page.next)}
 
 
@@ -100,7 +100,7 @@ def log(request: Request, run: str) -> Json:
     found = _run(run)
     if found.candidate is None:
         return {"lines": [], "next": query.token(asked.after)}
-    page = wiring.flows().jobs.log(found.candidate.job, after=asked.after, limit=asked.limit)
+    page = wiring.flows().world.jobs.log(found.candidate.job, after=asked.after, limit=asked.limit)
     return {"lines": [bodies.log_line(line) for line in page.items], "next": query.token(page.next or asked.after)}
 
 
@@ -108,21 +108,22 @@ def log(request: Request, run: str) -> Json:
 def artifact(request: Request, run: str) -> Json:
     """Sign download links for what the run's training job left: model and output."""
     query.none(request)
-    return {"artifacts": artifacts.links(wiring.flows(), _run(run))}
+    world = wiring.flows().world
+    return {"artifacts": artifacts.links(world.bucket, _run(run), now=world.clock())}
 
 
 @door.get("/v1/releases/{pipeline}")
 def release(request: Request, pipeline: str) -> Json:
     """Show a pipeline's serving side: what is live, wanted, waiting and was refused."""
     query.none(request)
-    found = wiring.flows().records.release(pipeline)
+    found = wiring.flows().world.records.release(pipeline)
     if found is None:
         raise NotFoundError(f'The pipeline "{pipeline}" has released nothing.')
     return bodies.release(found)
 
 
 def _run(name: str) -> Run:
-    found = wiring.flows().records.run(name)
+    found = wiring.flows().world.records.run(name)
     if found is None:
         raise NotFoundError(f'There is no run "{name}".')
     return found
@@ -130,7 +131,7 @@ def _run(name: str) -> Run:
 
 def _dataset(pipeline: str, name: str) -> Dataset:
     """Find a dataset by its name as given, else decoded: REST APIs hand path parameters over as they were sent."""
-    records = wiring.flows().records
+    records = wiring.flows().world.records
     found = records.dataset(DatasetId(pipeline, name)) or records.dataset(DatasetId(pipeline, unquote(name)))
     if found is None:
         raise NotFoundError(f'There is no dataset "{pipeline}/{name}".')
