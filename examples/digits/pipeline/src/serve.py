@@ -1,9 +1,8 @@
 """Serve it: load the model, and give one score a digit."""
 
+import jobkit
 import joblib
 from pictures import features
-
-import jobkit
 
 
 def load(folder):

@@ -2,6 +2,7 @@
 
 import itertools
 
+import jobkit
 import joblib
 import numpy as np
 from pictures import features
@@ -9,8 +10,6 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import cross_val_score
 from sklearn.svm import SVC
-
-import jobkit
 
 
 def read(channel):

@@ -1,0 +1,64 @@
+# Everything runs in .venv, made from the locks in requirements/; nothing else on the machine is touched.
+
+PYTHON ?= python3
+STAGE ?= dev
+OUT ?= build/$(STAGE)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.PHONY: demo up down test check package lock clean
+.DELETE_ON_ERROR:
+
+demo: .venv/.local  ## from a folder of pictures to a live model that answers over HTTP
+	@$(BIN)/python -m examples.digits.demo
+
+up: .venv/.local  ## start the local cloud; its state stays in .dropforge/
+	@$(BIN)/dropforge up --stage $(STAGE)
+
+down: .venv/.local  ## stop it
+	@$(BIN)/dropforge down
+
+test: .venv/.dev  ## all tests, in random order, on two processes
+	$(BIN)/pytest -n 2
+
+check: .venv/.dev  ## lint and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+# What CloudFormation gets: the functions' zip and the template, in $(OUT).
+package: .venv/.dev
+	find chalicelib -name __pycache__ -prune -exec rm -rf {} +
+	AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-$${AWS_REGION:-us-east-1}} PYTHONDONTWRITEBYTECODE=1 \
+	  $(BIN)/chalice package --stage $(STAGE) --merge-template infra/template.yaml $(OUT)
+
+# Needs uv. The three locks share one set of versions: dev.txt is the widest, the others are constrained by it.
+lock:
+	cd requirements && uv pip compile $(LOCK) dev.in -o dev.txt
+	cd requirements && uv pip compile $(LOCK) -c dev.txt local.in -o local.txt
+	cd requirements && uv pip compile $(LOCK) -c dev.txt lambda.in -o ../requirements.txt
+
+LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --allow-unsafe
+
+# Neither .venv nor .dropforge: one costs minutes to make again, the other is yours.
+clean:
+	rm -rf build dist .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+.venv/.local: requirements/local.txt pyproject.toml | .venv/pyvenv.cfg
+	@echo "Installing requirements/local.txt into .venv …"
+	@$(PIP) install --require-hashes -r requirements/local.txt
+	@$(PIP) install --no-build-isolation --no-deps -e .
+	@touch $@
+
+.venv/.dev: requirements/dev.txt pyproject.toml | .venv/pyvenv.cfg
+	@echo "Installing requirements/dev.txt into .venv …"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) install --no-build-isolation --no-deps -e .
+	@touch .venv/.local $@
+
+.venv/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || \
+	  { echo "Dropforge needs Python 3.11 to 3.14, and $(PYTHON) is not: name another with make PYTHON=python3.12 …"; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+	  { rm -rf .venv; echo "$(PYTHON) cannot make virtual environments: install its venv package (Debian: python3-venv)."; exit 1; }
