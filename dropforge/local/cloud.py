@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import signal
-import sys
+import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,12 @@ from typing import Any
 
 from dropforge.local import stack, stack_reading
 from dropforge.local.front import Front
+from dropforge.local.functions.dispatch import Functions
+from dropforge.local.gateway.app import Gateway
 from dropforge.local.home import ACCOUNT, REGION, Home, Keys
-from dropforge.local.ministack import Account, Ministack
+from dropforge.local.ministack import Account, Asgi, Ministack
 from dropforge.local.serving import Server
+from dropforge.local.stack_reading import Deployed
 
 logger = logging.getLogger(__name__)
 
@@ -46,46 +48,112 @@ def run(plan: Plan) -> None:
     ended = _end_of(plan)
     with ExitStack() as parts:
         parts.callback(home.card.unlink, missing_ok=True)
-        home.write_card(_start(plan, home, parts))
+        home.write_card(Cloud(plan, home, parts).start())
         logger.warning("ready")
         ended.wait()
         logger.warning("stopping")
 
 
-def _start(plan: Plan, home: Home, parts: ExitStack) -> dict[str, Any]:
-    keys = home.keys()
-    listening = home.listen("aws")
-    endpoint = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    ministack = Ministack(home.path, Account(ACCOUNT, REGION, listening.getsockname()[1]))
-    client = Clients(endpoint, keys)
-    front = Front(ministack.asgi, dict)
-    parts.callback(ministack.stop)
-    server = Server(front.asgi, listening, name="front", before=ministack.start, beside=ministack.keep_saving)
-    parts.callback(server.stop)
-    server.start()
-    stages = {}
-    for stage in plan.stages:
-        name = _stack_name(plan.project, stage)
-        stack.deploy(client, name, stack.package(plan.project, stage, REGION))
-        deployed = stack_reading.read(client, name)
-        stages[stage] = {
-            "stack": name,
-            "api": None,
+class Cloud:
+    """The parts of one running cloud; each is taken down in the reverse order of its start."""
+
+    def __init__(self, plan: Plan, home: Home, parts: ExitStack) -> None:
+        self._plan, self._home, self._parts = plan, home, parts
+        self._keys = home.keys()
+        self._listening = home.listen("aws")
+        self._port: int = self._listening.getsockname()[1]
+        self._endpoint = f"http://127.0.0.1:{self._port}"
+        self._client = Clients(self._endpoint, self._keys)
+
+    def start(self) -> dict[str, Any]:
+        """Start everything; gives the card that tells others how to reach it."""
+        ministack = Ministack(self._home.path, Account(ACCOUNT, REGION, self._port))
+        self._parts.callback(ministack.stop)
+        functions = Functions(
+            self._home.path, self._plan.project, self._client, self._environment(), speed=self._plan.speed
+        )
+        ministack.hand_over(functions)
+        front = Front(ministack.asgi)
+        front.tell(functions.status)
+        try:
+            sagemaker = self._sagemaker(ministack, front)
+        except ImportError:
+            sagemaker = None
+        self._serve("front", front.asgi, self._listening, before=ministack.start, beside=ministack.keep_saving)
+        self._parts.callback(functions.close)
+        if sagemaker:
+            self._parts.callback(sagemaker.stop)
+        stacks = {stage: self._deploy(stage) for stage in self._plan.stages}
+        functions.open(list(stacks.values()))
+        if sagemaker:
+            sagemaker.start()
+        stages = {stage: self._open(stage, deployed, functions) for stage, deployed in stacks.items()}
+        return {
+            "pid": os.getpid(),
+            "endpoint": self._endpoint,
+            "region": REGION,
+            "account": ACCOUNT,
+            "access_key": self._keys.access,
+            "secret_key": self._keys.secret,
+            "home": str(self._home.path),
+            "speed": self._plan.speed,
+            "stages": stages,
+        }
+
+    def _sagemaker(self, ministack: Ministack, front: Front) -> Any:
+        from dropforge.local.sagemaker import SageMaker
+
+        sagemaker = SageMaker(
+            self._home.path / "sagemaker",
+            client=self._client,
+            emit=lambda kind, detail, resources: ministack.emit("aws.sagemaker", kind, detail, resources),
+            speed=self._plan.speed,
+            account=ACCOUNT,
+            region=REGION,
+        )
+        front.mount("sagemaker", sagemaker.asgi)
+        front.tell(lambda: {"sagemaker": sagemaker.status()})
+        return sagemaker
+
+    def _deploy(self, stage: str) -> Deployed:
+        name = _stack_name(self._plan.project, stage)
+        stack.deploy(self._client, name, stack.package(self._plan.project, stage, REGION))
+        return stack_reading.read(self._client, name)
+
+    def _open(self, stage: str, deployed: Deployed, functions: Functions) -> dict[str, Any]:
+        """Open the stage's HTTP doors; gives its part of the card."""
+        urls = []
+        for at, api in enumerate(deployed.apis):
+            gateway = Gateway(api, lambda name, event, wait: functions.call(name, event, patience=wait), self._keys)
+            self._parts.callback(gateway.stop)
+            server = self._serve(f"api-{stage}", gateway.asgi, self._home.listen(f"api-{stage}-{at}"))
+            urls.append(f"http://127.0.0.1:{server.port}/{api.stage}")
+        return {
+            "stack": deployed.name,
+            "api": next(iter(urls), None),
             "api_key": deployed.api_key,
             "bucket": deployed.outputs.get("BucketName"),
             "table": deployed.outputs.get("TableName"),
         }
-    return {
-        "pid": os.getpid(),
-        "endpoint": endpoint,
-        "region": REGION,
-        "account": ACCOUNT,
-        "access_key": keys.access,
-        "secret_key": keys.secret,
-        "home": str(home.path),
-        "speed": plan.speed,
-        "stages": stages,
-    }
+
+    def _serve(self, name: str, app: Asgi, listening: socket.socket, **beside: Any) -> Server:
+        server = Server(app, listening, name=name, **beside)
+        self._parts.callback(server.stop)
+        server.start()
+        return server
+
+    def _environment(self) -> dict[str, str]:
+        """Give what every function needs to reach this cloud and nothing else."""
+        return {
+            "AWS_ENDPOINT_URL": self._endpoint,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": self._keys.access,
+            "AWS_SECRET_ACCESS_KEY": self._keys.secret,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
 
 
 class Clients:

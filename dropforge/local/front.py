@@ -17,10 +17,14 @@ _SCOPE = re.compile(r"Credential=[^/,\s]+/\d{8}/[^/]+/(?P<service>[^/]+)/aws4_re
 class Front:
     """Routes by the credential scope of the signature, in the header or (presigned) in the query."""
 
-    def __init__(self, ministack: Asgi, status: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, ministack: Asgi) -> None:
         self._ministack = ministack
-        self._status = status
         self._services: dict[str, Asgi] = {}
+        self._told: list[Callable[[], dict[str, Any]]] = []
+
+    def tell(self, status: Callable[[], dict[str, Any]]) -> None:
+        """Add a part's keys to what the status says."""
+        self._told.append(status)
 
     def mount(self, service: str, app: Asgi) -> None:
         """Send what is signed for this service to another app."""
@@ -30,7 +34,8 @@ class Front:
         if scope["type"] != "http":
             await self._ministack(scope, receive, send)
         elif scope["path"] == STATUS_PATH:
-            await answer_json(send, 200, self._status())
+            status = {key: value for tell in self._told for key, value in tell().items()}
+            await answer_json(send, 200, status)
         else:
             app = self._services.get(signed_service(scope) or "", self._ministack)
             await app(scope, receive, send)

@@ -180,7 +180,7 @@ def _reads_only(scope: Scope) -> bool:
 
 def _function_name(arn: str) -> str:
     """Read the name from a function's ARN (with or without a qualifier), or from itself."""
-    return arn.split(":")[6] if arn.startswith("arn:") else arn.split(":")[0]
+    return arn.split(":")[6] if arn.startswith("arn:") else arn.split(":", maxsplit=1)[0]
 
 
 def _named(function: Mapping[str, Any]) -> str:

@@ -204,6 +204,7 @@ def _apis(gateway: Any, api: str, stages: Iterable[str], binary_types: frozenset
             headers=_gateway_headers(response.get("responseParameters", {})),
         )
         for response in gateway.get_gateway_responses(restApiId=api, limit=500)["items"]
+        if not response["defaultResponse"]
     }
     declared = frozenset(gateway.get_rest_api(restApiId=api).get("binaryMediaTypes", []))
     for stage in stages:

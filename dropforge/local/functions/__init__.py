@@ -1,0 +1,1 @@
+"""Runs a stack's functions and delivers events to them as Lambda does."""

@@ -1,0 +1,171 @@
+"""One child process that runs one function, one event at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dropforge.local.functions import runtime
+from dropforge.local.stack_reading import Function
+
+_INIT_WITHIN = 30.0
+_LARGEST_ANSWER = 6_291_556
+"""Lambda's limit on a synchronous response, in bytes."""
+_RUNTIME = Path(runtime.__file__)
+
+Log = Callable[[str, str, str], None]
+"""Takes a function's name, its log stream and one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an invocation gave: JSON, and whether it is an error."""
+
+    payload: bytes
+    failed: bool
+    alive: bool = True
+    """Whether the worker can take another event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all workers of a cloud share."""
+
+    project: Path
+    environment: Mapping[str, str]
+    """Region, credentials and endpoint."""
+    log: Log
+    spawner: ThreadPoolExecutor
+    """One thread that lives as long as the cloud: the kernel kills a child when the *thread* that made it ends."""
+
+
+class Worker:
+    """Spawned by its constructor, which returns before the handler is loaded."""
+
+    def __init__(self, function: Function, ground: Ground) -> None:
+        self._function = function
+        self._ground = ground
+        self.stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{uuid.uuid4().hex}"
+        self._channel, theirs = socket.socketpair()
+        self._ready = False
+        with theirs:
+            self._process = ground.spawner.submit(self._spawn, theirs).result()
+        threading.Thread(target=self._read_log, name=f"log-{function.name}", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def invoke(self, payload: bytes, request_id: str) -> Answer:
+        """Run the handler on one event, within the function's time-out."""
+        try:
+            refused = self._await_ready()
+            if refused:
+                return refused
+            deadline = time.time() + self._function.timeout
+            header = {"request_id": request_id, "arn": self._function.arn, "deadline": deadline}
+            self._channel.settimeout(self._function.timeout)
+            runtime.send(self._channel, header, payload)
+            answered, answer = runtime.receive(self._channel)
+        except TimeoutError:
+            return self._timed_out(request_id)
+        except (EOFError, OSError):
+            return self._died(request_id)
+        if len(answer) > _LARGEST_ANSWER:
+            return _error(
+                "Function.ResponseSizeTooLarge", "Response payload size exceeded maximum allowed payload size"
+            )
+        return Answer(answer, answered["failed"])
+
+    def kill(self) -> None:
+        """End it now, and reap it."""
+        self._process.kill()
+        self._process.wait()
+        self._channel.close()
+
+    def _await_ready(self) -> Answer | None:
+        if self._ready:
+            return None
+        self._channel.settimeout(_INIT_WITHIN)
+        header, problem = runtime.receive(self._channel)
+        self._ready = header["ready"]
+        return None if self._ready else Answer(problem, failed=True, alive=False)
+
+    def _timed_out(self, request_id: str) -> Answer:
+        self.kill()
+        text = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.000Z} {request_id} Task timed out after "
+        text += f"{self._function.timeout:.2f} seconds" if self._ready else f"{_INIT_WITHIN:.2f} seconds of its start"
+        self._ground.log(self._function.name, self.stream, text)
+        return _error("Sandbox.Timedout", text)
+
+    def _died(self, request_id: str) -> Answer:
+        self.kill()
+        code = self._process.returncode
+        how = f"signal: {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        text = f"RequestId: {request_id} Error: Runtime exited with error: {how}"
+        self._ground.log(self._function.name, self.stream, text)
+        return _error("Runtime.ExitError", text)
+
+    def _spawn(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
+        # -P: the folder of runtime.py is no place to import from.
+        command = [sys.executable, "-P", "-u", str(_RUNTIME), str(theirs.fileno())]
+        return subprocess.Popen(
+            command,
+            cwd=self._ground.project,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=(theirs.fileno(),),
+        )
+
+    def _environment(self) -> dict[str, str]:
+        """Give what Lambda gives a function, and nothing of the one who started the cloud but the search path."""
+        function = self._function
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LANG": "en_US.UTF-8",
+            "TZ": ":UTC",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "LAMBDA_TASK_ROOT": str(self._ground.project),
+            "LAMBDA_RUNTIME_DIR": str(_RUNTIME.parent),
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_python{version}",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_LAMBDA_FUNCTION_NAME": function.name,
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+            "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
+            "AWS_LAMBDA_LOG_STREAM_NAME": self.stream,
+            "_HANDLER": function.handler,
+            **self._ground.environment,
+            **function.environment,
+        }
+
+    def _read_log(self) -> None:
+        if self._process.stdout is None:
+            return
+        with self._process.stdout as lines:
+            for line in lines:
+                self._ground.log(self._function.name, self.stream, line.decode(errors="replace").rstrip("\n"))
+
+
+def _error(kind: str, message: str) -> Answer:
+    payload = json.dumps({"errorType": kind, "errorMessage": message}).encode()
+    return Answer(payload, failed=True, alive=kind == "Function.ResponseSizeTooLarge")
