@@ -17,11 +17,11 @@ def apply_overrides(
 ) -> Pipeline:
     """Give the pipeline with the text's values in the place of its own.
 
-    `allowed` are dotted keys, in which `*` stands for any one part: `train.hyperparameters.*`. PipelineRefused names
+    `allowed` are dotted keys, in which a `*` at the end stands for every key below: `train.hyperparameters.*`. PipelineRefused names
     every key that is unknown, not allowed or wrong.
     """
     toml = read_toml(text)
-    data = pipeline.model_dump(exclude_none=True)
+    data = pipeline.model_dump()
     given = list(_leaves(toml.data, data, ()))
     for place, value in given:
         _set(data, place, value)
@@ -49,5 +49,7 @@ def _set(data: dict[str, Any], place: Place, value: object) -> None:
 
 
 def _matches(place: Place, pattern: str) -> bool:
-    parts = pattern.split(".")
-    return len(parts) == len(place) and all(wanted in {"*", part} for wanted, part in zip(parts, place, strict=True))
+    *parts, last = pattern.split(".")
+    return place[: len(parts)] == tuple(parts) and (
+        len(place) > len(parts) if last == "*" else place[len(parts) :] == (last,)
+    )

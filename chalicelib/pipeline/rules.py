@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from chalicelib.images import VERSIONS
 from chalicelib.pipeline.explain import show
 from chalicelib.pipeline.kinds import METRIC_LIMIT
 from chalicelib.pipeline.parts import metric_definitions
@@ -33,6 +34,11 @@ def _training(pipeline: Pipeline) -> Found:
         yield ("train", "framework"), 'is needed: "sklearn"'
     if len(chosen) > 1:
         yield ("train", chosen[1]), f"cannot stand beside {chosen[0]}: exactly one of framework, image_uri, algorithm"
+    if train.framework == "sklearn" and train.framework_version not in VERSIONS:
+        yield (
+            ("train", "framework_version"),
+            f"must be one of {', '.join(VERSIONS)}, not {show(train.framework_version)}",
+        )
     if train.framework or not chosen:
         if not train.source_dir:
             yield ("train", "source_dir"), "is needed: a relative path inside the pipeline's folder"

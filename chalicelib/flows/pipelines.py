@@ -1,0 +1,166 @@
+"""The pipeline machine: a folder settles, is read as a whole, and becomes a version, or a refusal that says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_never
+
+from chalicelib.decide import pipeline as decide
+from chalicelib.errors import ConflictError
+from chalicelib.flows.folders import FolderChanged, Listing, list_folder, read_folder
+from chalicelib.flows.report import Report
+from chalicelib.flows.versions import Content, Versions
+from chalicelib.model import Entry, PipelineRecord, Serving
+from chalicelib.names import PIPELINE_LIMIT, is_pipeline, pipeline_status_key
+from chalicelib.pipeline import Pipeline, PipelineRefused, Problem
+from chalicelib.ports import Bucket, Clock, Records, Timer
+from chalicelib.settings import Settings
+
+_TRIES = 5
+_PROBLEM_LENGTH = 2000
+
+
+class Pipelines:
+    """`on_accepted` wakes the datasets that wait for the pipeline and updates its release; it may be called again."""
+
+    def __init__(
+        self,
+        *,
+        bucket: Bucket,
+        records: Records,
+        timer: Timer,
+        clock: Clock,
+        settings: Settings,
+        versions: Versions,
+        on_accepted: Callable[[str], None],
+    ) -> None:
+        self.bucket = bucket
+        self.records = records
+        self.timer = timer
+        self.clock = clock
+        self.settings = settings
+        self.versions = versions
+        self.on_accepted = on_accepted
+        self.report = Report(bucket=bucket, records=records, clock=clock)
+
+    def uploaded(self, name: str, at: float) -> None:
+        """Note that something arrived under `pipelines/<name>/` at a time of the bucket's clock."""
+        if is_pipeline(name):
+            _until_undisturbed(lambda: self._note(name, at))
+        elif name:
+            self._refuse_name(name)
+
+    def advance(self, name: str) -> None:
+        """Do what is next for a pipeline, until nothing is, or it is to wait."""
+        while _until_undisturbed(lambda: self._advance(name)):
+            pass
+
+    def _note(self, name: str, at: float) -> None:
+        record = self.records.pipeline(name) or PipelineRecord(name)
+        step = decide.note_upload(record, at, self.clock())
+        self._act(step, before=record)
+
+    def _advance(self, name: str) -> bool:
+        record = self.records.pipeline(name)
+        step = decide.next_step(record, self.clock())
+        return self._act(step, before=record)
+
+    def _act(self, step: decide.Step, before: PipelineRecord | None) -> bool:
+        """Take a step; tell whether there may be another."""
+        match step:
+            case decide.Settle():
+                self._settle(step, before)
+                return False
+            case decide.ReadFolder(record):
+                return self._read(record)
+            case decide.Announce(record, version):
+                self.on_accepted(record.name)
+                self.records.save(decide.announced(record), self._entry("announced", version=version))
+                return False
+            case decide.Rest():
+                return False
+            case _:
+                assert_never(step)
+
+    def _settle(self, step: decide.Settle, before: PipelineRecord | None) -> None:
+        if step.wake is not None:
+            self.timer.wake(f"pipeline:{step.record.name}", seconds=step.wake)
+        if step.record != before:
+            self.records.save(step.record)
+
+    def _read(self, record: PipelineRecord) -> bool:
+        listing = list_folder(self.bucket, record.name)
+        if (step := decide.settle_on(record, listing.newest, self.clock())) is not None:
+            self._settle(step, record)
+            return False
+        try:
+            content = read_folder(self.bucket, listing, self.settings.instance_types)
+        except FolderChanged:
+            return self._read_again(record)
+        except PipelineRefused as refusal:
+            return (
+                self._read_again(record) if self._changed(listing, record) else self._refuse(record, listing, refusal)
+            )
+        return self._read_again(record) if self._changed(listing, record) else self._accept(record, listing, content)
+
+    def _changed(self, listing: Listing, record: PipelineRecord) -> bool:
+        return list_folder(self.bucket, record.name) != listing
+
+    def _read_again(self, record: PipelineRecord) -> bool:
+        self._settle(decide.settle_again(record, self.clock()), record)
+        return False
+
+    def _accept(self, record: PipelineRecord, listing: Listing, content: Content) -> bool:
+        now = self.clock()
+        fresh = content.digest != record.version
+        after = decide.accepted(record, content.digest, content.pipeline.title, listing.newest, now)
+        if fresh:
+            self.versions.freeze(record.name, content, now)
+        self._ensure_serving(record.name, content.pipeline)
+        self.report.pipeline(after)
+        self.records.save(after, *([self._entry("accepted", version=content.digest)] if fresh else []))
+        return True
+
+    def _refuse(self, record: PipelineRecord, listing: Listing, refusal: PipelineRefused) -> bool:
+        problem = refusal.message
+        if record.version is not None:
+            problem = f"{problem[:_PROBLEM_LENGTH]} (version {record.version[:12]} stays in use)"
+        after = decide.refused(record, problem[: _PROBLEM_LENGTH + 100], listing.newest, self.clock())
+        self.report.pipeline(after, refusal.problems)
+        self.records.save(after, self._entry("refused", problems=len(refusal.problems)))
+        return True
+
+    def _refuse_name(self, name: str) -> None:
+        """Tell once; there is nothing to remember of a folder that can never be a pipeline."""
+        if self.bucket.head(pipeline_status_key(name)) is None:
+            message = (
+                f"{name!r} is no name of a pipeline: use a-z, 0-9 and single hyphens between them, "
+                f"at most {PIPELINE_LIMIT} characters"
+            )
+            self.report.pipeline(PipelineRecord(name, problem=message), [Problem(None, "", message)])
+
+    def _ensure_serving(self, name: str, pipeline: Pipeline) -> None:
+        """Let clients find the model, live or not. From the first release on the item is the release's own."""
+        seen = self.records.serving(name)
+        serving = Serving(
+            name,
+            accept=pipeline.serve.accept,
+            labels=pipeline.serve.labels,
+            top_k=pipeline.serve.top_k,
+            title=pipeline.title,
+        )
+        if seen is None or (seen != serving and self.records.release(name) is None):
+            self.records.serve(serving)
+
+    def _entry(self, what: str, **facts: str | int) -> Entry:
+        return Entry(self.clock(), what, facts)
+
+
+def _until_undisturbed(step: Callable[[], bool | None]) -> bool:
+    """Gather and decide again when somebody else was faster; after a few tries the event is to come again."""
+    for _ in range(_TRIES - 1):
+        try:
+            return bool(step())
+        except ConflictError:
+            continue
+    return bool(step())
