@@ -1,7 +1,7 @@
 """What a release does next, from its record and the endpoints as SageMaker describes them now. Pure.
 
-An endpoint counts as serving a configuration only when it is InService *and* says that configuration's name: after a failed
-update SageMaker comes back to InService with the old one. Whatever is in doubt leads back to the live configuration.
+An endpoint serves a configuration only when it is InService *and* says that configuration's name: after a failed update
+SageMaker comes back to InService with the old one. Whatever is in doubt leads back to the live configuration.
 """
 
 from __future__ import annotations
@@ -74,8 +74,6 @@ class Remove:
 
     endpoint: str
     why: str
-    counts: bool = False
-    """Whether it is one of the stage's attempts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,23 +112,11 @@ class Tidy:
     """Clear away what a failed target left behind."""
 
 
-Step = (
-    Rest
-    | Wait
-    | Start
-    | Rehearse
-    | Test
-    | RollOut
-    | Create
-    | Update
-    | Remove
-    | MakeLive
-    | Fail
-    | RollBack
-    | Restore
-    | Restored
-    | Tidy
-)
+Going = Start | Rehearse | Test | Create | Update
+"""Steps that carry a target on."""
+Outcome = RollOut | MakeLive | Fail | RollBack | Restore | Restored | Tidy
+"""Steps that end a stage."""
+Step = Rest | Wait | Remove | Going | Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +146,7 @@ def next_step(sight: Sight) -> Step:
             assert_never(release.stage)
 
 
-def tested(sight: Sight, failure: str | None) -> Step:
+def tested(sight: Sight, failure: str | None) -> Outcome:
     """Say what follows from the smoke tests of the present stage."""
     if sight.release.stage is ReleaseStage.REHEARSING:
         return RollOut() if failure is None else Fail(f"In the rehearsal {failure}.")
@@ -231,7 +217,7 @@ def _rolling_out(sight: Sight, desired: Target) -> Step:
     if seen.status in _BROKEN:
         reason = f"The endpoint is {seen.status}: {_told(seen)}"
         remake = sight.release.live is None and tries_left
-        return Remove(seen.name, reason, counts=True) if remake else give_up(sight, reason)
+        return Remove(seen.name, reason) if remake else give_up(sight, reason)
     if seen.status != "InService":
         return _patiently(sight, f"The endpoint was {seen.status}")
     return Test(seen.name) if seen.config == desired.config else _other_config(sight, desired, seen)
@@ -250,23 +236,25 @@ def _other_config(sight: Sight, desired: Target, seen: EndpointSeen) -> Step:
 
 
 def _rolling_back(sight: Sight, live: Target) -> Step:
-    release, seen = sight.release, sight.endpoint
     if sight.rehearsal is not None and _is_up(sight.rehearsal):
         return Remove(sight.rehearsal.name, "the rehearsal is over")
-    if serves(seen, live):
-        return Restored()
+    return Restored() if serves(sight.endpoint, live) else _bring_back(sight, live, sight.endpoint)
+
+
+def _bring_back(sight: Sight, live: Target, seen: EndpointSeen | None) -> Step:
+    """Try for ever, with longer and longer pauses: clients have nothing else."""
+    release = sight.release
     pause = (release.stage_since or 0.0) + LOOK_AGAIN * 2 ** min(release.attempts, _LONGEST_PAUSE) - sight.now
     if release.attempts >= ATTEMPTS and pause > 0:
         return Wait(pause)
     if seen is None:
         return Create(live)
     if seen.status in _BROKEN:
-        return Remove(seen.name, f"it is {seen.status}: {_told(seen)}", counts=True)
+        return Remove(seen.name, f"it is {seen.status}: {_told(seen)}")
     if seen.status != "InService":
         return Wait()
-    if release.lease is not None and release.lease.until > sight.now:
-        return Wait(release.lease.until - sight.now)
-    return Update(live)
+    held = release.lease.until - sight.now if release.lease else 0.0
+    return Wait(held) if held > 0 else Update(live)
 
 
 def _patiently(sight: Sight, what: str) -> Step:

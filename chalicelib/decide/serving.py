@@ -7,18 +7,21 @@ run's own (`trained`): an edit of how a model is served reaches the live model, 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from chalicelib.decide.digests import config_digest, model_digest, target_digest
 from chalicelib.model import Run, Serving, Target
-from chalicelib.names import Names, run12
+from chalicelib.names import Names, run12, run_prefix, sealed_key
 from chalicelib.pipeline import Pipeline, Smoke, Version
 from chalicelib.pipeline.schema import Gate
-from chalicelib.ports import ConfigRequest, ModelRequest, Package
+from chalicelib.ports import ConfigRequest, ModelRequest, Package, PackageRequest
 
 _ENVIRONMENT_VALUE_LIMIT = 1024
 """Characters of one variable of a SageMaker model (CreateModel, ContainerDefinition)."""
+_METADATA_VALUE_LIMIT = 256
+"""Characters of one CustomerMetadataProperty of a package; longer metrics stand in the metrics document alone."""
 _INFO = "20"
 
 
@@ -68,6 +71,58 @@ def serve_environment(
         # A list too long for SageMaker stays out: predictions are then labelled by what SERVING holds.
         **({"DROPFORGE_LABELS": told} if labels and len(told) <= _ENVIRONMENT_VALUE_LIMIT else {}),
     }
+
+
+def plan_package(
+    run: Run,
+    *,
+    labels: tuple[str, ...],
+    why: str,
+    version: Version,
+    trained: Version,
+    resolved: Pipeline,
+    image: str,
+    model_uri: str,
+    place: Place,
+) -> PackageRequest:
+    """Plan the model package: what it is, what it was made of, how good it is, and why it was let in."""
+    folder = f"s3://{place.bucket}/"
+    metadata = {
+        "run": run.id,
+        "dataset": str(run.dataset),
+        "dataset_digest": run.digest,
+        "sealed_input": folder + sealed_key(run.pipeline, run.id),
+        "pipeline_version": run.version,
+        "code_digest": trained.code_digest,
+        "training_job": run.candidate.job if run.candidate else "",
+        "metrics": json.dumps(dict(run.candidate.metrics) if run.candidate else {}),
+        "labels": json.dumps(labels, ensure_ascii=False),
+    }
+    return PackageRequest(
+        group=place.names.group(run.pipeline),
+        run=run.id,
+        image=image,
+        model_uri=model_uri,
+        environment=serve_environment(run, labels, version, trained, resolved, place),
+        accept=version.pipeline.serve.accept,
+        metadata={key: value for key, value in metadata.items() if 0 < len(value) <= _METADATA_VALUE_LIMIT},
+        metrics_uri=folder + metrics_key(run.pipeline, run.id),
+        approved=True,
+        note=f"Approved by rule: {why}.",
+    )
+
+
+def metrics_key(pipeline: str, run: str) -> str:
+    return f"{run_prefix(pipeline, run)}metrics.json"
+
+
+def metrics_document(metrics: Mapping[str, float]) -> bytes:
+    """Write metrics in the shape of SageMaker's ModelQuality statistics; what is no finite number is told as text."""
+    told = {
+        name: {"value": value if math.isfinite(value) else str(value), "standard_deviation": "NaN"}
+        for name, value in sorted(metrics.items())
+    }
+    return json.dumps({"version": 0.0, "multiclass_classification_metrics": told}, indent=2).encode()
 
 
 def plan_serving(

@@ -1,0 +1,130 @@
+"""How the stages of a release end: live, failed, rolled back, restored; what clients are told, what is cleared away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from chalicelib.decide import release as decide
+from chalicelib.decide.proposal import note_failure
+from chalicelib.decide.serving import serving_of
+from chalicelib.flows.ledger import Ledger
+from chalicelib.flows.setups import Setups
+from chalicelib.model import Entry, Release, ReleaseStage, Target
+from chalicelib.names import Names
+from chalicelib.ports import Clock, Hosting, Records
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    hosting: Hosting
+    records: Records
+    clock: Clock
+    names: Names
+    setups: Setups
+    ledger: Ledger
+
+    def rest(self, release: Release) -> None:
+        """Close a release on which nothing is open; what a crash kept from being told is told first."""
+        if release.live is not None:
+            self.tell_clients(release.pipeline, release.live, exact=True)
+        if release.due is not None:
+            self.ledger.report_again(release.live, release.previous)
+            self.records.save(replace(release, due=None))
+
+    def roll_out(self, release: Release, desired: Target, tests: int) -> None:
+        now = self.clock()
+        after = replace(release, stage=ReleaseStage.ROLLING_OUT, stage_since=now, attempts=0)
+        entry = Entry(now, "rehearsal passed", {"smoke_tests": tests, "known": _known(tests)})
+        self.ledger.record(release, _open(after, now), entry, desired)
+
+    def make_live(self, release: Release, desired: Target, tests: int) -> None:
+        """Tell clients, clear away what is older than the model before, and remember."""
+        now, old = self.clock(), release.live
+        self.tell_clients(release.pipeline, desired, exact=True)
+        if release.previous is not None:
+            self._clear_away(release.previous, keep=(desired, old, release.pending))
+        after = replace(
+            release,
+            stage=ReleaseStage.IDLE,
+            live=desired,
+            previous=old or release.previous,
+            lease=None,
+            stage_since=now,
+            attempts=0,
+        )
+        entry = Entry(
+            now, "live", {"model_version": desired.model_version, "smoke_tests": tests, "known": _known(tests)}
+        )
+        self.ledger.record(release, _open(after, now), entry, desired)
+        if old is not None and old.run != desired.run:
+            self.ledger.note(old, Entry(now, "replaced", {"by": desired.run}))
+
+    def fail(self, sight: decide.Sight, desired: Target, reason: str) -> None:
+        """Give the desired target up where clients meet the live configuration, or none at all."""
+        release, now = sight.release, self.clock()
+        if release.live is not None and decide.serves(sight.endpoint, release.live):
+            self.tell_clients(release.pipeline, release.live, exact=True)
+        after = replace(
+            note_failure(release, desired, reason), stage=ReleaseStage.IDLE, lease=None, stage_since=now, attempts=0
+        )
+        self.ledger.record(release, _open(after, now), Entry(now, "failed", {"reason": reason}), desired)
+
+    def roll_back(self, sight: decide.Sight, desired: Target, reason: str) -> None:
+        """Give the desired target up and begin to bring the live configuration back.
+
+        An endpoint that serves the desired configuration shows that the holder of the lease has made its call.
+        """
+        release, now = sight.release, self.clock()
+        lease = None if decide.serves(sight.endpoint, desired) else release.lease
+        after = replace(
+            note_failure(release, desired, reason),
+            stage=ReleaseStage.ROLLING_BACK,
+            lease=lease,
+            stage_since=now,
+            attempts=0,
+        )
+        self.ledger.record(release, _open(after, now), Entry(now, "rolling back", {"reason": reason}), desired)
+
+    def restore(self, release: Release, live: Target, reason: str) -> None:
+        now = self.clock()
+        self.tell_clients(release.pipeline, live, exact=False)
+        after = replace(release, stage=ReleaseStage.ROLLING_BACK, stage_since=now, attempts=0)
+        self.ledger.record(release, _open(after, now), Entry(now, "restoring", {"reason": reason}), live)
+
+    def restored(self, release: Release, live: Target) -> None:
+        now = self.clock()
+        self.tell_clients(release.pipeline, live, exact=True)
+        after = replace(release, stage=ReleaseStage.IDLE, lease=None, stage_since=now, attempts=0)
+        self.ledger.record(release, _open(after, now), Entry(now, "back", {"config": live.config}), live)
+
+    def tidy(self, release: Release, failed: Target) -> None:
+        """Delete the failed target's model and configuration, and want what is live again."""
+        now = self.clock()
+        self._clear_away(failed, keep=(release.live, release.previous, release.pending))
+        after = _open(replace(release, desired=release.live), now)
+        self.ledger.record(release, after, Entry(now, "cleared away", {"config": failed.config}))
+        self.ledger.report_again(failed)
+
+    def tell_clients(self, pipeline: str, target: Target, *, exact: bool) -> None:
+        """Write what the inference route reads; an item that says so already is left alone."""
+        setup = self.setups.of_target(pipeline, target)
+        serving = serving_of(pipeline, setup, self.names.endpoint(pipeline), exact=exact)
+        if self.records.serving(pipeline) != serving:
+            self.records.serve(serving)
+
+    def _clear_away(self, gone: Target, *, keep: tuple[Target | None, ...]) -> None:
+        kept = [target for target in keep if target is not None]
+        if gone.config not in {target.config for target in kept}:
+            self.hosting.delete_config(gone.config)
+        if gone.model not in {target.model for target in kept}:
+            self.hosting.delete_model(gone.model)
+
+
+def _open(release: Release, now: float) -> Release:
+    return replace(release, due=now + decide.LOOK_AGAIN)
+
+
+def _known(tests: int) -> str:
+    if tests:
+        return "InService, and every smoke test passed"
+    return "InService and answering ping: no smoke test is configured"

@@ -1,0 +1,168 @@
+"""The release machine: from a registered model to the one that clients meet, and back on any doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from uuid import uuid4
+
+from chalicelib.decide import release as decide
+from chalicelib.decide.proposal import note_failure
+from chalicelib.errors import ConflictError, NotFoundError, RefusedError, ThrottledError, UnavailableError
+from chalicelib.events import EndpointChanged
+from chalicelib.flows.ledger import Ledger
+from chalicelib.flows.outcomes import Outcomes
+from chalicelib.flows.rehearsal import ReadAnswer, SmokeTests, sweep
+from chalicelib.flows.report import Report
+from chalicelib.flows.rollout import Rollout
+from chalicelib.flows.setups import Setups, Versions
+from chalicelib.flows.turn import Turn
+from chalicelib.model import Entry, Release, ReleaseStage, Run, Serving
+from chalicelib.ports import Bucket, Clock, Hosting, Records, Registry, Timer
+from chalicelib.predict import answer
+from chalicelib.settings import Settings
+
+STEPS = 30
+"""Steps one call takes at most; a release needs a dozen."""
+TRIES = 5
+"""How often one call looks again after somebody else changed the release first."""
+LEASE_SECONDS = 900.0 + 600.0
+"""A Lambda function's longest time-out, and ten minutes: who held a lease that has run out is dead."""
+
+
+class Releases:
+    """Level-triggered: each call looks at the release and its endpoints as they are now and goes on from there."""
+
+    def __init__(
+        self,
+        *,
+        bucket: Bucket,
+        records: Records,
+        timer: Timer,
+        clock: Clock,
+        settings: Settings,
+        versions: Versions,
+        hosting: Hosting,
+        registry: Registry,
+        report: Report,
+        holder: str | None = None,
+        lease_seconds: float = LEASE_SECONDS,
+        read: ReadAnswer = answer.read,
+    ) -> None:
+        self.records = records
+        self.timer = timer
+        self.clock = clock
+        self.names = settings.names
+        self.hosting = hosting
+        self.versions = versions
+        setups = Setups(records=records, versions=versions, registry=registry, settings=settings)
+        ledger = Ledger(records=records, report=report)
+        self.turn = Turn(records, timer, clock, setups, ledger)
+        self.rollout = Rollout(
+            hosting=hosting,
+            records=records,
+            clock=clock,
+            names=settings.names,
+            setups=setups,
+            tests=SmokeTests(bucket=bucket, hosting=hosting, read=read),
+            ledger=ledger,
+            outcomes=Outcomes(hosting, records, clock, settings.names, setups, ledger),
+            turn=self.turn,
+            holder=holder or uuid4().hex,
+            lease_seconds=lease_seconds,
+        )
+
+    def endpoint_changed(self, changed: EndpointChanged) -> None:
+        pipeline = self.names.endpoint_pipeline(changed.name)
+        if pipeline is not None:
+            self.advance(pipeline)
+
+    def advance(self, pipeline: str) -> None:
+        """Take the release as far as it goes now. ConflictError where others kept changing it."""
+        conflicts = 0
+        for _ in range(STEPS):
+            try:
+                if not self._advance_once(pipeline):
+                    return
+            except ConflictError:
+                conflicts += 1
+                if conflicts >= TRIES:
+                    raise
+
+    def propose(self, run: Run) -> None:
+        """Let a registered run ask for the pending slot."""
+        self._insist(lambda: self.turn.propose(run))
+
+    def update(self, pipeline: str) -> None:
+        """Tell the release, once, of the pipeline's newest version: [gate] [deploy] [serve] act on what is live."""
+        self._insist(lambda: self._update(pipeline))
+
+    def sweep_rehearsals(self) -> tuple[str, ...]:
+        """Delete forgotten rehearsal endpoints (one LIST page); give their names."""
+        return sweep(self.hosting, self.records, self.names)
+
+    def _advance_once(self, pipeline: str) -> bool:
+        """Take one step; tell whether another may follow at once."""
+        release = self.records.release(pipeline)
+        if release is None:
+            return False
+        sight = self._gather(release)
+        try:
+            return self.rollout.act(sight, decide.next_step(sight))
+        except (ThrottledError, UnavailableError) as error:
+            return self._put_off(release, error.message)
+        except (RefusedError, NotFoundError) as error:
+            return self._refused(sight, error.message)
+
+    def _gather(self, release: Release) -> decide.Sight:
+        rehearsal = None
+        if release.desired is not None and not decide.settled(release):
+            rehearsal = self.hosting.endpoint(self.names.rehearsal(release.pipeline, release.desired.digest))
+        endpoint = self.hosting.endpoint(self.names.endpoint(release.pipeline))
+        return decide.Sight(release, self.clock(), endpoint, rehearsal)
+
+    def _put_off(self, release: Release, reason: str) -> bool:
+        """Leave the release open when AWS asks to come again later."""
+        now = self.clock()
+        entry = Entry(now, "trying again later", {"reason": reason})
+        self.records.save(replace(release, due=now + decide.LOOK_AGAIN), entry)
+        self.timer.wake(f"release:{release.pipeline}", seconds=round(decide.LOOK_AGAIN))
+        return False
+
+    def _refused(self, sight: decide.Sight, reason: str) -> bool:
+        """End what SageMaker will not do; bringing the live configuration back is never given up."""
+        release = sight.release
+        if release.stage in {ReleaseStage.REHEARSING, ReleaseStage.ROLLING_OUT}:
+            return self.rollout.act(sight, decide.give_up(sight, reason))
+        if release.stage is ReleaseStage.IDLE and release.pending is not None:
+            after = replace(note_failure(release, release.pending, reason), pending=None)
+            entry = Entry(sight.now, "failed", {"reason": reason})
+            self.rollout.ledger.record(release, after, entry, release.pending)
+            return True
+        return self._put_off(release, reason)
+
+    def _update(self, pipeline: str) -> None:
+        record = self.records.pipeline(pipeline)
+        if record is None or record.version is None or record.released == record.version:
+            return
+        version = self.versions.load(pipeline, record.version)
+        release = self.records.release(pipeline)
+        if release is not None:
+            self.turn.update(release, version)
+        if self.records.serving(pipeline) is None:
+            serve = version.pipeline.serve
+            title = version.pipeline.title
+            self.records.serve(
+                Serving(pipeline, accept=serve.accept, labels=serve.labels, top_k=serve.top_k, title=title)
+            )
+        self.records.save(replace(record, released=record.version))
+
+    def _insist(self, act: Callable[[], None]) -> None:
+        for left in reversed(range(TRIES)):
+            try:
+                act()
+            except ConflictError:
+                if not left:
+                    raise
+            else:
+                return

@@ -1,0 +1,190 @@
+"""Carries out what a release decided: every act is done before the record that tells of it, and can be done again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from chalicelib.decide import release as decide
+from chalicelib.errors import AlreadyExistsError, ConflictError, NotFoundError, RefusedError
+from chalicelib.flows.ledger import Ledger
+from chalicelib.flows.outcomes import Outcomes
+from chalicelib.flows.rehearsal import SmokeTests
+from chalicelib.flows.setups import Setups
+from chalicelib.flows.turn import Turn
+from chalicelib.model import Entry, Lease, Release, Target
+from chalicelib.names import Names
+from chalicelib.ports import Clock, Hosting, Records
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    hosting: Hosting
+    records: Records
+    clock: Clock
+    names: Names
+    setups: Setups
+    tests: SmokeTests
+    ledger: Ledger
+    outcomes: Outcomes
+    turn: Turn
+    holder: str
+    """Who this worker is, in a lease."""
+    lease_seconds: float
+
+    def act(self, sight: decide.Sight, step: decide.Step) -> bool:
+        """Carry out one step; tell whether another may follow at once."""
+        match step:
+            case decide.Rest():
+                self.outcomes.rest(sight.release)
+                return False
+            case decide.Wait(seconds):
+                self._wait(sight.release, seconds)
+                return False
+            case decide.Remove(endpoint, why):
+                return self._remove(sight.release, endpoint, why)
+            case decide.Start() | decide.Rehearse() | decide.Test() | decide.Create() | decide.Update():
+                self._go_on(sight, step)
+                return True
+            case _:
+                self._conclude(sight, step)
+                return True
+
+    def _go_on(self, sight: decide.Sight, step: decide.Going) -> None:
+        release = sight.release
+        match step:
+            case decide.Start():
+                self.turn.start(release, _there(release.pending))
+            case decide.Rehearse():
+                self._rehearse(release, _there(release.desired))
+            case decide.Test(endpoint):
+                self._test(sight, endpoint)
+            case decide.Create(target):
+                self._create(release, target)
+            case decide.Update(target):
+                self._update(release, target)
+            case _:
+                assert_never(step)
+
+    def _conclude(self, sight: decide.Sight, step: decide.Outcome) -> None:
+        release, outcomes = sight.release, self.outcomes
+        match step:
+            case decide.RollOut():
+                outcomes.roll_out(release, *self._desired(release))
+            case decide.MakeLive():
+                outcomes.make_live(release, *self._desired(release))
+            case decide.Fail(reason):
+                outcomes.fail(sight, _there(release.desired), reason)
+            case decide.RollBack(reason):
+                outcomes.roll_back(sight, _there(release.desired), reason)
+            case decide.Restore(reason):
+                outcomes.restore(release, _there(release.live), reason)
+            case decide.Restored():
+                outcomes.restored(release, _there(release.live))
+            case decide.Tidy():
+                outcomes.tidy(release, _there(release.desired))
+            case _:
+                assert_never(step)
+
+    def _desired(self, release: Release) -> tuple[Target, int]:
+        """Give the desired target and how many smoke tests it has passed."""
+        desired = _there(release.desired)
+        return desired, len(self.setups.of_target(release.pipeline, desired).smoke)
+
+    def _wait(self, release: Release, seconds: float) -> None:
+        now = self.clock()
+        if release.due is None or release.due <= now:
+            self.records.save(replace(release, due=now + seconds))
+
+    def _rehearse(self, release: Release, desired: Target) -> None:
+        name = self.names.rehearsal(release.pipeline, desired.digest)
+        self._ensure(release.pipeline, desired)
+        try:
+            self.hosting.create_endpoint(name, desired.config)
+        except AlreadyExistsError:
+            return  # described next
+        self._made(release, desired, Entry(self.clock(), "rehearsing", {"endpoint": name, "config": desired.config}))
+
+    def _test(self, sight: decide.Sight, endpoint: str) -> None:
+        release = sight.release
+        setup = self.setups.of_target(release.pipeline, _there(release.desired))
+        failure = self.tests.failure(endpoint, setup)
+        self._conclude(sight, decide.tested(sight, failure))
+
+    def _create(self, release: Release, target: Target) -> None:
+        name = self.names.endpoint(release.pipeline)
+        self._ensure(release.pipeline, target)
+        self._warn_clients(release)
+        try:
+            self.hosting.create_endpoint(name, target.config)
+        except AlreadyExistsError:
+            return  # described next
+        self._made(
+            release, target, Entry(self.clock(), "endpoint created", {"endpoint": name, "config": target.config})
+        )
+
+    def _update(self, release: Release, target: Target) -> None:
+        """Ask for the update under a lease. Given back, it was asked for; run out, it may have been."""
+        name = self.names.endpoint(release.pipeline)
+        self._ensure(release.pipeline, target)
+        lease = Lease(self.holder, self.clock() + self.lease_seconds)
+        leased = self.records.save(replace(release, lease=lease, attempts=release.attempts + 1))
+        self._warn_clients(leased)
+        try:
+            self.hosting.update_endpoint(name, target.config)
+        except (ConflictError, NotFoundError):
+            self._give_back(leased, lease, attempts=release.attempts)
+            raise ConflictError("The endpoint was in no state for an update.", name=name) from None
+        entry = Entry(self.clock(), "update asked for", {"endpoint": name, "config": target.config})
+        self._give_back(leased, lease, attempts=leased.attempts, entry=entry)
+        self.ledger.note(target, entry)
+
+    def _give_back(self, release: Release, lease: Lease, *, attempts: int, entry: Entry | None = None) -> None:
+        """End the lease, also where somebody else wrote the release meanwhile: only its holder may."""
+        seen: Release | None = release
+        while seen is not None and seen.lease == lease:
+            now = self.clock()
+            given = replace(seen, lease=None, attempts=attempts, stage_since=now, due=now + decide.LOOK_AGAIN)
+            try:
+                self.records.save(given, *([entry] if entry else []))
+            except ConflictError:
+                seen = self.records.release(release.pipeline)
+            else:
+                return
+
+    def _remove(self, release: Release, endpoint: str, why: str) -> bool:
+        try:
+            self.hosting.delete_endpoint(endpoint)
+        except ConflictError:
+            self._wait(release, decide.LOOK_AGAIN)
+            return False
+        self.records.note(
+            f"release:{release.pipeline}", Entry(self.clock(), "endpoint deleted", {"endpoint": endpoint, "why": why})
+        )
+        return True
+
+    def _made(self, release: Release, target: Target, entry: Entry) -> None:
+        after = replace(release, attempts=release.attempts + 1, stage_since=entry.at, due=entry.at + decide.LOOK_AGAIN)
+        self.ledger.record(release, after, entry, target)
+
+    def _warn_clients(self, release: Release) -> None:
+        """Say that from now on the container alone knows which model answered."""
+        if release.live is not None:
+            self.outcomes.tell_clients(release.pipeline, release.live, exact=False)
+
+    def _ensure(self, pipeline: str, target: Target) -> None:
+        """See that the target's model and configuration exist, exactly as it names them."""
+        setup = self.setups.of_target(pipeline, target)
+        if (setup.model.name, setup.config.name) != (target.model, target.config):
+            return  # planned by an earlier release of ours: it made them, and this one would make others
+        try:
+            self.hosting.ensure_model(setup.model)
+            self.hosting.ensure_config(setup.config)
+        except ConflictError as error:
+            raise RefusedError(error.message) from error
+
+
+def _there(target: Target | None) -> Target:
+    if target is None:
+        raise AssertionError("This step is only decided where the target is there.")
+    return target

@@ -1,0 +1,114 @@
+"""How a target gets its turn: into the pending slot, and out of it past its gate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from chalicelib.decide import release as decide
+from chalicelib.decide.gate import Passed, Rejected, judge
+from chalicelib.decide.proposal import Known, Older, Put, failed_runs, note_failure, propose, standing
+from chalicelib.decide.serving import Setup
+from chalicelib.flows.ledger import Ledger
+from chalicelib.flows.setups import Setups
+from chalicelib.model import Entry, Release, ReleaseStage, Run, Target
+from chalicelib.names import run12
+from chalicelib.pipeline import Version
+from chalicelib.ports import Clock, Records, Timer
+
+Facts = dict[str, str | int | float | bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    records: Records
+    timer: Timer
+    clock: Clock
+    setups: Setups
+    ledger: Ledger
+
+    def propose(self, run: Run) -> None:
+        """Put a registered run into the pending slot, unless the release knows it or has a newer one."""
+        setup = self.setups.setup(run, self.setups.newest(run), "trained")
+        if setup is not None:
+            self._offer(self.records.release(run.pipeline) or Release(run.pipeline), setup.target)
+
+    def start(self, release: Release, pending: Target) -> None:
+        """Let the pending target meet its gate, as the pipeline stands now and beside what is live now."""
+        now = self.clock()
+        run = self.records.run(pending.run)
+        setup = self.setups.setup(run, self.setups.newest(run), pending.cause) if run else None
+        emptied = replace(release, pending=None, due=now + decide.LOOK_AGAIN)
+        if setup is None:
+            self.ledger.record(
+                release, emptied, Entry(now, "dropped", {"why": "the pipeline deploys nothing"}), pending
+            )
+        elif isinstance(propose(emptied, setup.target, now), Put):
+            self._begin(release, emptied, setup)
+        else:
+            self.ledger.record(release, emptied, Entry(now, "dropped", {"why": "known already"}), pending)
+
+    def update(self, release: Release, version: Version) -> None:
+        """Let an edit of [gate] [deploy] [serve] act on the newest model that the release has."""
+        run = self._newest_run(release)
+        setup = self.setups.setup(run, version, "pipeline edited") if run else None
+        live = release.live
+        if setup is None:
+            return
+        if live is not None and setup.target.digest == live.digest:
+            self._judge_again(release, live, setup)
+        else:
+            self._offer(release, setup.target)
+
+    def _begin(self, release: Release, emptied: Release, setup: Setup) -> None:
+        now, live, generation = self.clock(), release.live, release.generation + 1
+        target = replace(setup.target, generation=generation)
+        rival = live.metrics if live is not None and live.run != target.run else None
+        lease = release.lease if release.lease and release.lease.until > now else None
+        chosen = replace(emptied, desired=target, lease=lease, stage_since=now, attempts=0)
+        match judge(setup.gate, target.metrics, rival):
+            case Rejected(reason):
+                self.ledger.record(
+                    release, note_failure(chosen, target, reason), Entry(now, "failed", {"reason": reason}), target
+                )
+            case Passed(why):
+                stage = ReleaseStage.REHEARSING if setup.rehearse else ReleaseStage.ROLLING_OUT
+                facts: Facts = {
+                    "generation": generation,
+                    "cause": target.cause,
+                    "gate": why,
+                    "rehearse": setup.rehearse,
+                }
+                begun = replace(chosen, stage=stage, generation=generation)
+                self.ledger.record(release, begun, Entry(now, "started", facts), target)
+
+    def _offer(self, release: Release, target: Target) -> None:
+        now = self.clock()
+        match propose(release, target, now):
+            case Known():
+                return
+            case Older(than):
+                entry = Entry(now, "not released", {"why": "a newer one has come", "newer": than.run})
+                self.ledger.note(target, entry)
+            case Put(after, replaced):
+                self.ledger.record(release, after, Entry(now, "pending", {"cause": target.cause}), target)
+                if replaced is not None and replaced.run != target.run:
+                    self.ledger.note(replaced, Entry(now, "replaced", {"by": target.run}))
+                self.timer.wake(f"release:{release.pipeline}", seconds=0)
+
+    def _judge_again(self, release: Release, live: Target, setup: Setup) -> None:
+        """Nothing is rolled out: the live model is judged by the gate as it is now, and that is noted."""
+        now = self.clock()
+        verdict = judge(setup.gate, live.metrics, None)
+        told = verdict.why if isinstance(verdict, Passed) else f"the live model would not pass: {verdict.reason}"
+        kept = replace(live, version=setup.target.version, order=setup.target.order)
+        desired = kept if release.desired is not None and release.desired.digest == live.digest else release.desired
+        after = replace(release, live=kept, desired=desired, due=now)
+        self.ledger.record(release, after, Entry(now, "pipeline edited", {"gate": told, "rolls_out": False}), live)
+        self.timer.wake(f"release:{release.pipeline}", seconds=0)
+
+    def _newest_run(self, release: Release) -> Run | None:
+        """Find the model that an edit acts on; where none stands, the newest that failed: the edit may be its cure."""
+        held = standing(release)
+        names = [max(held, key=lambda each: each.order).run] if held else failed_runs(release)
+        runs = [run for name in names if (run := self.records.run(run12(name))) is not None]
+        return max(runs, key=lambda run: run.sealed_at, default=None)
