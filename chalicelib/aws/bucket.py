@@ -23,10 +23,7 @@ class Bucket:
 
     def page(self, prefix: str, *, after: str = "", limit: int = 1000) -> Page[S3Object]:
         answer = self._list(prefix, after, limit)
-        items = tuple(
-            S3Object(entry["Key"], entry["Size"], entry["ETag"].strip('"'), entry["LastModified"].timestamp())
-            for entry in answer.get("Contents", ())
-        )
+        items = tuple(_object(entry["Key"], entry["Size"], entry) for entry in answer.get("Contents", ()))
         return Page(items, items[-1].key if answer.get("IsTruncated") and items else None)
 
     def read(self, key: str, *, limit: int | None = None) -> bytes:
@@ -48,8 +45,7 @@ class Bucket:
                 answer = self._s3.head_object(Bucket=self.name, Key=key)
         except NotFoundError:
             return None
-        modified = answer["LastModified"].timestamp()
-        return S3Object(key, answer["ContentLength"], answer["ETag"].strip('"'), modified)
+        return _object(key, answer["ContentLength"], answer)
 
     def open_uploads(self, prefix: str, *, since: float) -> bool:
         with translated():
@@ -83,3 +79,8 @@ class Bucket:
     @property
     def _s3(self) -> Any:
         return self._clients.get("s3")
+
+
+def _object(key: str, size: int, about: dict[str, Any]) -> S3Object:
+    # A header tells whole seconds, a listing may tell more: one object has one time, however it was looked at.
+    return S3Object(key, size, about["ETag"].strip('"'), float(int(about["LastModified"].timestamp())))

@@ -9,6 +9,7 @@ from bisect import bisect_right, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 from chalicelib.errors import NotFoundError, RefusedError
 from chalicelib.model import S3Object
@@ -79,7 +80,7 @@ class FakeBucket:
         return any(upload.key.startswith(prefix) and upload.begun > since for upload in self.uploads)
 
     def link(self, key: str, *, seconds: int) -> str:
-        return f"https://{self.name}.test/{key}?X-Amz-Expires={seconds}&X-Amz-Signature=fake"
+        return f"https://{self.name}.test/{quote(key)}?X-Amz-Expires={seconds}&X-Amz-Signature=fake"
 
     def prefixes(self, prefix: str, *, after: str = "", limit: int = 1000) -> Page[str]:
         self.reads += 1

@@ -64,15 +64,16 @@ class FakeRecords:
         self.writes += 1
         kept = replace(deepcopy(item), rev=item.rev + 1)
         self._items[subject] = kept
-        for entry in entries:
-            self._write_line(subject, entry)
+        for place, entry in enumerate(entries):
+            self._write_line(subject, entry, place)
         return deepcopy(kept)
 
     def note(self, subject: str, entry: Entry) -> None:
         self._write_line(subject, entry)
 
     def timeline(self, subject: str, *, after: str | None = None, limit: int = 100) -> Page[Entry]:
-        return self._page(sorted(self._lines.get(subject, {}).items(), key=lambda line: line[0]), after, limit)
+        lines = sorted(self._lines.get(_whole(subject), {}).items(), key=lambda line: line[0])
+        return self._page(f"timeline {_whole(subject)}", lines, after, limit)
 
     def serving(self, pipeline: str) -> Serving | None:
         self.reads += 1
@@ -116,7 +117,9 @@ class FakeRecords:
         def wanted(item: Dataset) -> bool:
             return pipeline in {None, item.id.pipeline} and state in {None, item.state}
 
-        return self._newest(Dataset, lambda item: (item.first_seen, str(item.id)), wanted, after, limit)
+        return self._newest(
+            f"datasets {pipeline}", Dataset, lambda item: (item.first_seen, str(item.id)), wanted, after, limit
+        )
 
     def runs(
         self, *, pipeline: str | None = None, state: RunState | None = None, after: str | None = None, limit: int = 50
@@ -124,11 +127,13 @@ class FakeRecords:
         def wanted(item: Run) -> bool:
             return pipeline in {None, item.pipeline} and state in {None, item.state}
 
-        return self._newest(Run, lambda item: (item.created_at, run12(item.id)), wanted, after, limit)
+        return self._newest(
+            f"runs {pipeline}", Run, lambda item: (item.created_at, run12(item.id)), wanted, after, limit
+        )
 
     def pipelines(self, *, after: str | None = None, limit: int = 50) -> Page[PipelineRecord]:
         found = [(item.name, item) for item in self._all(PipelineRecord)]
-        return self._page(sorted(found, key=lambda pair: pair[0]), after, limit)
+        return self._page("pipelines", sorted(found, key=lambda pair: pair[0]), after, limit)
 
     def cursor(self, name: str) -> str:
         self.reads += 1
@@ -142,7 +147,7 @@ class FakeRecords:
 
     def entries(self, subject: str) -> tuple[Entry, ...]:
         """Give a whole timeline, counting no reads."""
-        lines = self._lines.get(subject, {})
+        lines = self._lines.get(_whole(subject), {})
         return tuple(deepcopy(lines[key]) for key in sorted(lines))
 
     def _get(self, subject: str, kind: type[Value]) -> Value | None:
@@ -153,13 +158,14 @@ class FakeRecords:
     def _all(self, kind: type[Value]) -> list[Value]:
         return [item for item in self._items.values() if isinstance(item, kind)]
 
-    def _write_line(self, subject: str, entry: Entry) -> None:
+    def _write_line(self, subject: str, entry: Entry, place: int = 0) -> None:
         self.writes += 1
-        kept = json.dumps([entry.what, sorted(entry.facts.items())])
-        self._lines.setdefault(subject, {})[_age_key(entry.at, kept)] = deepcopy(entry)
+        kept = json.dumps([place, entry.what, sorted(entry.facts.items())])
+        self._lines.setdefault(_whole(subject), {})[_age_key(entry.at, kept)] = deepcopy(entry)
 
     def _newest(
         self,
+        name: str,
         kind: type[Value],
         age: Callable[[Value], tuple[float, str]],
         wanted: Callable[[Value], bool],
@@ -167,16 +173,16 @@ class FakeRecords:
         limit: int,
     ) -> Page[Value]:
         found = sorted(filter(wanted, self._all(kind)), key=age, reverse=True)
-        return self._page([(_age_key(*age(item)), item) for item in found], after, limit, descending=True)
+        return self._page(name, [(_age_key(*age(item)), item) for item in found], after, limit, descending=True)
 
     def _page(
-        self, keyed: Sequence[tuple[str, Value]], after: str | None, limit: int, *, descending: bool = False
+        self, name: str, keyed: Sequence[tuple[str, Value]], after: str | None, limit: int, *, descending: bool = False
     ) -> Page[Value]:
-        start = _read_token(after)
+        start = _read_token(name, after)
         rest = [(key, item) for key, item in keyed if start is None or (key < start if descending else key > start)]
         given = rest[:limit]
         self.reads += len(given) or 1
-        token = _write_token(given[-1][0]) if len(rest) > limit else None
+        token = _write_token(name, given[-1][0]) if len(rest) > limit else None
         return Page(tuple(deepcopy(item) for _, item in given), token)
 
 
@@ -196,12 +202,22 @@ def _age_key(at: float, name: str) -> str:
     return f"{at:020.6f}#{name}"
 
 
-def _write_token(key: str) -> str:
-    return base64.urlsafe_b64encode(key.encode()).decode()
+def _whole(subject: str) -> str:
+    kind, _, name = subject.partition(":")
+    return f"run:{run12(name)}" if kind == "run" else subject
 
 
-def _read_token(token: str | None) -> str | None:
+def _write_token(name: str, key: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps([name, key]).encode()).decode()
+
+
+def _read_token(name: str, token: str | None) -> str | None:
+    if token is None:
+        return None
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode() if token is not None else None
-    except (binascii.Error, UnicodeError) as error:
+        given, key = json.loads(base64.urlsafe_b64decode(token.encode()))
+    except (binascii.Error, UnicodeError, ValueError) as error:
         raise InvalidError("That `next` is not one that a list gave.", token=token) from error
+    if given != name:
+        raise InvalidError("That `next` is not one that this list gave.", token=token)
+    return str(key)
