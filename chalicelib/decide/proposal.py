@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from chalicelib.decide.stage import under_way
 from chalicelib.model import Release, Target
 
-_FAILURES_KEPT = 50
+_FAILURES_KEPT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """This very target is live, wanted, waiting, or has failed: there is nothing to do."""
+    """This very target has failed, or it is where the release is going anyway: there is nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +30,26 @@ class Older:
 
 
 def propose(release: Release, target: Target, now: float) -> Put | Known | Older:
-    if target.digest in release.failed or any(target.digest == each.digest for each in standing(release)):
+    held = standing(release)
+    if target.digest in release.failed or (held and held[-1].digest == target.digest):
         return Known()
-    newer = [each for each in standing(release) if each.order > target.order]
+    if any(each.digest == target.digest and each.order >= target.order for each in held):
+        return Known()
+    newer = [each for each in held if each.order > target.order]
     if newer:
         return Older(max(newer, key=lambda each: each.order))
     return Put(replace(release, pending=target, due=now), release.pending)
 
 
 def standing(release: Release) -> tuple[Target, ...]:
-    """Give what is live, under way and waiting; a target that failed stands no more."""
+    """Give what is live, under way and waiting, in the order of their turns; a target that failed stands no more."""
     wanted = release.desired if under_way(release) and not _has_failed(release, release.desired) else None
     return tuple(each for each in (release.live, wanted, release.pending) if each is not None)
 
 
-def newest_failed(release: Release) -> str | None:
-    """Give the run12 of the failure noted last."""
-    return next(reversed(release.failed)).rpartition("-")[2] if release.failed else None
+def failed_runs(release: Release) -> tuple[str, ...]:
+    """Give the twelve digits of each run that the release has refused: a target's digest ends in them."""
+    return tuple(dict.fromkeys(digest.rpartition("-")[2] for digest in release.failed))
 
 
 def note_failure(release: Release, target: Target, reason: str) -> Release:

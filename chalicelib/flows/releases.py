@@ -17,7 +17,7 @@ from chalicelib.flows.report import Report
 from chalicelib.flows.rollout import Rollout
 from chalicelib.flows.setups import Setups, Versions
 from chalicelib.flows.turn import Turn
-from chalicelib.model import Entry, Release, ReleaseStage, Run, Serving
+from chalicelib.model import Entry, Release, ReleaseStage, Run
 from chalicelib.ports import Bucket, Clock, Hosting, Records, Registry, Timer
 from chalicelib.predict import answer
 from chalicelib.settings import Settings
@@ -94,7 +94,7 @@ class Releases:
         self._insist(lambda: self.turn.propose(run))
 
     def update(self, pipeline: str) -> None:
-        """Tell the release, once, of the pipeline's newest version: [gate] [deploy] [serve] act on what is live."""
+        """Tell the release of the pipeline's newest version: its [gate] [deploy] [serve] act on what is live."""
         self._insist(lambda: self._update(pipeline))
 
     def sweep_rehearsals(self) -> tuple[str, ...]:
@@ -143,19 +143,9 @@ class Releases:
 
     def _update(self, pipeline: str) -> None:
         record = self.records.pipeline(pipeline)
-        if record is None or record.version is None or record.released == record.version:
-            return
-        version = self.versions.load(pipeline, record.version)
         release = self.records.release(pipeline)
-        if release is not None:
-            self.turn.update(release, version)
-        if self.records.serving(pipeline) is None:
-            serve = version.pipeline.serve
-            title = version.pipeline.title
-            self.records.serve(
-                Serving(pipeline, accept=serve.accept, labels=serve.labels, top_k=serve.top_k, title=title)
-            )
-        self.records.save(replace(record, released=record.version))
+        if record is not None and record.version is not None and release is not None:
+            self.turn.update(release, self.versions.load(pipeline, record.version))
 
     def _insist(self, act: Callable[[], None]) -> None:
         for left in reversed(range(TRIES)):

@@ -54,9 +54,10 @@ class Turn:
         live = release.live
         if setup is None:
             return
-        if live is not None and setup.target.digest == live.digest:
+        known = isinstance(propose(release, setup.target, self.clock()), Known)
+        if known and live is not None and live.digest == setup.target.digest:
             self._judge_again(release, live, setup)
-        else:
+        elif not known:
             self._offer(release, setup.target)
 
     def _begin(self, release: Release, emptied: Release, setup: Setup) -> None:
@@ -96,7 +97,9 @@ class Turn:
                 self.timer.wake(f"release:{release.pipeline}", seconds=0)
 
     def _judge_again(self, release: Release, live: Target, setup: Setup) -> None:
-        """Nothing is rolled out: the live model is judged by the gate as it is now, and that is noted."""
+        """Nothing is rolled out: the live model is judged by the gate as it is now, and that is noted, once."""
+        if (live.version, live.order) == (setup.target.version, setup.target.order):
+            return
         now = self.clock()
         verdict = judge(setup.gate, live.metrics, None)
         told = verdict.why if isinstance(verdict, Passed) else f"the live model would not pass: {verdict.reason}"
