@@ -73,6 +73,7 @@ class Wait:
 @dataclass(frozen=True, slots=True)
 class Refuse:
     refusal: Refusal
+    survey: Survey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,8 @@ class List:
 @dataclass(frozen=True, slots=True)
 class Seal:
     """What lies there is a dataset."""
+
+    survey: Survey
 
 
 def summarise(drops: Iterable[tuple[Drop, str, int, float]]) -> News:
@@ -101,8 +104,11 @@ def summarise(drops: Iterable[tuple[Drop, str, int, float]]) -> News:
     )
 
 
-def intake(seen: Dataset | None, news: News, trigger: Trigger, now: float) -> Ignore | Note:
+def intake(seen: Dataset | None, news: News, trigger: Trigger, now: float) -> Ignore | Note | Refuse:
     """Note what arrived. A sealed or refused dataset collects again; a run.toml by itself starts nothing."""
+    if news.problem:
+        told = seen is not None and seen.reason == news.problem.reason
+        return Ignore() if told else Refuse(news.problem)
     opened = seen is None or seen.state is not DatasetState.COLLECTING
     if opened and not news.starts:
         return Ignore()
@@ -145,7 +151,7 @@ def weigh(dataset: Dataset, survey: Survey, trigger: Trigger, ready: Ready | Non
     if not survey.overflow and not survey.singles and (early := _too_early(dataset, survey, trigger, ready, now)):
         return early
     problem = inspect(survey)
-    return Refuse(problem) if problem else Seal()
+    return Refuse(problem, survey) if problem else Seal(survey)
 
 
 def open_upload(dataset: Dataset, now: float) -> Wait:
@@ -174,12 +180,14 @@ def wake_at(timer: float | None, until: float, now: float, *, lost: float) -> fl
     return None if timer is not None and lost < timer <= until + 1 else until
 
 
-def is_old(dataset: Dataset, at: float) -> bool:
-    """Tell whether a listing has seen an object of that arrival.
+def is_old(dataset: Dataset, part: Part, at: float) -> bool:
+    """Tell whether an arrival is part of what was sealed or refused already.
 
-    Whatever was sealed or refused was listed after `last_seen`. Events count in whole seconds, so one of the same second
-    may be newer.
+    Whatever was sealed or refused was listed after `last_seen`. Events count in whole seconds, so one of the same
+    second may be newer. A `_READY` is used up by the seal that follows it.
     """
+    if part is Part.READY and dataset.sealed_at is not None and at <= dataset.sealed_at:
+        return True
     return dataset.state is not DatasetState.COLLECTING and at < dataset.last_seen
 
 

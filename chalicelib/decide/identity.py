@@ -1,12 +1,13 @@
 """Identity comes from content: the digest of a listing, and the id of the run that a pipeline makes of it.
 
-**Listing digest.** h = sha256(h ‖ entry) for one object after the other, in S3's key order (UTF-8 bytes), from 32 zero bytes.
-An entry is three fields: the key relative to the dataset's folder (a single object's: its extension), the size in decimal
-ASCII, the ETag without quotes. A field is its length in bytes as four bytes, big-endian, then its UTF-8 bytes. What is left
-out of it: junk, `_READY`, `run.toml`. The 32 bytes so far and the last key are enough to go on with.
+**Listing digest.** h = sha256(h ‖ entry) for one object after the other, in S3's key order (UTF-8 bytes), from 32 zero
+bytes. An entry is three fields: the key relative to the dataset's folder (a single object's: its extension), the size
+in decimal ASCII, the ETag without quotes. A field is its length in bytes as four bytes, big-endian, then its UTF-8
+bytes. Junk, `_READY` and `run.toml` are left out. The 32 bytes so far and the last key are enough to go on with.
 
-**Run id.** `v1` and the hex sha256 over six fields in the same form: pipeline name; listing digest in hex; [prepare] [train]
-[sweep] as resolved, as canonical JSON; digest of the training code; the image; the resolved starting model ("" for none).
+**Run id.** `v1` and the hex sha256 over six fields in the same form: pipeline name; listing digest in hex; [prepare]
+[train] [sweep] as resolved, as canonical JSON; digest of the training code; the image; the resolved starting model (""
+for none).
 """
 
 from __future__ import annotations

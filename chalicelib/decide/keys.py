@@ -1,7 +1,7 @@
 """What a key under `datasets/` means: any text gives a value, and no text is an error.
 
-A drop whose name cannot be kept as it is (empty, `..`, unprintable, too long) gets a safe label, so that its refusal has a
-status of its own: `~<what is readable of it>~<digest>`. No name that is kept as it is begins with `~`.
+A drop whose name cannot be kept as it is (empty, `..`, unprintable, too long) gets a safe label, so that its refusal
+has a status of its own: `~<what is readable of it>~<digest>`. No name that is kept as it is begins with `~`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """What one key is to which dataset. `relative` is its key inside the dataset; a single object's is its extension."""
+    """What one key is to which dataset. `relative`: its key inside the dataset, for a single object its extension."""
 
     dataset: DatasetId
     part: Part

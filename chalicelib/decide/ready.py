@@ -19,7 +19,7 @@ _TODO = 'Upload _READY again: empty, or as a JSON object of counts such as {"tra
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A `_READY` that counts for the seal to come: when it arrived, and what it promises (None: nothing, it is empty)."""
+    """A `_READY` that counts for the seal to come: when it arrived, what it promises (None: nothing, it is empty)."""
 
     at: float
     counts: Mapping[str, int] | None = None

@@ -1,8 +1,8 @@
 """What sealing reads and writes in the bucket: the listing, the frozen input of a run, and what changed since.
 
 `runs/<pipeline>/<run12>/input/`: a SageMaker ManifestFile for each channel, and `sealed.json`:
-`{"digest", "single": key | null, "objects": [[relative key, size, ETag], …]}`. Keys are relative, so that two datasets with the
-same content write the same bytes; the folder that a job read stands in the manifests.
+`{"digest", "single": key | null, "objects": [[relative key, size, ETag], …]}`. Keys are relative, so that two datasets
+with the same content write the same bytes; the folder that a job read stands in the manifests.
 """
 
 from __future__ import annotations
@@ -28,6 +28,12 @@ class Sealed:
 
     objects: dict[str, tuple[int, str]]
     single: str | None = None
+
+    def holds(self, key: str, relative_key: str, there: S3Object | None) -> bool:
+        """Tell whether what lies at a key now is what was sealed there, or nothing is and was."""
+        ours = key == self.single if self.single else True
+        sealed = self.objects.get(relative_key) if ours else None
+        return sealed == ((there.size, there.etag) if there else None)
 
 
 def survey(bucket: Bucket, dataset: DatasetId, *, hint: str | None = None) -> Survey:
@@ -83,9 +89,10 @@ def read_sealed(bucket: Bucket, pipeline: str, run: str) -> Sealed | None:
 
 
 def sealed_changes(bucket: Bucket, pipeline: str, run: str) -> tuple[str, ...]:
-    """Name the sealed keys of a run that were overwritten or deleted since, in key order; files added since are no matter.
+    """Name the sealed keys of a run that were overwritten or deleted since, in key order.
 
-    Lists the dataset again, as far as its last sealed key. NotFoundError where the run's input was never frozen.
+    Lists the dataset again, as far as its last sealed key; files added since are no matter. NotFoundError where the
+    run's input was never frozen.
     """
     sealed = read_sealed(bucket, pipeline, run)
     if sealed is None:

@@ -1,0 +1,261 @@
+"""The dataset machine: collecting → sealed | refused, and collecting again when more arrives.
+
+Events only say which dataset to look at; what lies in the bucket decides. The acts come before the record that tells of
+them, so dying anywhere leaves the dataset collecting, and its next wake-up or the reconcile does the rest.
+
+A second listing right before the freezing would add nothing: an upload during the listing brings news of its own, which
+meets the save here as a conflict, or opens the dataset again; and what a job read is compared once more after the job.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Protocol, assert_never
+
+from chalicelib.decide import dataset as decide
+from chalicelib.decide.identity import listing_digest
+from chalicelib.decide.keys import READY, Refusal, folder
+from chalicelib.decide.layout import Survey
+from chalicelib.decide.ready import SIZE_LIMIT, Ready, read_ready, too_large
+from chalicelib.errors import ConflictError, DropforgeError, NotFoundError
+from chalicelib.events import UploadSeen
+from chalicelib.flows import sealing
+from chalicelib.flows.arrivals import Arrival, Arrivals, by_dataset, newest
+from chalicelib.flows.seal import Seals
+from chalicelib.model import Dataset, DatasetId, DatasetState, Entry
+from chalicelib.pipeline import Version
+from chalicelib.ports import Bucket, Clock, Records, Timer
+from chalicelib.settings import Settings
+
+_TRIES = 5
+_PAGE = 50
+_WAKES_A_SECOND = 20
+
+
+class Loads(Protocol):
+    def load(self, pipeline: str, digest: str) -> Version: ...
+
+
+class Reports(Protocol):
+    def dataset(self, dataset: Dataset) -> None: ...
+
+
+class Datasets:
+    def __init__(
+        self,
+        *,
+        bucket: Bucket,
+        records: Records,
+        timer: Timer,
+        clock: Clock,
+        settings: Settings,
+        versions: Loads,
+        report: Reports,
+        run_ready: Callable[[str], None],
+    ) -> None:
+        self.bucket = bucket
+        self.records = records
+        self.timer = timer
+        self.clock = clock
+        self.versions = versions
+        self.arrivals = Arrivals(bucket=bucket, records=records)
+        self.report = report
+        self.seals = Seals(
+            bucket=bucket,
+            records=records,
+            clock=clock,
+            settings=settings,
+            tell=report.dataset,
+            run_ready=run_ready,
+        )
+        self._loaded: dict[str, Version] = {}
+
+    def uploaded(self, uploads: Sequence[UploadSeen]) -> tuple[str, ...]:
+        """Note a batch of arrivals, one save for each dataset; gives the ids of the messages that must come again."""
+        groups = by_dataset(uploads).items()
+        return tuple(
+            upload.message_id
+            for dataset, arrivals in groups
+            if not self._noted(dataset, arrivals)
+            for _, upload in arrivals
+        )
+
+    def advance(self, dataset: DatasetId) -> None:
+        """Look at a dataset, and do what its time has come for."""
+        _retry(lambda retold: self._advance(dataset, retold=retold))
+
+    def pipeline_accepted(self, name: str) -> None:
+        """Wake the datasets that were there first, a few a second."""
+        woken, after = 0, None
+        while True:
+            page = self.records.datasets(pipeline=name, state=DatasetState.COLLECTING, after=after, limit=_PAGE)
+            for woken, dataset in enumerate(page.items, woken + 1):  # noqa: B020 (it counts on from page to page)
+                self._wake(dataset.id, woken // _WAKES_A_SECOND)
+            after = page.next
+            if after is None:
+                return
+
+    def check_run(self, run: str) -> None:
+        """Stop a run that no dataset holds any more, where a crash left that unsaid."""
+        self.seals.handover.check(run)
+
+    def _noted(self, dataset: DatasetId, arrivals: Sequence[Arrival]) -> bool:
+        try:
+            _retry(lambda retold: self._note(dataset, arrivals, retold=retold))
+        except DropforgeError:
+            return False
+        return True
+
+    def _note(self, dataset: DatasetId, arrivals: Sequence[Arrival], *, retold: bool) -> None:
+        seen = self.records.dataset(dataset)
+        news = self.arrivals.news(seen, arrivals)
+        step = decide.intake(seen, news, self._trigger(dataset.pipeline), self.clock()) if news else decide.Ignore()
+        base = seen or Dataset(dataset, first_seen=self.clock(), last_seen=newest(arrivals))
+        self._act(base, step, retold=retold)
+
+    def _advance(self, dataset: DatasetId, *, retold: bool) -> None:
+        seen = self.records.dataset(dataset)
+        if seen is None:
+            return
+        if seen.state is not DatasetState.COLLECTING:
+            self._close(seen, retold=retold)
+            return
+        version = self._version(dataset.pipeline)
+        if version is None:
+            self._await_pipeline(seen, retold=retold)
+            return
+        step = self._judge(seen, version)
+        if isinstance(step, decide.Seal):
+            self._seal(seen, step.survey, version)
+        else:
+            self._act(seen, step, retold=retold)
+
+    def _judge(self, seen: Dataset, version: Version) -> decide.Wait | decide.Refuse | decide.Seal:
+        """Gather only what the next question needs: time first, then open uploads, then the listing."""
+        now, trigger, ready = self.clock(), _trigger_of(version), self._ready(seen)
+        step = decide.look(seen, trigger, ready, now)
+        if not isinstance(step, decide.List):
+            return step
+        if self.bucket.open_uploads(folder(seen.id), since=now - decide.DAY):
+            return decide.open_upload(seen, now)
+        found = sealing.survey(self.bucket, seen.id, hint=seen.single)
+        return decide.weigh(seen, found, trigger, ready, now)
+
+    def _seal(self, seen: Dataset, found: Survey, version: Version) -> None:
+        resolved = self.seals.resolve(found, version)
+        if isinstance(resolved, Refusal):
+            self._refuse(seen, decide.Refuse(resolved, found))
+        else:
+            self.seals.seal(seen, found, resolved)
+
+    def _act(
+        self, seen: Dataset, step: decide.Ignore | decide.Note | decide.Wait | decide.Refuse, *, retold: bool
+    ) -> None:
+        match step:
+            case decide.Ignore():
+                if retold:
+                    self.report.dataset(seen)
+            case decide.Note():
+                self._remember(seen, step, retold=retold)
+            case decide.Wait():
+                self._remember(seen, decide.waiting(seen, step, self.clock()), retold=retold)
+            case decide.Refuse():
+                self._refuse(seen, step)
+            case _:
+                assert_never(step)
+
+    def _remember(self, seen: Dataset, note: decide.Note, *, retold: bool) -> None:
+        noted = note.dataset
+        if note.wake is not None:
+            self._wake(noted.id, math.ceil(note.wake - self.clock()))
+        if retold or note.opened or noted.waiting != seen.waiting:
+            self.report.dataset(noted)
+        if noted != seen:
+            self.records.save(noted, *([Entry(self.clock(), "collecting")] if note.opened else []))
+
+    def _refuse(self, seen: Dataset, step: decide.Refuse) -> None:
+        found = step.survey
+        refused = replace(
+            seen,
+            state=DatasetState.REFUSED,
+            reason=step.refusal.reason,
+            todo=step.refusal.todo,
+            waiting=None,
+            last_seen=max(seen.last_seen, found.newest if found else 0),
+            digest=listing_digest(found.entries()) if found and not found.overflow else seen.digest,
+            due=None,
+        )
+        self.report.dataset(refused)
+        self.records.save(refused, Entry(self.clock(), "refused"))
+
+    def _close(self, seen: Dataset, *, retold: bool) -> None:
+        """Nothing is open here any more; a wake-up that was under way ends in nothing."""
+        if retold:
+            self.report.dataset(seen)
+        if seen.due is not None:
+            self.records.save(replace(seen, due=None))
+
+    def _await_pipeline(self, seen: Dataset, *, retold: bool) -> None:
+        why = self._why_missing(seen.id.pipeline)
+        self._act(seen, decide.no_pipeline(why, self.clock()), retold=retold)
+        if self._version(seen.id.pipeline):
+            self._wake(seen.id, 0)  # it arrived between the look and the save, and could not see who waits
+
+    def _ready(self, seen: Dataset) -> Ready | None:
+        """Read `_READY`, unless it was used up by the last seal."""
+        found = self.bucket.head(folder(seen.id) + READY)
+        if found is None or not (seen.ready or seen.sealed_at is None or found.modified > seen.sealed_at):
+            return None
+        if found.size > SIZE_LIMIT:
+            return too_large(found.modified)
+        try:
+            return read_ready(self.bucket.read(found.key), found.modified)
+        except NotFoundError:
+            return None
+
+    def _trigger(self, pipeline: str) -> decide.Trigger:
+        version = self._version(pipeline)
+        return _trigger_of(version) if version else decide.Trigger()
+
+    def _version(self, pipeline: str) -> Version | None:
+        """Give the pipeline's current version; None where none was accepted yet."""
+        record = self.records.pipeline(pipeline)
+        if record is None or record.version is None:
+            return None
+        loaded = self._loaded.get(pipeline)
+        if loaded is None or loaded.digest != record.version:
+            loaded = self._loaded[pipeline] = self.versions.load(pipeline, record.version)
+        return loaded
+
+    def _why_missing(self, pipeline: str) -> str:
+        if self.records.pipeline(pipeline):
+            return f"The pipeline {pipeline} has no accepted version yet; status/{pipeline}.json says why."
+        known = [record.name for record in self.records.pipelines(limit=_PAGE).items]
+        near = get_close_matches(pipeline, known, n=1)
+        meant = f' (did you mean "{near[0]}"?)' if near else ""
+        return f'There is no pipeline named "{pipeline}" yet{meant}; the dataset starts when it arrives.'
+
+    def _wake(self, dataset: DatasetId, seconds: int) -> None:
+        self.timer.wake(f"dataset:{dataset}", seconds=max(0, min(seconds, decide.WAKE_LIMIT)))
+
+
+def _trigger_of(version: Version) -> decide.Trigger:
+    trigger = version.pipeline.trigger
+    return decide.Trigger(trigger.quiet_seconds, marker=trigger.start == "marker")
+
+
+def _retry(step: Callable[[bool], None]) -> None:
+    """Do it; where somebody else was faster, gather again.
+
+    The argument is true where a status was written for a save that then failed: it must be told again.
+    """
+    for tried in range(_TRIES):
+        try:
+            return step(tried > 0)
+        except ConflictError:
+            if tried == _TRIES - 1:
+                raise
+    return None

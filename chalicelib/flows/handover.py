@@ -1,0 +1,68 @@
+"""Which datasets hold a run: a run that none holds any more is superseded, so that its job stops costing money.
+
+The table's pointers are written before a dataset is saved as sealed, and taken away after: they may name too many,
+never too few. What a dataset says of itself settles it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from chalicelib.errors import ConflictError
+from chalicelib.model import DatasetId, DatasetState, Entry, Run
+from chalicelib.names import run12
+from chalicelib.ports import Clock, Records
+
+_TRIES = 5
+_SETTLING = 300
+"""Seconds in which the maker of a run has surely pointed its dataset at it, or died."""
+
+
+class Handover:
+    def __init__(self, *, records: Records, clock: Clock, run_ready: Callable[[str], None]) -> None:
+        self.records = records
+        self.clock = clock
+        self.run_ready = run_ready
+
+    def leave(self, run: str, dataset: DatasetId) -> None:
+        """Take a dataset away from its old run, and stop that where no other dataset holds it."""
+        self.records.unpoint(run, dataset)
+        self._review(run)
+
+    def join(self, run: str, dataset: DatasetId) -> None:
+        """Point a dataset at a run that exists; one that was about to be stopped goes on."""
+        self.records.point(run, dataset)
+        self._review(run)
+
+    def check(self, run: str) -> None:
+        """Say what a crash may have left unsaid: that all datasets of an open run sealed as something else."""
+        found = self.records.run(run)
+        if found and found.created_at + _SETTLING <= self.clock():
+            self._review(run)
+
+    def _review(self, run: str) -> None:
+        """Bring `superseded` in line with the pointers, until nothing moves it any more."""
+        for _ in range(_TRIES):
+            found = self.records.run(run)
+            if found is None or found.state.final or found.superseded != self._held(found):
+                return
+            self._turn(found)
+        raise ConflictError(f"The datasets of run {run12(run)} keep changing.", run=run)
+
+    def _turn(self, run: Run) -> None:
+        now = self.clock()
+        what = "superseded" if not run.superseded else "wanted again"
+        try:
+            self.records.save(replace(run, superseded=not run.superseded, due=now), Entry(now, what))
+        except ConflictError:
+            return
+        self.run_ready(run12(run.id))
+
+    def _held(self, run: Run) -> bool:
+        return any(self._holds(dataset, run) for dataset in self.records.pointing(run.id))
+
+    def _holds(self, dataset: DatasetId, run: Run) -> bool:
+        """A dataset that is collecting may yet seal as what it was: only another seal lets go."""
+        found = self.records.dataset(dataset)
+        return found is not None and not (found.state is DatasetState.SEALED and found.run != run.id)
