@@ -99,7 +99,7 @@ def _advance(flows: Flows, subject: str) -> None:
             flows.releases.advance(name)
 
 
-def _done(step: Callable[[], None], name: str, **about: str) -> bool:
+def _done(step: Callable[[], None], name: str, **about: Any) -> bool:
     try:
         step()
     except Exception as error:  # noqa: BLE001 -- the process's edge: this message comes again, its batch is done

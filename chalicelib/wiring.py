@@ -113,7 +113,6 @@ class Flows:
             clock=world.clock,
             settings=world.settings,
             versions=self.versions,
-            report=self.report,
             on_accepted=self._accepted,
         )
 
@@ -206,10 +205,9 @@ class Flows:
         except Exception:
             log.exception("A new run did not start at once; the reconcile takes it up", run=run12)
 
-    def _propose(self, pipeline: str, run: Run) -> None:
+    def _propose(self, _: str, run: Run) -> None:
         """Let a registered run ask for its pipeline's release; a failure rises, so that the run asks again."""
         self.releases.propose(run)
-        self._release_on(pipeline)
 
     def _accepted(self, pipeline: str) -> None:
         """Tell the release of a new pipeline version, and wake the datasets that waited for one."""
@@ -226,12 +224,6 @@ class Flows:
             after = page.next
             if after is None:
                 return
-
-    def _release_on(self, pipeline: str) -> None:
-        try:
-            self.releases.advance(pipeline)
-        except Exception:
-            log.exception("A proposed release did not start at once; the reconcile takes it up", pipeline=pipeline)
 
 
 def build(settings: Settings) -> Flows:

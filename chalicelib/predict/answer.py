@@ -38,7 +38,7 @@ class UnreadableAnswerError(DropforgeError):
 
 
 def read(body: bytes, labels: tuple[str, ...], top_k: int) -> tuple[Prediction, ...]:
-    """Read `{"predictions": [{"label", "score"}, …]}`, or an array of scores in the order of `labels` (or one row of it).
+    """Read `{"predictions": [{"label", "score"}, …]}`, or scores in the order of `labels`: an array, or one row of one.
 
     Gives at most `top_k` predictions, the highest score first; equal scores keep the container's order.
     """

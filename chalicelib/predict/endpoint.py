@@ -27,6 +27,9 @@ class Endpoints:
     def __init__(self, host: Host) -> None:
         self._host = host
 
+    def close(self) -> None:
+        self._host.close()
+
     def invoke(self, endpoint: str, payload: bytes, content_type: str, *, until: float) -> Said:
         headers = {"content-type": content_type, "accept": "application/json"}
         path = f"/endpoints/{endpoint}/invocations"

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from time import monotonic
 from typing import Any
@@ -38,17 +38,23 @@ def from_environment() -> Inference:
     return build(os.environ)
 
 
-def build(env: Mapping[str, str]) -> Inference:
+def build(env: Mapping[str, str], *, clock: Callable[[], float] = monotonic, deadline: float = DEADLINE) -> Inference:
     region = env["AWS_REGION"]
     runtime = Host(_url(env, "SAGEMAKER_RUNTIME", "runtime.sagemaker"), Scope(region, "sagemaker"), lambda: _who(env))
     table = Host(_url(env, "DYNAMODB", "dynamodb"), Scope(region, "dynamodb"), lambda: _who(env))
-    return Inference(Table(table, env["DROPFORGE_TABLE"]), Endpoints(runtime))
+    return Inference(Table(table, env["DROPFORGE_TABLE"], clock), Endpoints(runtime), deadline)
 
 
 class Inference:
-    def __init__(self, table: Table, endpoints: Endpoints) -> None:
+    def __init__(self, table: Table, endpoints: Endpoints, deadline: float) -> None:
         self._table = table
         self._endpoints = endpoints
+        self._deadline = deadline
+
+    def close(self) -> None:
+        """Hang up. Lambda needs no such thing: its processes end with their connections."""
+        self._table.close()
+        self._endpoints.close()
 
     def handle(self, event: Event) -> dict[str, Any]:
         """Answer a proxy event with a proxy response; no error leaves but as a problem."""
@@ -70,7 +76,7 @@ class Inference:
         serving = self._live(asked.model)
         request.check_type(asked, serving.accept)
         sent = request.payload(asked)
-        said = self._endpoints.invoke(serving.endpoint, sent, asked.content_type, until=begun + DEADLINE)
+        said = self._endpoints.invoke(serving.endpoint, sent, asked.content_type, until=begun + self._deadline)
         found = answer.read(said.body, serving.labels, serving.top_k)
         return _body(asked.model, found, said, serving)
 

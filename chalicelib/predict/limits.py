@@ -1,7 +1,7 @@
 """The platform's limits that a prediction meets, each with its source."""
 
 BODY_LIMIT = 4_500_000
-"""Bytes of an image. Lambda takes 6 MB (6,291,456 bytes) in a synchronous call, the gateway's event included, and base64
+"""Bytes of an image. Lambda takes 6 MB (6,291,456 bytes) in a synchronous call, the gateway's event and all, and base64
 makes three bytes four: 4,500,000 become 6,000,000, and the rest of the event fits beside them.
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 

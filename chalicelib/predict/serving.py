@@ -54,6 +54,9 @@ class Table:
             self._remember(model, known)
         return known.serving
 
+    def close(self) -> None:
+        self._host.close()
+
     def _read_or(self, model: str, known: Known | None) -> Serving | None:
         try:
             return self._read(model)

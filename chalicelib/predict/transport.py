@@ -1,6 +1,6 @@
 """One kept connection to one AWS host, spoken to with signed POSTs under a deadline.
 
-A call is one attempt. Only where a kept connection turns out to be dead before a byte of an answer came, the call is made
+A call is one attempt. Only where a kept connection turns out to be dead before a byte of an answer came, it is made
 once more, on a new connection: Lambda freezes us between calls, and hosts close what idles.
 """
 
@@ -41,7 +41,7 @@ class Host:
         self._kept: http.client.HTTPConnection | None = None
 
     def post(self, path: str, headers: Mapping[str, str], body: bytes, *, until: float, limit: int) -> Reply:
-        """Post, and read at most `limit` bytes (one more tells that there are more); `until` is a time of `monotonic`."""
+        """Post, and read at most `limit` bytes (one more tells of more); `until` is a time of `monotonic`."""
         full = signed(
             self._url.path.rstrip("/") + path,
             {"host": self._url.netloc, **headers},
