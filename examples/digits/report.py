@@ -77,7 +77,7 @@ def stages(timeline: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     raise NotImplementedError
 
 
-NEXT = """Next: the same cloud, to stay, and your own pictures in FOLDER/training/<class>/ and FOLDER/evaluation/<class>/
+NEXT = """Next: the same cloud, to stay, and your pictures in FOLDER/training/<class>/ and FOLDER/evaluation/<class>/
    make up
    .venv/bin/dropforge push examples/digits/pipeline --name digits
    .venv/bin/dropforge drop digits FOLDER

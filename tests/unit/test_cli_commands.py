@@ -1,0 +1,395 @@
+"""The command line from outside: what it prints where, and the exit code it leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.stubcloud import StubCloud, problem, running
+
+RUN = "0123456789ab"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Tool:
+    """`dropforge`, called as a user calls it: a process of its own with its output in pipes."""
+
+    cloud: StubCloud
+
+    def __call__(self, *words: str) -> Ended:
+        with self.start(*words) as process:
+            out, err = process.communicate(timeout=60)
+        return Ended(process.returncode, out, err)
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "dropforge.cli.main", *words],
+            env={"PATH": os.environ["PATH"], "DROPFORGE_HOME": str(self.cloud.home), "COLUMNS": "200"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[StubCloud]:
+    with running(tmp_path / "home") as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def dropforge(cloud: StubCloud) -> Tool:
+    return Tool(cloud)
+
+
+def run(stage: str, **more: Any) -> dict[str, Any]:
+    return {
+        "run": RUN,
+        "dataset": "digits/first",
+        "pipeline": "digits",
+        "state": "registered",
+        "stage": stage,
+        "reason": None,
+        "todo": None,
+        "sealed_at": "2031-05-01T10:00:00.000+00:00",
+        "channels": [{"name": "training", "objects": 3, "bytes": 2048}],
+        "candidate": {"job": "j", "status": "Completed", "secondary": "Completed"},
+        "metrics": {"validation:accuracy": 0.97},
+        "release": None,
+        "timeline": [{"at": "2031-05-01T10:00:00.000+00:00", "what": "sealed", "facts": {"objects": 3}}],
+    } | more
+
+
+def test_every_header_names_the_cloud_that_is_meant(cloud: StubCloud, dropforge: Tool) -> None:
+    cloud.routes["/api/v1/runs"] = 200, {"runs": [], "next": None}
+    ended = dropforge("runs")
+    assert ended.code == 0
+    assert ended.err.strip() == f"local cloud at {cloud.home} · stage dev"
+
+
+def test_a_table_in_a_pipe_is_plain_lines_with_tabs(cloud: StubCloud, dropforge: Tool) -> None:
+    cloud.routes["/api/v1/runs"] = 200, {"runs": [run("live")], "next": None}
+    header, row = dropforge("runs").out.splitlines()
+    assert header.split("\t")[:3] == ["run", "dataset", "stage"]
+    assert row.split("\t")[:4] == [RUN, "digits/first", "live", "validation:accuracy = 0.97"]
+
+
+def test_json_is_all_there_is_on_stdout(cloud: StubCloud, dropforge: Tool) -> None:
+    cloud.routes["/api/v1/runs"] = 200, {"runs": [run("live")], "next": None}
+    assert json.loads(dropforge("runs", "--json").out)[0]["run"] == RUN
+
+
+def test_a_long_list_is_read_page_by_page_up_to_its_limit(cloud: StubCloud, dropforge: Tool) -> None:
+    def page(query: Mapping[str, str]) -> tuple[int, Any]:
+        begin = int(query.get("next", "0"))
+        return 200, {
+            "runs": [run("live", run=f"{number:012x}") for number in range(begin, begin + 100)],
+            "next": str(begin + 100),
+        }
+
+    cloud.routes["/api/v1/runs"] = page
+    found = json.loads(dropforge("runs", "--json", "--limit", "250").out)
+    assert [each["run"] for each in found] == [f"{number:012x}" for number in range(250)]
+
+
+def test_operators_calls_are_signed_and_clients_calls_carry_the_key(
+    cloud: StubCloud, dropforge: Tool, tmp_path: Path
+) -> None:
+    cloud.routes["/api/v1/runs"] = 200, {"runs": [], "next": None}
+    cloud.routes["/api/v1/models/digits/predict"] = 200, prediction("7")
+    (tmp_path / "seven.png").write_bytes(b"png")
+    dropforge("runs")
+    ended = dropforge("predict", "digits", str(tmp_path / "seven.png"))
+    assert ended.code == 0, ended.err
+    (_, _, signed), (_, _, keyed) = cloud.seen
+    assert "/us-east-1/execute-api/aws4_request" in signed["Authorization"]
+    assert (keyed["x-api-key"], keyed["Content-Type"]) == ("the-key", "image/png")
+    assert "7\t0.900\t1 0.10\tdigits v3 (0123456789ab)" in ended.out
+
+
+def prediction(label: str) -> dict[str, Any]:
+    scores = [{"label": label, "score": 0.9}, {"label": "1", "score": 0.1}]
+    model = {"name": "digits", "version": 3, "run": RUN}
+    return {"results": [{"predictions": scores}], "model": model, "latency_ms": 4.2, "degraded": False}
+
+
+@pytest.mark.parametrize(
+    ("stage", "code", "word"),
+    [
+        ("live", 0, ""),
+        ("rejected", 5, "was rejected by its gate: too low"),
+        ("failed", 4, "failed: too low"),
+        ("stopped", 4, "was stopped: too low"),
+        ("release-failed", 4, "was not released: too low"),
+        ("replaced", 4, "was replaced by a newer one"),
+    ],
+)
+def test_wait_ends_as_the_run_did(cloud: StubCloud, dropforge: Tool, stage: str, code: int, word: str) -> None:
+    cloud.routes[f"/api/v1/runs/{RUN}"] = 200, run(stage, reason="too low", candidate=None)
+    ended = dropforge("wait", RUN, "--for", "live")
+    assert ended.code == code, ended.err
+    assert word in ended.err
+    assert len(ended.err.splitlines()) == (2 if code else 1)
+
+
+def test_wait_that_takes_too_long_exits_6(cloud: StubCloud, dropforge: Tool) -> None:
+    cloud.routes[f"/api/v1/runs/{RUN}"] = 200, run("training", candidate=None)
+    ended = dropforge("wait", RUN, "--timeout", "0.5")
+    assert ended.code == 6
+    assert "is still training after 0.5 s" in ended.err
+
+
+def test_wait_for_an_earlier_stage_is_over_when_a_later_one_is_reached(cloud: StubCloud, dropforge: Tool) -> None:
+    cloud.routes[f"/api/v1/runs/{RUN}"] = 200, run("rehearsing", candidate=None)
+    assert dropforge("wait", RUN, "--for", "registered").code == 0
+
+
+def test_wait_for_a_dataset_that_is_refused_exits_3_and_says_what_to_do(cloud: StubCloud, dropforge: Tool) -> None:
+    said = {
+        "dataset": "digits/first",
+        "state": "refused",
+        "run": None,
+        "reason": "no training channel",
+        "todo": "Add one.",
+    }
+    cloud.routes["/api/v1/datasets/digits/first"] = 200, said
+    ended = dropforge("wait", "digits/first")
+    assert ended.code == 3
+    assert "The dataset digits/first was refused: no training channel. Add one." in ended.err
+
+
+def test_a_dataset_with_unusual_characters_is_asked_for_by_its_whole_name(cloud: StubCloud, dropforge: Tool) -> None:
+    said = {"dataset": "digits/a b+%ü", "state": "sealed", "run": RUN, "reason": None}
+    cloud.routes["/api/v1/datasets/digits/a b+%ü"] = 200, said
+    cloud.routes[f"/api/v1/runs/{RUN}"] = 200, run("live", candidate=None)
+    assert dropforge("wait", "digits/a b+%ü").code == 0
+
+
+@pytest.mark.parametrize("text", ["latest", "0123", RUN, "v1" + RUN + "0" * 52])
+def test_a_run_is_found_by_any_of_its_names(cloud: StubCloud, dropforge: Tool, text: str) -> None:
+    others = [run("live"), run("failed", run="ff" * 6)]
+    cloud.routes["/api/v1/runs"] = lambda query: (200, {"runs": others[: int(query["limit"])], "next": None})
+    cloud.routes[f"/api/v1/runs/{RUN}"] = 200, run("live", candidate=None)
+    assert json.loads(dropforge("show", text, "--json").out)["run"] == RUN
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("0", "2 runs begin with 0"), ("9", "No run begins with 9"), ("xyz", "names no run")]
+)
+def test_a_name_that_fits_no_single_run_is_a_usage_error(
+    cloud: StubCloud, dropforge: Tool, text: str, why: str
+) -> None:
+    cloud.routes["/api/v1/runs"] = 200, {"runs": [run("live"), run("live", run="0" * 12)], "next": None}
+    ended = dropforge("show", text)
+    assert ended.code == 2
+    assert why in ended.err
+
+
+def test_show_tells_the_timeline_in_seconds_since_its_beginning(cloud: StubCloud, dropforge: Tool) -> None:
+    cloud.routes[f"/api/v1/runs/{RUN}"] = 200, run("live", candidate=None)
+    assert "     0.0s  sealed  objects=3" in dropforge("show", RUN).out
+
+
+def test_log_prints_the_lines_as_they_are(cloud: StubCloud, dropforge: Tool) -> None:
+    pages: dict[str | None, Any] = {
+        None: {"lines": [{"at": "2031-05-01T10:00:00+00:00", "text": "epoch 1"}], "next": "a"},
+        "a": {"lines": [{"at": "2031-05-01T10:00:01+00:00", "text": "[bold]epoch 2"}], "next": "b"},
+        "b": {"lines": [], "next": "b"},
+    }
+    cloud.routes[f"/api/v1/runs/{RUN}"] = 200, run("live")
+    cloud.routes[f"/api/v1/runs/{RUN}/log"] = lambda query: (200, pages[query.get("next")])
+    assert dropforge("log", RUN).out == "epoch 1\n[bold]epoch 2\n"
+
+
+def test_follow_shows_stages_progress_and_metrics_as_plain_lines(cloud: StubCloud, dropforge: Tool) -> None:
+    said = ["hello", "dropforge.progress=0.50 half", "dropforge.metric validation:accuracy=0.97"]
+    lines = [{"at": None, "text": text} for text in said]
+    cloud.routes[f"/api/v1/runs/{RUN}"] = 200, run("live")
+    cloud.routes[f"/api/v1/runs/{RUN}/log"] = lambda query: (
+        200,
+        {"lines": [] if query.get("next") else lines, "next": "a"},
+    )
+    shown = [line.split("s  ", 1)[1] for line in dropforge("show", RUN, "--follow").out.splitlines()]
+    assert shown == ["   | hello", "    50% half", "   validation:accuracy = 0.97", "== live"]
+
+
+def test_an_error_of_the_api_is_one_sentence_with_its_request_id(
+    cloud: StubCloud, dropforge: Tool, tmp_path: Path
+) -> None:
+    (tmp_path / "a.png").write_bytes(b"x")
+    said = problem(503, "no-live-model", "The model digits is not live yet.", retryable=True)
+    cloud.routes["/api/v1/models/digits/predict"] = 503, said
+    ended = dropforge("predict", "digits", str(tmp_path / "a.png"))
+    assert ended.code == 1
+    assert ended.err.splitlines()[1:] == [
+        "dropforge: The API answered 503: The model digits is not live yet. [request r-1]"
+    ]
+
+
+def test_a_passing_trouble_of_the_api_is_tried_again(cloud: StubCloud, dropforge: Tool) -> None:
+    answers: list[tuple[int, Any]] = [(429, problem(429, "throttled", "slow down")), (200, {"runs": [], "next": None})]
+    cloud.routes["/api/v1/runs"] = lambda _: answers.pop(0)
+    assert dropforge("runs").code == 0
+
+
+def test_a_cloud_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
+    with running(tmp_path) as cloud:
+        pass
+    ended = Tool(cloud)("runs")
+    assert ended.code == 1
+    assert "does not answer (connection refused): start it with `dropforge up`" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_without_any_cloud_the_sentence_names_both(tmp_path: Path) -> None:
+    ended = Tool(StubCloud(tmp_path / "none"))("runs")
+    assert ended.code == 1
+    assert "`dropforge up` starts one" in ended.err
+
+
+def test_a_stage_that_is_not_there_is_a_usage_error(cloud: StubCloud, dropforge: Tool) -> None:
+    del cloud
+    ended = dropforge("runs", "--stage", "prod")
+    assert (ended.code, "has no stage 'prod'; it has dev" in ended.err) == (2, True)
+
+
+def test_wrong_usage_exits_2(dropforge: Tool) -> None:
+    assert dropforge("wait").code == 2
+    assert dropforge("nonsense").code == 2
+    assert dropforge("drop", "digits", "/no/such/folder").code == 2
+
+
+def test_ctrl_c_is_quiet_and_exits_130(cloud: StubCloud, dropforge: Tool) -> None:
+    cloud.routes[f"/api/v1/runs/{RUN}"] = 200, run("training", candidate=None)
+    with dropforge.start("wait", RUN) as process:
+        until(lambda: bool(cloud.seen))
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert len(err.splitlines()) <= 1
+
+
+def test_env_points_a_shell_at_the_cloud(cloud: StubCloud, dropforge: Tool) -> None:
+    del cloud
+    ended = dropforge("env")
+    shell = subprocess.run(
+        ["sh", "-c", f"{ended.out}\necho $AWS_ACCESS_KEY_ID $DROPFORGE_BUCKET $AWS_PROFILE"],
+        env={"PATH": os.environ["PATH"], "AWS_PROFILE": "mine"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=20,
+    )
+    assert shell.stdout == "local stub-bucket\n"
+
+
+def test_exec_runs_a_command_in_that_environment_and_keeps_its_exit_code(dropforge: Tool) -> None:
+    ended = dropforge("exec", "--", "sh", "-c", "echo $AWS_ACCESS_KEY_ID $1; exit 9", "sh", "--json")
+    assert (ended.code, ended.out) == (9, "local --json\n")
+
+
+def test_exec_of_a_command_that_is_not_there_is_one_sentence(dropforge: Tool) -> None:
+    ended = dropforge("exec", "--", "no-such-command")
+    assert (ended.code, ended.err.splitlines()[-1]) == (
+        2,
+        "dropforge: no-such-command cannot be run: No such file or directory.",
+    )
+
+
+def test_drop_sends_ready_last_and_names_the_run(cloud: StubCloud, dropforge: Tool, tmp_path: Path) -> None:
+    folder = make_drop(tmp_path)
+    cloud.on_put = lambda key: seal(cloud, "sealed", run=RUN) if key.endswith("_READY") else None
+    ended = dropforge("drop", "digits", str(folder))
+    assert ended.code == 0, ended.err
+    assert cloud.put == ["datasets/digits/first/training/1.png", "datasets/digits/first/_READY"]
+    assert json.loads(cloud.objects["datasets/digits/first/_READY"]) == {"training": 1}
+    assert f"is sealed: run {RUN}" in ended.out
+
+
+def test_a_drop_that_is_refused_exits_3_with_the_reason(cloud: StubCloud, dropforge: Tool, tmp_path: Path) -> None:
+    folder = make_drop(tmp_path)
+    cloud.on_put = lambda _: seal(cloud, "refused", run=None, reason="no evaluation channel", todo="Add one.")
+    ended = dropforge("drop", "digits", str(folder))
+    assert ended.code == 3
+    assert "was refused: no evaluation channel. Add one." in ended.err
+
+
+def make_drop(tmp_path: Path) -> Path:
+    (tmp_path / "first" / "training").mkdir(parents=True)
+    (tmp_path / "first" / "training" / "1.png").write_bytes(b"x")
+    return tmp_path / "first"
+
+
+def seal(cloud: StubCloud, state: str, **more: Any) -> None:
+    cloud.says("digits/first", dataset="digits/first", state=state, **more)
+
+
+def test_push_removes_what_the_folder_no_longer_holds(cloud: StubCloud, dropforge: Tool, tmp_path: Path) -> None:
+    folder = make_pipeline(tmp_path)
+    cloud.objects |= {"pipelines/cats/old.py": b"x", "pipelines/cats-2/kept.py": b"x"}
+    cloud.on_put = lambda _: cloud.says("cats", pipeline="cats", state="accepted", version="a" * 64, problems=[])
+    ended = dropforge("push", str(folder))
+    assert ended.code == 0, ended.err
+    assert {key for key in cloud.objects if key.startswith("pipelines/")} == {
+        "pipelines/cats/pipeline.toml",
+        "pipelines/cats-2/kept.py",
+    }
+    assert "accepted, version aaaaaaaaaaaa" in ended.out
+
+
+def test_a_pipeline_that_is_refused_exits_3_with_line_and_key(
+    cloud: StubCloud, dropforge: Tool, tmp_path: Path
+) -> None:
+    problems = [{"line": 4, "key": "train.instance_type", "message": "must be an instance type"}]
+    folder = make_pipeline(tmp_path)
+    cloud.on_put = lambda _: cloud.says("cats", pipeline="cats", state="refused", version=None, problems=problems)
+    ended = dropforge("push", str(folder))
+    assert ended.code == 3
+    assert "pipeline.toml:4 train.instance_type: must be an instance type" in ended.out
+
+
+def make_pipeline(tmp_path: Path) -> Path:
+    (tmp_path / "cats").mkdir()
+    (tmp_path / "cats" / "pipeline.toml").write_text("[train]\n")
+    return tmp_path / "cats"
+
+
+@pytest.mark.parametrize(
+    "name", ["up", "down", "env", "exec", "push", "drop", "datasets", "runs", "show", "log", "wait", "predict"]
+)
+def test_every_command_shows_an_example_and_its_options(dropforge: Tool, name: str) -> None:
+    ended = dropforge(name, "--help")
+    assert ended.code == 0
+    assert f"dropforge {name}" in ended.out.split("Example:")[1] or name == "env"
+    assert all(option in ended.out for option in ("--cloud", "--home", "--stage", "--json"))
+
+
+def test_the_exit_codes_stand_in_the_help(dropforge: Tool) -> None:
+    said = dropforge("--help").out
+    for words in ("0 ok", "2", "3 refused", "4 failed", "5 rejected", "6 timed out"):
+        assert words in said
+
+
+def until(true: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        os.sched_yield()
