@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from aws_lambda_powertools import Logger
 
-from chalicelib.model import Dataset, DatasetState, Run
-from chalicelib.ports import Bucket, Clock, Hosting, Jobs, Page, Records, Registry, Timer
+from chalicelib.model import Run
+from chalicelib.ports import Bucket, Clock, Hosting, Jobs, Records, Registry, Timer
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
@@ -210,20 +210,9 @@ class Flows:
         self.releases.propose(run)
 
     def _accepted(self, pipeline: str) -> None:
-        """Tell the release of a new pipeline version, and wake the datasets that waited for one."""
+        """Tell the release of a new pipeline version, and the datasets that waited for one."""
         self.releases.update(pipeline)
-        for page in self._collecting(pipeline):
-            for dataset in page.items:
-                self.world.timer.wake(f"dataset:{dataset.id}", seconds=0)
-
-    def _collecting(self, pipeline: str) -> Iterator[Page[Dataset]]:
-        after: str | None = None
-        while True:
-            page = self.world.records.datasets(pipeline=pipeline, state=DatasetState.COLLECTING, after=after, limit=100)
-            yield page
-            after = page.next
-            if after is None:
-                return
+        self.datasets.pipeline_accepted(pipeline)
 
 
 def build(settings: Settings) -> Flows:

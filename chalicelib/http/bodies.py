@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib.decide.stage import stage_of
+from chalicelib.decide.stage import failure_of, stage_of
 from chalicelib.model import Candidate, Channel, Dataset, Entry, PipelineRecord, Release, Run, Serving, Target
 from chalicelib.names import run12
 from chalicelib.ports import LogLine
@@ -94,15 +94,12 @@ def candidate(seen: Candidate) -> Json:
 
 
 def _part_in(seen: Run, release: Release | None) -> Json | None:
-    """Tell a run's part in its pipeline's release, as far as the release has one for it."""
+    """Tell a run's part in its pipeline's release, as far as the release has or had one for it."""
     mine = next((target for target in _targets(release) if target.run == seen.id), None)
-    if release is None or mine is None:
+    failure = failure_of(seen, release)
+    if mine is None and failure is None:
         return None
-    return {
-        "stage": stage_of(seen, release),
-        "generation": mine.generation,
-        "reason": release.failed.get(mine.digest),
-    }
+    return {"stage": stage_of(seen, release), "generation": mine.generation if mine else None, "reason": failure}
 
 
 def _targets(release: Release | None) -> tuple[Target, ...]:

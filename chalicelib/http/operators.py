@@ -26,7 +26,7 @@ def pipelines(request: Request) -> Json:
     """List the pipelines."""
     asked = query.read(request)
     page = wiring.flows().world.records.pipelines(after=asked.after, limit=asked.limit)
-    return {"pipelines": [bodies.pipeline(item) for item in page.items], "next": query.token(page.next)}
+    return {"pipelines": [bodies.pipeline(item) for item in page.items], "next": page.next}
 
 
 @door.get("/v1/pipelines/{pipeline}")
@@ -49,7 +49,7 @@ def datasets(request: Request) -> Json:
         after=asked.after,
         limit=asked.limit,
     )
-    return {"datasets": [bodies.dataset(item) for item in page.items], "next": query.token(page.next)}
+    return {"datasets": [bodies.dataset(item) for item in page.items], "next": page.next}
 
 
 @door.get("/v1/datasets/{pipeline}/{dataset}")
@@ -72,7 +72,7 @@ def runs(request: Request) -> Json:
     )
     releases = {name: records.release(name) for name in {item.pipeline for item in page.items}}
     said = [bodies.run(item, releases[item.pipeline]) for item in page.items]
-    return {"runs": said, "next": query.token(page.next)}
+    return {"runs": said, "next": page.next}
 
 
 @door.get("/v1/runs/{run}")
@@ -90,7 +90,7 @@ def timeline(request: Request, run: str) -> Json:
     """Page through what was seen, decided and done, oldest first."""
     asked = query.read(request)
     page = wiring.flows().world.records.timeline(f"run:{run12(_run(run).id)}", after=asked.after, limit=asked.limit)
-    return {"timeline": [bodies.entry(line) for line in page.items], "next": query.token(page.next)}
+    return {"timeline": [bodies.entry(line) for line in page.items], "next": page.next}
 
 
 @door.get("/v1/runs/{run}/log")
@@ -99,9 +99,9 @@ def log(request: Request, run: str) -> Json:
     asked = query.read(request)
     found = _run(run)
     if found.candidate is None:
-        return {"lines": [], "next": query.token(asked.after)}
+        return {"lines": [], "next": asked.after}
     page = wiring.flows().world.jobs.log(found.candidate.job, after=asked.after, limit=asked.limit)
-    return {"lines": [bodies.log_line(line) for line in page.items], "next": query.token(page.next or asked.after)}
+    return {"lines": [bodies.log_line(line) for line in page.items], "next": page.next or asked.after}
 
 
 @door.get("/v1/runs/{run}/artifacts")
