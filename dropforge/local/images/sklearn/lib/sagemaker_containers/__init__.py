@@ -1,0 +1,1 @@
+"""The part of AWS's `sagemaker_containers` that inference scripts import."""

@@ -1,0 +1,1 @@
+"""The path by which scripts know it."""

@@ -1,0 +1,8 @@
+"""The content types that the image reads and writes by itself."""
+
+JSON = "application/json"
+CSV = "text/csv"
+OCTET_STREAM = "application/octet-stream"
+ANY = "*/*"
+NPY = "application/x-npy"
+UTF8_TYPES = (JSON, CSV)

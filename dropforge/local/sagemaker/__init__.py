@@ -1,0 +1,11 @@
+"""SageMaker on one machine: the same API, honest states, real programs in sandboxes, real events.
+
+Everything is driven by botocore's own description of the service. See `operations.py` for what is here.
+"""
+
+from __future__ import annotations
+
+from dropforge.local.sagemaker.limits import Limits
+from dropforge.local.sagemaker.service import SageMaker
+
+__all__ = ["Limits", "SageMaker"]

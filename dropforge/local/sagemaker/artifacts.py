@@ -1,0 +1,87 @@
+"""Archives to and from S3: what a program left behind is packed, what it is given is unpacked with suspicion."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+_LARGEST = 20 * 1024**3
+_MOST_FILES = 100_000
+_GZIP_LEVEL = 5
+_COPY = 1024 * 1024
+
+
+class BadArchiveError(Exception):
+    """An archive that cannot be unpacked, or that would write where it must not."""
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Split s3://bucket/key."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def pack_and_upload(s3: Any, folder: Path, uri: str, scratch: Path) -> bool:
+    """Upload a folder as an archive; nothing, and False, when there is nothing in it."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return False
+    archive = scratch / f"{folder.name}.upload.tar.gz"
+    with tarfile.open(archive, "w:gz", compresslevel=_GZIP_LEVEL) as out:
+        for path in sorted(folder.iterdir()):
+            out.add(path, arcname=path.name, filter=_plain)
+    bucket, key = split_uri(uri)
+    s3.upload_file(str(archive), bucket, key)
+    archive.unlink()
+    return True
+
+
+def download_and_unpack(s3: Any, uri: str, folder: Path, scratch: Path) -> None:
+    """Fetch an archive and unpack it into a folder; BadArchiveError, or the client's own error."""
+    bucket, key = split_uri(uri)
+    archive = scratch / "download.tar.gz"
+    s3.download_file(bucket, key, str(archive))
+    try:
+        unpack(archive, folder)
+    finally:
+        archive.unlink()
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack files and folders only. Links, devices and paths that lead elsewhere refuse the whole archive."""
+    folder.mkdir(parents=True, exist_ok=True)
+    size = files = 0
+    try:
+        with tarfile.open(archive, "r:*") as opened:
+            for member in opened:
+                size, files = size + member.size, files + 1
+                if size > _LARGEST or files > _MOST_FILES:
+                    raise BadArchiveError("the archive is too large")
+                _extract(opened, member, folder)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise BadArchiveError(f"the archive cannot be read: {error}") from error
+
+
+def _extract(opened: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    name = PurePosixPath(member.name)
+    if name.is_absolute() or ".." in name.parts:
+        raise BadArchiveError(f"{member.name} leads out of the folder")
+    target = folder / name
+    if member.isdir():
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    content: IO[bytes] | None = opened.extractfile(member) if member.isfile() else None
+    if content is None:
+        raise BadArchiveError(f"{member.name} is neither a file nor a folder")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with content, target.open("wb") as out:
+        shutil.copyfileobj(content, out, _COPY)
+    target.chmod(0o755 if member.mode & 0o100 else 0o644)
+
+
+def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Keep what another machine can unpack; whoever runs the cloud is nobody's business."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = "root"
+    return member if member.isfile() or member.isdir() or member.issym() else None

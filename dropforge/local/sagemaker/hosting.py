@@ -1,0 +1,154 @@
+"""Models and endpoint configurations: what could be served, and how."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from dropforge.local.sagemaker import images, listing
+from dropforge.local.sagemaker.account import Account
+from dropforge.local.sagemaker.artifacts import split_uri
+from dropforge.local.sagemaker.errors import ValidationError
+from dropforge.local.sagemaker.store import Doc, Store, TakenError
+
+MODEL, CONFIG = "model", "endpoint-config"
+_NOT_HERE = ("AsyncInferenceConfig", "DataCaptureConfig", "ShadowProductionVariants", "ExplainerConfig")
+
+
+class Hosting:
+    """The operations on models and endpoint configurations. `package` gives the container of a model package."""
+
+    def __init__(
+        self,
+        store: Store,
+        account: Account,
+        client: Callable[[str], Any],
+        known: Mapping[str, Path],
+        package: Callable[[str], Doc],
+    ) -> None:
+        self._store = store
+        self._account = account
+        self._client = client
+        self._known = known
+        self._package = package
+
+    def create_model(self, request: Mapping[str, Any]) -> Doc:
+        name = request["ModelName"]
+        arn = self._account.arn(MODEL, name)
+        if self._store.get(MODEL, name) is not None:
+            raise _taken("model", arn)
+        container = self._container(request)
+        doc: Doc = {key: value for key, value in request.items() if key not in {"Tags", "Containers"}}
+        doc |= {"PrimaryContainer": container, "ModelArn": arn, "CreationTime": time.time()}
+        doc |= {"EnableNetworkIsolation": bool(request.get("EnableNetworkIsolation"))}
+        doc["_tags"] = list(request.get("Tags", ()))
+        self._create(MODEL, name, doc, "model", arn)
+        return {"ModelArn": arn}
+
+    def describe_model(self, request: Mapping[str, Any]) -> Doc:
+        return self._find(MODEL, request["ModelName"], "model")
+
+    def delete_model(self, request: Mapping[str, Any]) -> Doc:
+        return self._delete(MODEL, request["ModelName"], "model")
+
+    def list_models(self, request: Mapping[str, Any]) -> Doc:
+        found, more = listing.page(self._store, listing.Ask(MODEL, request))
+        return {
+            "Models": [{key: doc[key] for key in ("ModelName", "ModelArn", "CreationTime")} for doc in found],
+            **more,
+        }
+
+    def create_config(self, request: Mapping[str, Any]) -> Doc:
+        name = request["EndpointConfigName"]
+        arn = self._account.arn(CONFIG, name)
+        for key in _NOT_HERE:
+            if request.get(key):
+                raise ValidationError(f"{key} is not in the local cloud.")
+        variants = [self._variant(variant) for variant in request["ProductionVariants"]]
+        if len({variant["VariantName"] for variant in variants}) != len(variants):
+            raise ValidationError("Production variant names must be unique within an endpoint configuration.")
+        doc: Doc = {key: value for key, value in request.items() if key != "Tags"}
+        doc |= {"ProductionVariants": variants, "EndpointConfigArn": arn, "CreationTime": time.time()}
+        doc["_tags"] = list(request.get("Tags", ()))
+        self._create(CONFIG, name, doc, "endpoint configuration", arn)
+        return {"EndpointConfigArn": arn}
+
+    def describe_config(self, request: Mapping[str, Any]) -> Doc:
+        return self._find(CONFIG, request["EndpointConfigName"], "endpoint configuration")
+
+    def delete_config(self, request: Mapping[str, Any]) -> Doc:
+        return self._delete(CONFIG, request["EndpointConfigName"], "endpoint configuration")
+
+    def list_configs(self, request: Mapping[str, Any]) -> Doc:
+        found, more = listing.page(self._store, listing.Ask(CONFIG, request))
+        keys = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
+        return {"EndpointConfigs": [{key: doc[key] for key in keys} for doc in found], **more}
+
+    def _container(self, request: Mapping[str, Any]) -> Doc:
+        """Give the one container of a model; what it names must exist."""
+        given = (
+            [request["PrimaryContainer"]] if request.get("PrimaryContainer") else list(request.get("Containers", ()))
+        )
+        if len(given) != 1:
+            raise ValidationError("The local cloud serves models of one container: give PrimaryContainer.")
+        container: Doc = dict(given[0])
+        if container.get("ModelPackageName"):
+            packaged = self._package(container["ModelPackageName"])
+            container = {
+                **packaged,
+                **container,
+                "Environment": {**packaged.get("Environment", {}), **container.get("Environment", {})},
+            }
+        if not container.get("Image"):
+            raise ValidationError("The container has no Image.")
+        images.folder(container["Image"], self._known)
+        self._check_data(container.get("ModelDataUrl"))
+        return container
+
+    def _check_data(self, uri: str | None) -> None:
+        if not uri:
+            return
+        if not uri.endswith(".tar.gz"):
+            raise ValidationError(f"ModelDataUrl {uri} must end in .tar.gz.")
+        bucket, key = split_uri(uri)
+        try:
+            self._client("s3").head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            raise ValidationError(f"Could not find model data at {uri}.") from error
+
+    def _variant(self, given: Mapping[str, Any]) -> Doc:
+        for key in ("ServerlessConfig", "ManagedInstanceScaling", "RoutingConfig", "CoreDumpConfig"):
+            if given.get(key):
+                raise ValidationError(f"{key} of a production variant is not in the local cloud.")
+        if not given.get("ModelName"):
+            raise ValidationError("The local cloud needs the ModelName of each production variant.")
+        if not given.get("InstanceType") or not given.get("InitialInstanceCount"):
+            raise ValidationError("A production variant needs InstanceType and InitialInstanceCount.")
+        self._find(MODEL, given["ModelName"], "model")
+        return {"InitialVariantWeight": 1.0, **given}
+
+    def _create(self, kind: str, name: str, doc: Doc, called: str, arn: str) -> None:
+        try:
+            self._store.create(kind, name, doc)
+        except TakenError as error:
+            raise _taken(called, arn) from error
+
+    def _find(self, kind: str, name: str, called: str) -> Doc:
+        doc = self._store.get(kind, name)
+        if doc is None:
+            raise ValidationError(f'Could not find {called} "{self._account.arn(kind, name)}".')
+        return doc
+
+    def _delete(self, kind: str, name: str, called: str) -> Doc:
+        """Delete it, in use or not: AWS allows that, and what serves goes on serving."""
+        self._find(kind, name, called)
+        self._store.delete(kind, name)
+        return {}
+
+
+def _taken(called: str, arn: str) -> ValidationError:
+    return ValidationError(f'Cannot create already existing {called} "{arn}".')

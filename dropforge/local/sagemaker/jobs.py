@@ -1,0 +1,161 @@
+"""Training jobs: what the API says of them. `training.py` runs them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dropforge.local.sagemaker import events, images, inputs, listing, metrics
+from dropforge.local.sagemaker.account import Account
+from dropforge.local.sagemaker.errors import ResourceInUseError, ValidationError
+from dropforge.local.sagemaker.store import Doc, Event, MissingError, Store, TakenError
+
+KIND = "training-job"
+_CARRIED = (
+    "TrainingJobName", "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig",
+    "ResourceConfig", "VpcConfig", "StoppingCondition", "Environment", "ExperimentConfig", "ProfilerConfig",
+)  # fmt: skip
+_SUMMARY = (
+    "TrainingJobName",
+    "TrainingJobArn",
+    "CreationTime",
+    "TrainingEndTime",
+    "LastModifiedTime",
+    "TrainingJobStatus",
+    "SecondaryStatus",
+)
+_MESSAGES = {
+    "Starting": "Starting the training job",
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Uploading": "Uploading generated training model",
+    "Completed": "Training job completed",
+    "Failed": "Training job failed",
+    "Stopping": "Stopping the training job",
+    "Stopped": "Training job stopped",
+    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+}
+FINAL = frozenset({"Completed", "Failed", "Stopped"})
+
+
+class Jobs:
+    """The operations on training jobs. `launch` and `stop` reach the one who runs them."""
+
+    def __init__(
+        self,
+        store: Store,
+        account: Account,
+        client: Callable[[str], Any],
+        known: Mapping[str, Path],
+        launch: Callable[[str], None],
+        stop: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._account = account
+        self._client = client
+        self._known = known
+        self._launch = launch
+        self._stop = stop
+
+    def create(self, request: Mapping[str, Any]) -> Doc:
+        name = request["TrainingJobName"]
+        arn = self._account.arn(KIND, name)
+        if self._store.get(KIND, name) is not None:
+            raise _taken(arn)
+        self._check(request)
+        doc: Doc = {key: request[key] for key in _CARRIED if request.get(key) is not None}
+        doc |= {"TrainingJobArn": arn, "TrainingJobStatus": "InProgress", "CreationTime": time.time()}
+        doc |= {"SecondaryStatusTransitions": [], "_tags": list(request.get("Tags", ())), "_stop": False}
+        enter(doc, "Starting")
+        try:
+            self._store.create(KIND, name, doc, events.training(doc))
+        except TakenError as error:
+            raise _taken(arn) from error
+        self._launch(name)
+        return {"TrainingJobArn": arn}
+
+    def describe(self, request: Mapping[str, Any]) -> Doc:
+        doc = self._store.get(KIND, request["TrainingJobName"])
+        if doc is None:
+            raise _missing()
+        return doc
+
+    def list(self, request: Mapping[str, Any]) -> Doc:
+        found, more = listing.page(self._store, listing.Ask(KIND, request, descending=False))
+        return {"TrainingJobSummaries": [{name: doc.get(name) for name in _SUMMARY} for doc in found], **more}
+
+    def stop(self, request: Mapping[str, Any]) -> Doc:
+        def ask(doc: Doc) -> list[Event]:
+            if doc["TrainingJobStatus"] in FINAL:
+                status = doc["TrainingJobStatus"]
+                raise ValidationError(f"The request was rejected because the training job is in status {status}.")
+            if doc["_stop"]:
+                return []
+            doc |= {"_stop": True, "TrainingJobStatus": "Stopping"}
+            enter(doc, "Stopping")
+            return [events.training(doc)]
+
+        try:
+            self._store.change(KIND, request["TrainingJobName"], ask)
+        except MissingError as error:
+            raise _missing() from error
+        self._stop(request["TrainingJobName"])
+        return {}
+
+    def _check(self, request: Mapping[str, Any]) -> None:
+        algorithm = request["AlgorithmSpecification"]
+        if not algorithm.get("TrainingImage"):
+            raise ValidationError("The local cloud needs AlgorithmSpecification.TrainingImage.")
+        images.folder(algorithm["TrainingImage"], self._known)
+        metrics.compile_all(algorithm.get("MetricDefinitions", ()))
+        if request["ResourceConfig"].get("InstanceCount", 1) != 1:
+            raise ValidationError("The local cloud trains on one instance: ResourceConfig.InstanceCount must be 1.")
+        if request.get("EnableManagedSpotTraining"):
+            raise ValidationError("Managed spot training is not in the local cloud.")
+        names = [channel["ChannelName"] for channel in request.get("InputDataConfig", ())]
+        if len(names) != len(set(names)):
+            raise ValidationError("Channel names must be unique within a training job.")
+        for channel in request.get("InputDataConfig", ()):
+            _check_channel(channel, algorithm)
+            inputs.check(self._client("s3"), channel, request["RoleArn"], self._account.region)
+
+
+def enter(doc: Doc, secondary: str, message: str | None = None) -> None:
+    """Move a job to its next secondary status, and keep the time of the step."""
+    now = time.time()
+    if doc["SecondaryStatusTransitions"]:
+        doc["SecondaryStatusTransitions"][-1]["EndTime"] = now
+    step: Doc = {"Status": secondary, "StartTime": now, "StatusMessage": message or _MESSAGES[secondary]}
+    if secondary in FINAL | {"MaxRuntimeExceeded"}:
+        step["EndTime"] = now
+    doc["SecondaryStatusTransitions"].append(step)
+    doc |= {"SecondaryStatus": secondary, "LastModifiedTime": now}
+
+
+def _check_channel(channel: Mapping[str, Any], algorithm: Mapping[str, Any]) -> None:
+    name = channel["ChannelName"]
+    source = channel["DataSource"].get("S3DataSource")
+    if source is None:
+        raise ValidationError(f"Channel {name}: the local cloud reads S3DataSource only.")
+    if channel.get("InputMode", algorithm["TrainingInputMode"]) != "File":
+        raise ValidationError(f"Channel {name}: the local cloud knows the input mode File only.")
+    if source["S3DataType"] not in {"S3Prefix", "ManifestFile"}:
+        raise ValidationError(
+            f"Channel {name}: the local cloud knows S3Prefix and ManifestFile, not {source['S3DataType']}."
+        )
+    for key in ("CompressionType", "RecordWrapperType"):
+        if channel.get(key, "None") != "None":
+            raise ValidationError(f"Channel {name}: {key} {channel[key]} is not in the local cloud.")
+
+
+def _taken(arn: str) -> ResourceInUseError:
+    return ResourceInUseError(
+        "Training job names must be unique within an AWS account and region, and a training job with this name already"
+        f" exists ({arn})"
+    )
+
+
+def _missing() -> ValidationError:
+    return ValidationError("Requested resource not found.")

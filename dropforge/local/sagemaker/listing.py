@@ -1,0 +1,78 @@
+"""Lists as SageMaker gives them: filtered, sorted, paged by a token that later writes do not shift."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dropforge.local.sagemaker.errors import ValidationError
+from dropforge.local.sagemaker.store import Doc, Store
+
+_COLUMNS = {
+    "Name": "name",
+    "CreationTime": "created",
+    "Status": "status",
+    "LastModifiedTime": "modified",
+}
+_DEFAULT_LENGTH = 10
+# Each filter of the List operations, and what it says of a column.
+_FILTERS = {
+    "NameContains": "instr(lower(name), lower(?)) > 0",
+    "StatusEquals": "status = ?",
+    "CreationTimeAfter": "created > ?",
+    "CreationTimeBefore": "created < ?",
+    "LastModifiedTimeAfter": "modified > ?",
+    "LastModifiedTimeBefore": "modified < ?",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What to list: the kind, the request, its defaults, and conditions of the operation's own."""
+
+    kind: str
+    request: Mapping[str, Any]
+    sort_by: str = "CreationTime"
+    descending: bool = True
+    conditions: Sequence[tuple[str, Any]] = field(default=())
+
+
+def page(store: Store, ask: Ask) -> tuple[list[Doc], dict[str, str]]:
+    """Give one page, and the next token as the answer carries it. A page goes on after the last thing given."""
+    sort = _COLUMNS[str(ask.request.get("SortBy", ask.sort_by))]
+    direction, sign = ("DESC", "<") if _descending(ask) else ("ASC", ">")
+    where, values = ["kind = ?"], [ask.kind]
+    for condition, value in [*ask.conditions, *_filters(ask.request)]:
+        where.append(condition)
+        values.append(value)
+    if token := ask.request.get("NextToken"):
+        where.append(f"({sort}, name) {sign} (?, ?)")
+        values += _read(token)
+    limit = int(ask.request.get("MaxResults") or _DEFAULT_LENGTH)
+    found = store.select(" AND ".join(where), values, f"{sort} {direction}, name {direction}", limit + 1)
+    more = {"NextToken": _token(getattr(found[limit - 1], sort), found[limit - 1].name)} if len(found) > limit else {}
+    return [row.doc for row in found[:limit]], more
+
+
+def _descending(ask: Ask) -> bool:
+    order = ask.request.get("SortOrder")
+    return ask.descending if order is None else order == "Descending"
+
+
+def _filters(request: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return [(condition, request[name]) for name, condition in _FILTERS.items() if request.get(name) is not None]
+
+
+def _token(value: str | float, name: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps([value, name]).encode()).decode()
+
+
+def _read(token: str) -> list[Any]:
+    try:
+        value, name = json.loads(base64.urlsafe_b64decode(token))
+    except (ValueError, TypeError) as error:
+        raise ValidationError("Invalid NextToken.") from error
+    return [value, name]

@@ -1,0 +1,68 @@
+"""SageMaker's wire: JSON 1.1, driven by botocore's own description of the service."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import botocore.loaders
+import botocore.model
+
+from dropforge.local.sagemaker import constraints
+from dropforge.local.sagemaker.errors import NotHereError, SageMakerError, SerializationError
+
+TARGET = "SageMaker."
+CONTENT_TYPE = "application/x-amz-json-1.1"
+
+
+@functools.cache
+def service(name: str = "sagemaker") -> Any:
+    """Load a service's model; tens of milliseconds and some megabytes, so once."""
+    return botocore.model.ServiceModel(botocore.loaders.Loader().load_service_model(name, "service-2"), name)
+
+
+def parse(target: str, body: bytes) -> tuple[str, dict[str, Any]]:
+    """Read a request: the operation's name and its validated input. Raises a SageMakerError."""
+    operation = target.removeprefix(TARGET)
+    if not target.startswith(TARGET) or operation not in service().operation_names:
+        raise SageMakerError("", code="UnknownOperationException")
+    try:
+        given = json.loads(body or b"{}")
+    except ValueError as error:
+        raise SerializationError("The request body is not JSON.") from error
+    if not isinstance(given, dict):
+        raise SerializationError("Start of structure or map found where not expected.")
+    shape = service().operation_model(operation).input_shape
+    if shape is not None:
+        constraints.check(shape, given)
+    return operation, given
+
+
+def answer(operation: str, result: Mapping[str, Any]) -> bytes:
+    """Serialise an answer: only what the operation's output has a place for."""
+    shape = service().operation_model(operation).output_shape
+    return b"{}" if shape is None else json.dumps(fit(shape, result)).encode()
+
+
+def refusal(error: SageMakerError) -> bytes:
+    return json.dumps({"__type": error.code, "message": error.message, **error.extra}).encode()
+
+
+def fit(shape: Any, value: Any) -> Any:
+    """Keep of a value what its shape has a place for; times are seconds since 1970 already."""
+    match shape.type_name:
+        case "structure":
+            present = ((name, value.get(name)) for name in shape.members)
+            return {name: fit(shape.members[name], part) for name, part in present if part is not None}
+        case "list":
+            return [fit(shape.member, part) for part in value]
+        case "map":
+            return {key: fit(shape.value, part) for key, part in value.items()}
+        case _:
+            return value
+
+
+def not_here(operation: str) -> NotHereError:
+    return NotHereError(f"{operation} is not in the local cloud.")

@@ -1,0 +1,152 @@
+"""Model package groups and the versions in them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from dropforge.local.sagemaker import events, listing
+from dropforge.local.sagemaker.account import Account
+from dropforge.local.sagemaker.errors import ConflictError, ValidationError
+from dropforge.local.sagemaker.store import Doc, Event, Store, TakenError
+
+GROUP, PACKAGE = "model-package-group", "model-package"
+_CARRIED = (
+    "ModelPackageDescription", "InferenceSpecification", "ModelMetrics", "MetadataProperties", "CustomerMetadataProperties",
+    "Domain", "Task", "SamplePayloadUrl", "AdditionalInferenceSpecifications", "DriftCheckBaselines", "SourceUri",
+)  # fmt: skip
+_SUMMARY = (
+    "ModelPackageName", "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageDescription",
+    "CreationTime", "ModelPackageStatus", "ModelApprovalStatus",
+)  # fmt: skip
+_GROUP_SUMMARY = (
+    "ModelPackageGroupName", "ModelPackageGroupArn", "ModelPackageGroupDescription", "CreationTime", "ModelPackageGroupStatus",
+)  # fmt: skip
+
+
+class Registry:
+    """The operations on groups and packages."""
+
+    def __init__(self, store: Store, account: Account) -> None:
+        self._store = store
+        self._account = account
+
+    def create_group(self, request: Mapping[str, Any]) -> Doc:
+        name = request["ModelPackageGroupName"]
+        arn = self._account.arn(GROUP, name)
+        doc: Doc = {
+            "ModelPackageGroupName": name,
+            "ModelPackageGroupArn": arn,
+            "ModelPackageGroupDescription": request.get("ModelPackageGroupDescription"),
+            "ModelPackageGroupStatus": "Completed",
+            "CreationTime": time.time(),
+            "CreatedBy": {},
+            "_tags": list(request.get("Tags", ())),
+        }
+        try:
+            self._store.create(GROUP, name, doc)
+        except TakenError as error:
+            raise ValidationError(f"Model Package Group already exists: {arn}") from error
+        return {"ModelPackageGroupArn": arn}
+
+    def describe_group(self, request: Mapping[str, Any]) -> Doc:
+        return self._group(request["ModelPackageGroupName"])
+
+    def list_groups(self, request: Mapping[str, Any]) -> Doc:
+        found, more = listing.page(self._store, listing.Ask(GROUP, request, descending=False))
+        return {
+            "ModelPackageGroupSummaryList": [{key: doc.get(key) for key in _GROUP_SUMMARY} for doc in found],
+            **more,
+        }
+
+    def create(self, request: Mapping[str, Any]) -> Doc:
+        """Add the group's next version; the same ClientToken gives the version it gave before."""
+        if not request.get("ModelPackageGroupName"):
+            raise ValidationError(
+                "The local cloud knows versioned model packages only: ModelPackageGroupName is needed."
+            )
+        group = self._group(request["ModelPackageGroupName"])["ModelPackageGroupName"]
+        with self._store.alone():
+            versions = self._store.select("kind = ? AND grouped = ?", (PACKAGE, group))
+            doc = self._package(
+                request, group, 1 + max((row.doc["ModelPackageVersion"] for row in versions), default=0)
+            )
+            for row in versions:
+                if doc["_token"] and row.doc["_token"] == doc["_token"]:
+                    return {"ModelPackageArn": _same(row.doc, doc)["ModelPackageArn"]}
+            name = doc["ModelPackageArn"].partition("/")[2]
+            self._store.create(PACKAGE, name, doc, events.package(doc), group=group)
+        return {"ModelPackageArn": doc["ModelPackageArn"]}
+
+    def describe(self, request: Mapping[str, Any]) -> Doc:
+        return self._find(request["ModelPackageName"])
+
+    def list(self, request: Mapping[str, Any]) -> Doc:
+        conditions: list[tuple[str, Any]] = []
+        if group := request.get("ModelPackageGroupName"):
+            conditions.append(("grouped = ?", self._group(group)["ModelPackageGroupName"]))
+        if approval := request.get("ModelApprovalStatus"):
+            conditions.append(("json_extract(doc, '$.ModelApprovalStatus') = ?", approval))
+        found, more = listing.page(self._store, listing.Ask(PACKAGE, request, descending=False, conditions=conditions))
+        return {"ModelPackageSummaryList": [{key: doc.get(key) for key in _SUMMARY} for doc in found], **more}
+
+    def update(self, request: Mapping[str, Any]) -> Doc:
+        def edit(doc: Doc) -> list[Event]:
+            for key in ("ModelApprovalStatus", "ApprovalDescription", "InferenceSpecification", "SourceUri"):
+                if request.get(key) is not None:
+                    doc[key] = request[key]
+            kept = {**doc.get("CustomerMetadataProperties", {}), **request.get("CustomerMetadataProperties", {})}
+            removed = request.get("CustomerMetadataPropertiesToRemove", ())
+            doc["CustomerMetadataProperties"] = {key: value for key, value in kept.items() if key not in removed}
+            doc["LastModifiedTime"] = time.time()
+            return [events.package(doc)]
+
+        found = self._find(request["ModelPackageArn"])
+        self._store.change(PACKAGE, found["ModelPackageArn"].partition("/")[2], edit)
+        return {"ModelPackageArn": found["ModelPackageArn"]}
+
+    def delete(self, request: Mapping[str, Any]) -> Doc:
+        found = self._find(request["ModelPackageName"])
+        self._store.delete(PACKAGE, found["ModelPackageArn"].partition("/")[2])
+        return {}
+
+    def container(self, name: str) -> Doc:
+        """Give the container of a package, as a model takes it."""
+        container: Doc = self._find(name)["InferenceSpecification"]["Containers"][0]
+        return container
+
+    def _package(self, request: Mapping[str, Any], group: str, version: int) -> Doc:
+        doc: Doc = {key: request[key] for key in _CARRIED if request.get(key) is not None}
+        return doc | {
+            "ModelPackageName": group,
+            "ModelPackageGroupName": group,
+            "ModelPackageVersion": version,
+            "ModelPackageArn": self._account.arn(PACKAGE, f"{group}/{version}"),
+            "ModelPackageStatus": "Completed",
+            "ModelPackageStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []},
+            "ModelApprovalStatus": request.get("ModelApprovalStatus", "PendingManualApproval"),
+            "CreationTime": time.time(),
+            "_tags": list(request.get("Tags", ())),
+            "_token": request.get("ClientToken"),
+        }
+
+    def _group(self, name: str) -> Doc:
+        plain = name.rpartition("/")[2]
+        doc = self._store.get(GROUP, plain)
+        if doc is None:
+            raise ValidationError(f"ModelPackageGroup {self._account.arn(GROUP, plain)} does not exist.")
+        return doc
+
+    def _find(self, name: str) -> Doc:
+        """Find a package by its ARN."""
+        doc = self._store.get(PACKAGE, name.partition("/")[2])
+        if doc is None:
+            raise ValidationError(f"ModelPackage {name} does not exist.")
+        return doc
+
+
+def _same(there: Doc, asked: Doc) -> Doc:
+    if any(there.get(key) != asked.get(key) for key in ("InferenceSpecification", "ModelMetrics")):
+        raise ConflictError("The ClientToken was used before, with another request.")
+    return there

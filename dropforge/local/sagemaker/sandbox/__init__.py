@@ -1,0 +1,164 @@
+"""A container without Docker and without root: namespaces of its own for users, mounts, processes, network, IPC and names.
+
+The program inside sees the system's programs and this Python read-only, its own `/opt/ml` and `/tmp`, and nothing else:
+no home folder, no other job, no environment of ours, no network but its own loopback. It dies with this process.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from dropforge.local.sagemaker.sandbox import view
+
+_INSIDE = Path(__file__).with_name("inside.py")
+_SETUP_SECONDS = 20.0
+_SOCKET_SECONDS = 5.0
+
+
+class SandboxError(Exception):
+    """The kernel did not let the sandbox be built, or it is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What to run, and where. `folder` becomes the world of the program: `ml/` is its /opt/ml, `tmp/` its /tmp."""
+
+    command: tuple[str, ...]
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    image: Path | None = None
+    """A folder, seen read-only as /opt/program and searched first for the command."""
+    hidden: tuple[Path, ...] = ()
+    """Folders that must not be seen even if something that is seen contains them."""
+
+
+class Process:
+    """A running sandbox. `output` is what the program writes, stdout and stderr in one stream of bytes."""
+
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
+        self._process = process
+        self._control = control
+        self._lock = threading.Lock()
+        self.output: IO[bytes] = _require(process.stdout)
+        self.pid = process.pid
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the program; one that is gone does not mind."""
+        with self._lock:
+            self._order({"signal": int(number)})
+
+    def kill(self) -> None:
+        """Kill everything inside, at once."""
+        self._process.kill()
+
+    def wait(self, seconds: float | None = None) -> int | None:
+        """Give the exit code (128 + n after signal n), or None when the time ended first."""
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        with self._lock:
+            self._control.close()
+        return code
+
+    def poll(self) -> int | None:
+        return self.wait(0)
+
+    def connect(self, port: int, seconds: float) -> socket.socket:
+        """Open a connection to a port of the sandbox's own loopback: the socket is made inside and handed out."""
+        with self._lock:
+            if not self._order({"socket": True}):
+                raise SandboxError("the sandbox is gone")
+            try:
+                _, descriptors, _, _ = socket.recv_fds(self._control, 64, 1)
+            except OSError as error:
+                raise SandboxError("the sandbox is gone") from error
+        if not descriptors:
+            raise SandboxError("the sandbox is gone")
+        made = socket.socket(fileno=descriptors[0])
+        try:
+            made.settimeout(seconds)
+            made.connect(("127.0.0.1", port))
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:
+            made.close()
+            raise
+        return made
+
+    def _order(self, order: Mapping[str, object]) -> bool:
+        try:
+            self._control.send(json.dumps(order).encode())
+        except OSError:
+            return False
+        return True
+
+
+def start(spec: Spec) -> Process:
+    """Start a program in a sandbox of its own; SandboxError when the kernel refuses a step."""
+    for name in ("ml", "tmp", "root"):
+        (spec.folder / name).mkdir(parents=True, exist_ok=True)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_INSIDE), str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={},
+            pass_fds=(theirs.fileno(),),
+            cwd="/",
+            start_new_session=True,
+        )
+    ours.settimeout(_SETUP_SECONDS)
+    answer: dict[str, object] = {}
+    try:
+        ours.send(
+            json.dumps(view.describe(spec.command, spec.folder, spec.environment, spec.image, spec.hidden)).encode()
+        )
+        answer = json.loads(ours.recv(4096) or b"{}")
+    except OSError as error:
+        answer = {"error": str(error)}
+    if "started" not in answer:
+        process.kill()
+        said = _require(process.stdout).read().decode(errors="replace")
+        process.wait()
+        _require(process.stdout).close()
+        ours.close()
+        raise SandboxError(str(answer.get("error") or said or "it ended at once"))
+    ours.settimeout(_SOCKET_SECONDS)
+    return Process(process, ours)
+
+
+@functools.cache
+def available() -> str | None:
+    """Say in one sentence why there can be no sandbox on this machine; None when there can."""
+    if sys.platform != "linux":
+        return f"The local SageMaker runs programs in Linux namespaces, which {sys.platform} does not have."
+    folder = Path(tempfile.mkdtemp(prefix="dropforge-probe-"))
+    try:
+        process = start(Spec(command=("true",), folder=folder))
+        process.wait(_SETUP_SECONDS)
+        process.output.close()
+    except SandboxError as error:
+        return f"This machine does not let programs have namespaces of their own ({error}); see user.max_user_namespaces and kernel.apparmor_restrict_unprivileged_userns."
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return None
+
+
+def _require(stream: IO[bytes] | None) -> IO[bytes]:
+    if stream is None:
+        raise SandboxError("the process has no output stream")
+    return stream

@@ -1,0 +1,179 @@
+"""Server processes: one sandbox each, started, pinged, watched, started again when they die."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from dropforge.local.sagemaker import artifacts, images, sandbox, source
+from dropforge.local.sagemaker.exchange import Connection
+from dropforge.local.sagemaker.limits import Limits
+from dropforge.local.sagemaker.logs import ENDPOINT_GROUP, Logs
+
+PORT = 8080
+_PING_PAUSE = 0.05
+_FALLS = 3
+"""A server that ends so often before its first ping is answered will not come up by waiting."""
+_RESTART_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
+_LONGEST_LINE = 64 * 1024
+
+
+class StartError(Exception):
+    """A server did not come up; the message is for FailureReason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What all servers of this machine share."""
+
+    home: Path
+    client: Callable[[str], Any]
+    logs: Logs
+    known: Mapping[str, Path]
+    limits: Limits
+
+
+class Server:
+    """One server of a variant. It is `healthy` from its first answered ping until its process ends."""
+
+    def __init__(self, place: Place, endpoint: str, variant: Mapping[str, Any]) -> None:
+        self._place = place
+        self.endpoint = endpoint
+        self._variant = variant
+        self._folder = place.home / f"{endpoint}-{uuid.uuid4().hex[:12]}"
+        self._closing = threading.Event()
+        self._process: sandbox.Process | None = None
+        self._thread = threading.Thread(target=self._run, name=f"server-{endpoint}", daemon=True)
+        self.log = f"{variant['name']}/i-{uuid.uuid4().hex[:17]}"
+        self.up = threading.Event()
+        """Set when it has come up for the first time, or has given up: see `failure`."""
+        self.failure: str | None = None
+        self.healthy = False
+        self.restarts = 0
+        self.in_flight = 0
+        self.idle: list[Connection] = []
+
+    @property
+    def variant(self) -> str:
+        return str(self._variant["name"])
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def connect(self) -> Any:
+        """Open a connection to the server; OSError or SandboxError when there is none to be had."""
+        process = self._process
+        if process is None:
+            raise sandbox.SandboxError("the server is not running")
+        return process.connect(PORT, self._place.limits.ping)
+
+    def close(self) -> None:
+        """Ask the server to end, make it end, and remove what it had."""
+        self._closing.set()
+        self.healthy = False
+        process = self._process
+        if process:
+            process.signal(signal.SIGTERM)
+            if process.wait(min(self._place.limits.stop, 2.0)) is None:
+                process.kill()
+        if self._thread.is_alive():
+            self._thread.join(10)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _run(self) -> None:
+        try:
+            self._prepare()
+            pause = _RESTART_PAUSE
+            while not self._closing.is_set():
+                lived = self._live()
+                if not self.up.is_set() and self.restarts >= _FALLS:
+                    raise StartError(self._no_ping())
+                pause = _RESTART_PAUSE if lived > _LONGEST_PAUSE else min(2 * pause, _LONGEST_PAUSE)
+                self._closing.wait(pause)
+        except (StartError, sandbox.SandboxError) as error:
+            self.failure = str(error)
+        finally:
+            self.healthy = False
+            self.up.set()
+
+    def _prepare(self) -> None:
+        """Bring the model to the place where the container looks for it."""
+        s3, uri = self._place.client("s3"), self._variant.get("data")
+        model = self._folder / "ml" / "model"
+        model.mkdir(parents=True)
+        try:
+            if uri:
+                artifacts.download_and_unpack(s3, uri, model, self._folder)
+            source.bring(s3, self._variant["environment"], source.VARIABLE, self._folder)
+        except artifacts.BadArchiveError as error:
+            raise StartError(
+                f'Failed to extract model data archive for container "container_1" from URL "{uri}": {error}. Please ensure'
+                " that the object located at the URL is a valid tar.gz archive."
+            ) from error
+        except ClientError as error:
+            raise StartError(
+                f'Failed to download model data for container "container_1" from URL: "{uri}". Please ensure that there is'
+                " an object located at the URL and that the role passed to CreateModel has permissions to download the"
+                f" object. ({error})"
+            ) from error
+
+    def _live(self) -> float:
+        """Run the server until it ends; gives how long it was there."""
+        began = time.monotonic()
+        image = images.folder(self._variant["image"], self._place.known)
+        environment = {"SAGEMAKER_BIND_TO_PORT": str(PORT), **self._variant["environment"]}
+        spec = sandbox.Spec(("serve",), self._folder, environment, image=image, hidden=(self._place.home.parent,))
+        process = self._process = sandbox.start(spec)
+        reader = threading.Thread(target=self._read, args=(process,), name=f"log-{self.endpoint}", daemon=True)
+        reader.start()
+        if self._closing.is_set():
+            process.kill()
+        while process.poll() is None and not self._closing.is_set():
+            if self._pings(process):
+                self.healthy = True
+                self.up.set()
+                break
+            self._closing.wait(_PING_PAUSE)
+        process.wait()
+        self.healthy = False
+        self.restarts += 1
+        reader.join(2)
+        return time.monotonic() - began
+
+    def _pings(self, process: sandbox.Process) -> bool:
+        connection = http.client.HTTPConnection("localhost", PORT)
+        try:
+            connection.sock = process.connect(PORT, self._place.limits.ping)
+            connection.request("GET", "/ping")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException, sandbox.SandboxError):
+            return False
+        finally:
+            connection.close()
+
+    def _read(self, process: sandbox.Process) -> None:
+        stream = self._place.logs.open(ENDPOINT_GROUP + self.endpoint, self.log)
+        with process.output as output:
+            while line := output.readline(_LONGEST_LINE):
+                stream.write(line.decode(errors="replace").rstrip("\r\n"))
+        self._place.logs.close(stream)
+
+    def _no_ping(self) -> str:
+        return no_ping(self.variant)
+
+
+def no_ping(variant: str) -> str:
+    return (
+        f"The primary container for production variant {variant} did not pass the ping health check. Please check"
+        " CloudWatch logs for this endpoint."
+    )

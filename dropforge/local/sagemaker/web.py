@@ -1,0 +1,77 @@
+"""The ASGI app: tells the two protocols apart, keeps the loop free, turns every refusal into AWS's shape."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from dropforge.local.sagemaker import protocol
+from dropforge.local.sagemaker.errors import SageMakerError
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Operation = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+Invoke = Callable[[Scope, bytes], Awaitable[tuple[int, list[tuple[bytes, bytes]], bytes]]]
+_AT_ONCE = 16
+_LARGEST_BODY = 32 * 1024 * 1024
+
+logger = logging.getLogger(__name__)
+
+
+class Web:
+    """Serves `sagemaker` (JSON 1.1, one path) and `runtime.sagemaker` (REST, under /endpoints/)."""
+
+    def __init__(self, operations: Mapping[str, Operation], invoke: Invoke) -> None:
+        self._operations = operations
+        self._invoke = invoke
+        # A pool of its own: an operation may call S3 through the same server, and must not starve it of threads.
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="sagemaker-api")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        body = await _read(receive)
+        if scope["path"].startswith("/endpoints/"):
+            status, headers, answer = await self._invoke(scope, body)
+        else:
+            status, answer = await self._control(scope, body)
+            headers = [(b"content-type", protocol.CONTENT_TYPE.encode())]
+        headers += [(b"content-length", str(len(answer)).encode()), (b"x-amzn-requestid", str(uuid.uuid4()).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _control(self, scope: Scope, body: bytes) -> tuple[int, bytes]:
+        target = dict(scope["headers"]).get(b"x-amz-target", b"").decode("latin-1")
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._perform, target, body)
+
+    def _perform(self, target: str, body: bytes) -> tuple[int, bytes]:
+        try:
+            name, request = protocol.parse(target, body)
+            operation = self._operations.get(name)
+            if operation is None:
+                raise protocol.not_here(name)
+            return 200, protocol.answer(name, operation(request))
+        except SageMakerError as error:
+            return error.status, protocol.refusal(error)
+        except Exception:  # the edge of the service: a bug of ours is a 500, not a broken connection
+            logger.exception("%s met an internal error", target)
+            return 500, protocol.refusal(SageMakerError("We encountered an internal error. Please try again."))
+
+
+async def _read(receive: Receive) -> bytes:
+    parts, size = [], 0
+    while True:
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size <= _LARGEST_BODY:
+            parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
