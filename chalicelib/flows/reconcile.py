@@ -1,0 +1,155 @@
+"""The schedule's move: what every event would have done, for everything that is open and due. All events may be lost.
+
+What one tick reads is bounded: some due items of each kind, a page of rehearsals, a few pages of the sweep. Finished
+items are never read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Protocol
+
+from aws_lambda_powertools import Logger
+
+from chalicelib.flows.sweep import Datasets as SweptDatasets
+from chalicelib.flows.sweep import Pipelines as SweptPipelines
+from chalicelib.flows.sweep import Sweep
+from chalicelib.model import DatasetId
+from chalicelib.ports import Bucket, Clock, Records
+
+log = Logger(service="dropforge", child=True)
+
+KINDS = ("pipeline", "dataset", "run", "release")
+ITEMS = 25
+"""Of each kind in one tick."""
+SECONDS = 40.0
+"""After which a tick begins nothing new: the next one is a minute away, and its own time-out near."""
+
+_CURSOR = "reconcile"
+_LEAST, _MOST = 120, 6 * 3600
+
+
+class Pipelines(SweptPipelines, Protocol):
+    def advance(self, name: str) -> None: ...
+
+
+class Datasets(SweptDatasets, Protocol):
+    def advance(self, dataset: DatasetId) -> None: ...
+    def check_run(self, run: str) -> None: ...
+
+
+class Runs(Protocol):
+    def advance(self, run12: str) -> None: ...
+
+
+class Releases(Protocol):
+    def advance(self, pipeline: str) -> None: ...
+    def sweep_rehearsals(self) -> tuple[str, ...]: ...
+
+
+class Reconcile:
+    def __init__(
+        self,
+        *,
+        bucket: Bucket,
+        records: Records,
+        clock: Clock,
+        pipelines: Pipelines,
+        datasets: Datasets,
+        runs: Runs,
+        releases: Releases,
+    ) -> None:
+        self.records = records
+        self.clock = clock
+        self.pipelines = pipelines
+        self.datasets = datasets
+        self.runs = runs
+        self.releases = releases
+        self.sweep = Sweep(bucket=bucket, records=records, pipelines=pipelines, datasets=datasets)
+
+    def tick(self) -> None:
+        """Look at what is due, then for what nobody told of. One failing item stops no other."""
+        end = self.clock() + SECONDS
+        marked = self._put_off_what_killed_the_last()
+        for subject in self._due():
+            if self.clock() >= end:
+                break
+            # Written ahead, so that an item which kills the process is put off by the next tick.
+            self.records.move_cursor(_CURSOR, subject)
+            marked = True
+            self._try(subject, lambda it=subject: self.advance(it))  # type: ignore[misc] # bound for this turn
+        self._try("rehearsals", self.releases.sweep_rehearsals)
+        self._try("sweep", self.sweep.go_on)
+        if marked:
+            self.records.move_cursor(_CURSOR, "")
+
+    def advance(self, subject: str) -> None:
+        """Advance what a subject names (the subjects of ports.Timer)."""
+        kind, _, name = subject.partition(":")
+        match kind:
+            case "pipeline":
+                self.pipelines.advance(name)
+            case "dataset":
+                self.datasets.advance(_dataset_id(name))
+            case "run":
+                self.datasets.check_run(name)
+                self.runs.advance(name)
+            case _:
+                self.releases.advance(name)
+
+    def _due(self) -> Iterator[str]:
+        """Name what is due, another kind first each minute: a tick that runs out of time starves none for long."""
+        now = self.clock()
+        first = int(now // 60) % len(KINDS)
+        for kind in KINDS[first:] + KINDS[:first]:
+            yield from self.records.due(kind, now, limit=ITEMS)
+
+    def _put_off_what_killed_the_last(self) -> bool:
+        subject = self.records.cursor(_CURSOR)
+        if subject:
+            log.error("The last tick died here", subject=subject)
+            self._put_off(subject)
+        return bool(subject)
+
+    def _try(self, subject: str, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except Exception:
+            log.exception("Reconciling failed", subject=subject)
+            self._put_off(subject)
+
+    def _put_off(self, subject: str) -> None:
+        """Move a failing item behind the others, the further the longer it has stood still."""
+        try:
+            self._move_due(subject)
+        except Exception:
+            log.exception("Putting off failed", subject=subject)
+
+    def _move_due(self, subject: str) -> None:
+        kind, _, name = subject.partition(":")
+        now = self.clock()
+        match kind:
+            case "pipeline":
+                if (it := self.records.pipeline(name)) and it.due is not None:
+                    self.records.save(replace(it, due=_later(it.last_seen, now)))
+            case "dataset":
+                if (found := self.records.dataset(_dataset_id(name))) and found.due is not None:
+                    self.records.save(replace(found, due=_later(found.last_seen, now)))
+            case "run":
+                if (run := self.records.run(name)) and run.due is not None:
+                    self.records.save(replace(run, due=_later(run.created_at, now)))
+            case "release":
+                if (release := self.records.release(name)) and release.due is not None:
+                    self.records.save(replace(release, due=_later(release.stage_since or now, now)))
+            case _:
+                pass
+
+
+def _later(since: float, now: float) -> float:
+    return now + min(max((now - since) / 8, _LEAST), _MOST)
+
+
+def _dataset_id(name: str) -> DatasetId:
+    pipeline, _, dataset = name.partition("/")
+    return DatasetId(pipeline, dataset)
