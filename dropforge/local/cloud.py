@@ -7,22 +7,23 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dropforge.local import stack, stack_reading
+from dropforge.local.clients import Clients
 from dropforge.local.front import Front
 from dropforge.local.functions.dispatch import Functions
 from dropforge.local.gateway.app import Gateway
-from dropforge.local.home import ACCOUNT, REGION, Home, Keys
+from dropforge.local.home import ACCOUNT, REGION, Home
 from dropforge.local.ministack import Account, Asgi, Ministack
+from dropforge.local.sagemaker import SageMaker
+from dropforge.local.sagemaker.sandbox import available
 from dropforge.local.serving import Server
 from dropforge.local.stack_reading import Deployed
-
-logger = logging.getLogger(__name__)
 
 
 class UnusableError(Exception):
@@ -40,18 +41,24 @@ class Plan:
     until_stdin_closes: bool
 
 
+class _EndedError(BaseException):
+    """It is time to stop; raised wherever the main thread is, so that a start can be given up, too."""
+
+
 def run(plan: Plan) -> None:
     """Run a cloud until SIGTERM or SIGINT (or until stdin closes); state is saved on the way out."""
+    reason = available()
+    if reason:
+        raise UnusableError(reason)
     home = Home(plan.home)
     home.claim()
     _log_to(home.log)
-    ended = _end_of(plan)
-    with ExitStack() as parts:
+    with ExitStack() as parts, suppress(_EndedError):
+        # Entered first, so the last to run: whoever waits for the card to go finds everything gone.
         parts.callback(home.card.unlink, missing_ok=True)
+        _end_when_told(plan)
         home.write_card(Cloud(plan, home, parts).start())
-        logger.warning("ready")
-        ended.wait()
-        logger.warning("stopping")
+        threading.Event().wait()
 
 
 class Cloud:
@@ -67,27 +74,23 @@ class Cloud:
 
     def start(self) -> dict[str, Any]:
         """Start everything; gives the card that tells others how to reach it."""
-        ministack = Ministack(self._home.path, Account(ACCOUNT, REGION, self._port))
-        self._parts.callback(ministack.stop)
-        functions = Functions(
-            self._home.path, self._plan.project, self._client, self._environment(), speed=self._plan.speed
-        )
-        ministack.hand_over(functions)
-        front = Front(ministack.asgi)
-        front.tell(functions.status)
-        try:
+        with ThreadPoolExecutor() as packing:
+            packed = {stage: packing.submit(self._package, stage) for stage in self._plan.stages}
+            ministack = Ministack(self._home.path, Account(ACCOUNT, REGION, self._port))
+            self._parts.callback(ministack.stop)
+            functions = Functions(
+                self._home.path, self._plan.project, self._client, self._environment(), speed=self._plan.speed
+            )
+            ministack.hand_over(functions)
+            front = Front(ministack.asgi)
             sagemaker = self._sagemaker(ministack, front)
-        except ImportError:
-            sagemaker = None
-        self._serve("front", front.asgi, self._listening, before=ministack.start, beside=ministack.keep_saving)
-        self._parts.callback(functions.close)
-        if sagemaker:
+            front.tell(functions.status)
+            self._serve("front", front.asgi, self._listening, before=ministack.start, beside=ministack.keep_saving)
+            self._parts.callback(functions.close)
             self._parts.callback(sagemaker.stop)
-        stacks = {stage: self._deploy(stage) for stage in self._plan.stages}
+            stacks = {stage: self._deploy(*template.result()) for stage, template in packed.items()}
         functions.open(list(stacks.values()))
-        if sagemaker:
-            sagemaker.start()
-        stages = {stage: self._open(stage, deployed, functions) for stage, deployed in stacks.items()}
+        sagemaker.start()
         return {
             "pid": os.getpid(),
             "endpoint": self._endpoint,
@@ -97,27 +100,29 @@ class Cloud:
             "secret_key": self._keys.secret,
             "home": str(self._home.path),
             "speed": self._plan.speed,
-            "stages": stages,
+            "stages": {stage: self._open(stage, deployed, functions) for stage, deployed in stacks.items()},
         }
 
-    def _sagemaker(self, ministack: Ministack, front: Front) -> Any:
-        from dropforge.local.sagemaker import SageMaker
-
+    def _sagemaker(self, ministack: Ministack, front: Front) -> SageMaker:
         sagemaker = SageMaker(
-            self._home.path / "sagemaker",
+            self._home.path,
             client=self._client,
             emit=lambda kind, detail, resources: ministack.emit("aws.sagemaker", kind, detail, resources),
             speed=self._plan.speed,
             account=ACCOUNT,
             region=REGION,
         )
+        # The runtime (`runtime.sagemaker`) is signed for the same service.
         front.mount("sagemaker", sagemaker.asgi)
         front.tell(lambda: {"sagemaker": sagemaker.status()})
         return sagemaker
 
-    def _deploy(self, stage: str) -> Deployed:
-        name = _stack_name(self._plan.project, stage)
-        stack.deploy(self._client, name, stack.package(self._plan.project, stage, REGION))
+    def _package(self, stage: str) -> tuple[str, str]:
+        project = self._plan.project
+        return stack.stack_name(project, stage), stack.package(project, stage, REGION)
+
+    def _deploy(self, name: str, template: str) -> Deployed:
+        stack.deploy(self._client, name, template)
         return stack_reading.read(self._client, name)
 
     def _open(self, stage: str, deployed: Deployed, functions: Functions) -> dict[str, Any]:
@@ -156,56 +161,26 @@ class Cloud:
         }
 
 
-class Clients:
-    """Makes boto3 clients of this cloud, one for each service."""
-
-    def __init__(self, endpoint: str, keys: Keys) -> None:
-        import boto3
-        from botocore.config import Config
-
-        self._lock = threading.Lock()
-        self._made: dict[str, Any] = {}
-        session = boto3.session.Session(keys.access, keys.secret, region_name=REGION)
-        config = Config(
-            retries={"total_max_attempts": 3, "mode": "standard"},
-            max_pool_connections=50,
-            s3={"addressing_style": "path"},
-            request_checksum_calculation="when_required",
-        )
-        self._make: Callable[[str], Any] = lambda name: session.client(name, endpoint_url=endpoint, config=config)
-
-    def __call__(self, service: str) -> Any:
-        with self._lock:
-            if service not in self._made:
-                self._made[service] = self._make(service)
-            return self._made[service]
-
-
-def _stack_name(project: Path, stage: str) -> str:
-    import json
-
-    config = json.loads((project / ".chalice" / "config.json").read_text())
-    variables = config.get("environment_variables", {}) | config["stages"][stage].get("environment_variables", {})
-    return f"{variables.get('DROPFORGE_PREFIX', 'dropforge')}-{stage}"
-
-
 def _log_to(file: Path) -> None:
     handler = logging.FileHandler(file)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
-def _end_of(plan: Plan) -> threading.Event:
-    """Give the event that is set when it is time to stop."""
-    ended = threading.Event()
+def _end_when_told(plan: Plan) -> None:
+    def end(*_: object) -> None:
+        # Once is enough: a second Ctrl-C must not cut short the saving of the state.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        raise _EndedError
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, end)
     if plan.until_stdin_closes:
+        threading.Thread(target=_watch_stdin, name="stdin", daemon=True).start()
 
-        def watch() -> None:
-            while os.read(0, 1024):
-                pass
-            ended.set()
 
-        threading.Thread(target=watch, name="stdin", daemon=True).start()
-    return ended
+def _watch_stdin() -> None:
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The folder a local cloud lives in: its lock, keys, ports and the card (`cloud.json`) that tells others where it answers."""
+"""The folder a local cloud lives in: its lock, keys, ports, and the card (`cloud.json`) that says where it answers."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Home:
         self.card.unlink(missing_ok=True)
 
     def claimed(self) -> bool:
-        """Tell whether a living process has this home: a card alone may be of a dead one, whatever its pid means now."""
+        """Tell whether a living process has this home: a card may be of a dead one, whatever its pid means now."""
         try:
             lock = os.open(self.path / "lock", os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:

@@ -39,7 +39,8 @@ def start(
 ) -> dict[str, Any]:
     """Start a cloud over `home` and wait until it is ready; gives its card (`cloud.json`).
 
-    `attached` ties it to this process: it ends when this process ends, however that happens. Otherwise it stays until `stop`.
+    `attached` ties it to this process: it ends when this process ends, however that happens.
+    Otherwise it stays until `stop`.
     """
     place = Home(home)
     if place.claimed():
@@ -89,7 +90,7 @@ def stop(home: Path) -> bool:
 
 
 def status(home: Path) -> dict[str, Any] | None:
-    """Give the card of the cloud over `home` with its `status`; None when none runs and answers (a stale card counts as none)."""
+    """Give the card of the cloud over `home` with its `status`; None when none runs and answers, as after a kill."""
     place = Home(home)
     card = place.read_card()
     if card is None or not place.claimed():

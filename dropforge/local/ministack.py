@@ -1,9 +1,9 @@
 """ministack, in this process: the only module that touches its insides.
 
-It gives us S3, SQS, DynamoDB, EventBridge, Logs, CloudFormation and the rest as one ASGI app. Three things are ours instead:
-it never executes a Lambda (every invocation goes to the `Invoker`), it never fires a schedule, and its state is written to
-disk while it runs. Its state lives in modules, so there is one ministack in a process; `tests/local/test_ministack.py`
-holds a contract for each of its insides that is used here.
+It gives us S3, SQS, DynamoDB, EventBridge, Logs, CloudFormation and the rest as one ASGI app. Three things are ours
+instead: it never executes a Lambda (every invocation goes to the `Invoker`), it never fires a schedule, and its state
+is written to disk while it runs. That state lives in modules, so there is one ministack in a process;
+`tests/local/test_ministack.py` holds a contract for each of the insides used here.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_READS = ("Get", "List", "Describe", "Query", "Scan", "Batch" + "Get", "Receive", "Head", "Filter", "Test")
+_READS = ("Get", "List", "Describe", "Query", "Scan", "BatchGet", "Receive", "Head", "Filter", "Test")
 _SNAPSHOT_SHARE = 20
 """A snapshot may take at most one part in so many of the time."""
+_EMIT_WITHIN = 10.0
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class Account:
 
 
 class Ministack:
-    """One ministack over one home. Make it before anything else imports ministack: it reads its environment at import."""
+    """One ministack over one home. Make it before anyone imports ministack, which reads its environment then."""
 
     def __init__(self, home: Path, account: Account) -> None:
         self._account = account
@@ -62,6 +63,7 @@ class Ministack:
 
         self._app = ministack.app
         self._changed = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._pool = concurrent.futures.ThreadPoolExecutor(16, thread_name_prefix="ministack")
 
     async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,13 +74,13 @@ class Ministack:
 
     async def start(self) -> None:
         """Load what the last life left; call on the loop that will serve."""
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         loop.set_default_executor(self._pool)
         self._app._MAIN_LOOP = loop  # noqa: SLF001  worker threads of ministack call handlers through it
         self._app._load_persisted_state()  # noqa: SLF001  its lifespan would start schedulers and listeners, too
 
     def hand_over(self, invoker: Invoker) -> None:
-        """Put our delivery in the place of ministack's own Lambda execution: after this no handler runs in ministack."""
+        """Put our delivery in the place of ministack's own Lambda execution: no handler runs in ministack after this."""
         from ministack.services import eventbridge, lambda_svc
 
         def queue_rule_target(arn: str, payload: str) -> None:
@@ -100,20 +102,25 @@ class Ministack:
         lambda_svc._ensure_poller = _do_nothing  # noqa: SLF001  event source mappings are polled by us
         lambda_svc.acquire_worker = lambda_svc.ensure_spawned = refuse
 
-    def emit(self, source: str, detail_type: str, detail: Mapping[str, Any], resources: Sequence[str]) -> str:
-        """Publish an event as an AWS service does (source `aws.…`, which PutEvents refuses to customers); gives its id."""
-        from ministack.core.responses import request_scope
-        from ministack.services import eventbridge
-
+    def emit(self, source: str, detail_type: str, detail: Mapping[str, Any], resources: Sequence[str]) -> None:
+        """Publish as an AWS service does (source `aws.…`, refused to customers); call from a thread that does not serve."""
         entry = {
             "Source": source,
             "DetailType": detail_type,
             "Detail": json.dumps(detail),
             "Resources": list(resources),
         }
+        if self._loop is None:
+            raise RuntimeError("ministack is not started yet")
+        asyncio.run_coroutine_threadsafe(self._put(entry), self._loop).result(_EMIT_WITHIN)
+
+    async def _put(self, entry: Mapping[str, Any]) -> None:
+        from ministack.core.responses import request_scope
+        from ministack.services import eventbridge
+
         with request_scope(self._account.number, self._account.region):
-            answer = eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)  # noqa: SLF001
-        return str(json.loads(answer[2])["Entries"][0]["EventId"])
+            eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)  # noqa: SLF001
+        self._changed.set()
 
     async def keep_saving(self, pause: float = 1.0) -> None:
         """Write the state to disk whenever it changed, for ever; a kill -9 loses at most a few seconds."""
@@ -121,7 +128,12 @@ class Ministack:
             await self._changed.wait()
             self._changed.clear()
             started = time.monotonic()
-            await self._save()
+            try:
+                await self._save()
+            except RuntimeError as error:
+                # A thread of ministack's changed a table while it was copied.
+                logger.info("a snapshot comes later: %s", error)
+                self._changed.set()
             await asyncio.sleep(max(pause, (time.monotonic() - started) * _SNAPSHOT_SHARE))
 
     async def _save(self) -> None:
@@ -175,7 +187,7 @@ def _reads_only(scope: Scope) -> bool:
     if scope["method"] in {"GET", "HEAD", "OPTIONS"}:
         return True
     target = dict(scope["headers"]).get(b"x-amz-target", b"").decode("latin-1")
-    return target.rpartition(".")[2].startswith(_READS)
+    return str(target).rpartition(".")[2].startswith(_READS)
 
 
 def _function_name(arn: str) -> str:

@@ -6,6 +6,7 @@ Only the zip differs: handlers run from the working tree, so a placeholder lies 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -17,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 _SHIPPED = ("app.py", "chalicelib", ".chalice", "infra")
-_PLACEHOLDER_BUCKET = "dropforge-local-deployments"
+_BUCKET = "dropforge-local-deployments"
 _PLACEHOLDER_KEY = "working-tree.zip"
 _EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 _PACKAGE_WITHIN = 120
 _DEPLOY_WITHIN = 120
+_NEVER_WHOLE = {"REVIEW_IN_PROGRESS", "CREATE_IN_PROGRESS", "CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
+"""A first creation that never ended (or was cut short by a kill): nothing in it is of use."""
 _CHALICE = "import sys; from chalice.cli import main; sys.exit(main())"
 
 Client = Callable[[str], Any]
@@ -29,6 +32,16 @@ Client = Callable[[str], Any]
 
 class DeployError(Exception):
     """A stage could not be made."""
+
+
+def stack_name(project: Path, stage: str) -> str:
+    """Give the name of a stage's stack: `<prefix>-<stage>`, the prefix being the project's own setting."""
+    config = json.loads((project / ".chalice" / "config.json").read_text())
+    if stage not in config.get("stages", {}):
+        known = ", ".join(sorted(config.get("stages", {})))
+        raise DeployError(f"{project / '.chalice' / 'config.json'} has no stage {stage}; it has {known}")
+    variables = config.get("environment_variables", {}) | config["stages"][stage].get("environment_variables", {})
+    return f"{variables.get('DROPFORGE_PREFIX', 'dropforge')}-{stage}"
 
 
 def package(project: Path, stage: str, region: str) -> str:
@@ -56,7 +69,7 @@ def package(project: Path, stage: str, region: str) -> str:
         if made.returncode:
             raise DeployError(f"chalice package failed for stage {stage}: {made.stderr.strip() or made.stdout.strip()}")
         [template] = [file for file in (Path(folder) / "out").iterdir() if file.stem == "sam"]
-        return template.read_text().replace("./deployment.zip", f"s3://{_PLACEHOLDER_BUCKET}/{_PLACEHOLDER_KEY}")
+        return template.read_text().replace("./deployment.zip", f"s3://{_BUCKET}/{_PLACEHOLDER_KEY}")
 
 
 def deploy(client: Client, name: str, template: str) -> bool:
@@ -64,17 +77,16 @@ def deploy(client: Client, name: str, template: str) -> bool:
     cloudformation = client("cloudformation")
     status = _status(cloudformation, name)
     change = f"template-{hashlib.sha256(template.encode()).hexdigest()[:32]}"
-    if status == "ROLLBACK_COMPLETE":
+    if status in _NEVER_WHOLE:
         cloudformation.delete_stack(StackName=name)
         status = _settled(cloudformation, name)
     if status and _last_change(cloudformation, name) == change and not status.endswith("ROLLBACK_COMPLETE"):
         return False
-    _place_placeholder(client("s3"))
     cloudformation.create_change_set(
         StackName=name,
         ChangeSetName=change,
         ChangeSetType="UPDATE" if status else "CREATE",
-        TemplateBody=template,
+        TemplateURL=_upload(client("s3"), name, template),
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         Tags=[{"Key": "dropforge:change", "Value": change}],
     )
@@ -94,9 +106,13 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def _place_placeholder(s3: Any) -> None:
-    s3.create_bucket(Bucket=_PLACEHOLDER_BUCKET)
-    s3.put_object(Bucket=_PLACEHOLDER_BUCKET, Key=_PLACEHOLDER_KEY, Body=_EMPTY_ZIP)
+def _upload(s3: Any, name: str, template: str) -> str:
+    """Put the template (too large to be sent along) and the placeholder where CloudFormation finds them."""
+    key = f"{name}.yaml"
+    s3.create_bucket(Bucket=_BUCKET)
+    s3.put_object(Bucket=_BUCKET, Key=_PLACEHOLDER_KEY, Body=_EMPTY_ZIP)
+    s3.put_object(Bucket=_BUCKET, Key=key, Body=template.encode())
+    return f"https://s3.amazonaws.com/{_BUCKET}/{key}"
 
 
 def _status(cloudformation: Any, name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Delivers from the inbox as Lambda does: two retries with a pause, then the failure's destination or the dead letters."""
+"""Delivers from the inbox as Lambda does: two retries with pauses, then the failure's destination or the dead letters."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Deliveries:
     def _ready(self, now: float) -> list[Entry]:
         """Choose so that a flood for one function does not keep the others waiting."""
         busy = Counter(self._flying.values())
-        chosen = []
+        chosen: list[Entry] = []
         for entry in self._inbox.due(now, besides=self._flying, limit=_AT_ONCE * 8):
             pool = self._pools(entry.function)
             if len(self._flying) + len(chosen) < _AT_ONCE and (pool is None or busy[entry.function] < pool.bound):

@@ -88,7 +88,7 @@ class Functions:
         return json.loads(answer.payload), answer.failed
 
     def call(self, function: str, payload: bytes, *, patience: float) -> Answer:
-        """Run a function now; an answer that failed when it is unknown or no worker is free within `patience` seconds."""
+        """Run a function now; a failed answer when it is unknown, or no worker is free within `patience` seconds."""
         pool = self._pools.get(function)
         if pool is None:
             return _refusal("ResourceNotFoundException", f"no function {function} is deployed here")

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -73,14 +74,10 @@ class Logs:
         group, stream = f"/aws/lambda/{place[0]}", place[1]
         logs = self._client("logs")
         if place not in self._known:
-            for make in (
-                lambda: logs.create_log_group(logGroupName=group),
-                lambda: logs.create_log_stream(logGroupName=group, logStreamName=stream),
-            ):
-                try:
-                    make()
-                except logs.exceptions.ResourceAlreadyExistsException:
-                    continue
+            with suppress(logs.exceptions.ResourceAlreadyExistsException):
+                logs.create_log_group(logGroupName=group)
+            with suppress(logs.exceptions.ResourceAlreadyExistsException):
+                logs.create_log_stream(logGroupName=group, logStreamName=stream)
             self._known.add(place)
         for events in _batches(lines):
             logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)

@@ -1,4 +1,4 @@
-"""Polls a queue for its function as an event source mapping does: batches, a window, partial failures, bounded concurrency."""
+"""Polls a queue as an event source mapping does: batches, a window, partial failures, bounded concurrency."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dropforge.local.stack import Client
 from dropforge.local.stack_reading import QueueMapping
 
 _RECEIVE_AT_ONCE = 10
-_LONG_POLL = 2
+_LONG_POLL = 1
 _LARGEST_BATCH = 5_500_000
 """Bytes of bodies: Lambda calls early rather than above its 6 MB."""
 _AFTER_TROUBLE = 1.0
@@ -120,7 +120,7 @@ class QueuePoller:
             self._sqs.delete_message_batch(QueueUrl=self._mapping.queue_url, Entries=entries)
 
     def _give_back(self, messages: Sequence[dict[str, Any]], received: float) -> None:
-        """Let failed messages come again when their visibility time-out, a back-off here, × speed has passed."""
+        """Let failed messages come again when their visibility time-out, a back-off here, times the speed factor has passed."""
         if not messages:
             return
         left = 0

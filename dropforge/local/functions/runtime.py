@@ -1,7 +1,7 @@
 """The program inside a worker: loads one handler from the working tree and answers one event after another.
 
-It runs by its path, alone: standard library only, nothing else of ours. A frame is a JSON header after its length in four
-bytes, then as many bytes of payload as the header's `size` says.
+It runs by its path, alone: standard library only, nothing else of ours. A frame is a JSON header after its length in
+four bytes, then as many bytes of payload as the header's `size` says.
 """
 
 from __future__ import annotations

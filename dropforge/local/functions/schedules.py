@@ -1,4 +1,4 @@
-"""Fires the rules that have a schedule, × the speed factor; nobody else does."""
+"""Fires the rules that have a schedule, at the speed factor; nobody else does."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ class Schedules:
             schedule, when = min(self._next.items(), key=lambda item: item[1])
             if self._stopped.wait(max(0.0, when - time.time())):
                 return
-            # From when it was due, not from now: a busy machine makes a tick late, not fewer. What was slept through is skipped.
+            # From when it was due, not from now: a busy machine makes a tick late, not fewer; what was slept through
+            # is skipped.
             following = self._after(schedule, max(when, time.time() - self._shortest(schedule)))
             del self._next[schedule]
             if following:

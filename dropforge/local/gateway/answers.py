@@ -1,4 +1,4 @@
-"""What the gateway answers by itself: API Gateway's cases, in the shape that the template's gateway responses give them."""
+"""What the gateway answers by itself: API Gateway's cases, in the shape that the template's responses give them."""
 
 from __future__ import annotations
 

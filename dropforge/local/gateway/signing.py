@@ -39,16 +39,26 @@ def problem(request: SignedRequest, keys: Keys, region: str, now: float) -> str 
     fields = dict(_FIELD.findall(header))
     if not header.startswith(_ALGORITHM) or len(fields) != 3:  # noqa: PLR2004  the three fields of the pattern
         return "The Authorization header is no complete AWS Signature Version 4."
-    scope = fields["Credential"].split("/")
-    if scope[0] != keys.access:
-        return "The security token included in the request is invalid."
     when = _when(request.headers.get("x-amz-date", ""))
     if when is None:
         return "The request has no valid X-Amz-Date header."
+    return _scope_problem(fields, keys, region, when, now) or _content_problem(request, fields, keys, region, when)
+
+
+def _scope_problem(fields: Mapping[str, str], keys: Keys, region: str, when: datetime, now: float) -> str | None:
+    scope = fields["Credential"].split("/")
+    if scope[0] != keys.access:
+        return "The security token included in the request is invalid."
     if abs(now - when.timestamp()) > _SKEW:
         return f"Signature expired: the request was signed at {when:%Y%m%dT%H%M%SZ}, more than 5 minutes from now."
     if scope[1:] != [f"{when:%Y%m%d}", region, SERVICE, "aws4_request"]:
         return f"Credential should be scoped to {region}/{SERVICE} and the day of the request."
+    return None
+
+
+def _content_problem(
+    request: SignedRequest, fields: Mapping[str, str], keys: Keys, region: str, when: datetime
+) -> str | None:
     signed = fields["SignedHeaders"].split(";")
     if "host" not in signed:
         return "'Host' must be a signed header."
@@ -56,11 +66,11 @@ def problem(request: SignedRequest, keys: Keys, region: str, now: float) -> str 
     actual = hashlib.sha256(request.body).hexdigest()
     if claimed not in {"", _UNSIGNED, actual}:
         return "The X-Amz-Content-Sha256 header does not match the payload."
-    expected = [
+    expected = (
         _sign(request, query, signed, claimed or actual, when, keys.secret, region)
         for query in _canonical_queries(request.raw_query)
-    ]
-    if not any([hmac.compare_digest(each, fields["Signature"]) for each in expected]):
+    )
+    if not any(hmac.compare_digest(each, fields["Signature"]) for each in expected):
         return (
             "The request signature we calculated does not match the signature you provided. "
             "Check your AWS Secret Access Key and signing method."
