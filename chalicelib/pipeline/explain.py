@@ -19,8 +19,12 @@ _SHOWN = 60
 def explain(error: ValidationError) -> Iterator[tuple[Place, str]]:
     """Give each place and what is allowed there, one sentence a place; beyond PROBLEM_LIMIT they are only counted."""
     errors = error.errors(include_url=False)
+    told: set[Place] = set()
     for found in errors[:PROBLEM_LIMIT]:
-        yield found["loc"], _sentence(found["loc"], found["type"], found["input"], found.get("ctx") or {})
+        place = found["loc"]
+        if place not in told:  # a list whose items are wrong is too short as well, says pydantic
+            told.update(place[:length] for length in range(1, len(place) + 1))
+            yield place, _sentence(place, found["type"], found["input"], found.get("ctx") or {})
     if len(errors) > PROBLEM_LIMIT:
         yield (), f"and {len(errors) - PROBLEM_LIMIT} more problems"
 
@@ -38,7 +42,11 @@ def _sentence(place: Place, kind: str, value: object, context: Mapping[str, Any]
         return str(context["error"])
     field = _field(place)
     allowed = (field.description or "") if field else ""
-    return f"is needed: {allowed}" if kind == "missing" else f"must be {allowed}, not {show(value)}"
+    if kind == "missing":
+        return f"is needed: {allowed}"
+    if place[-1] not in _fields(place[:-1]):
+        return f"{show(value)} does not belong in {allowed}"
+    return f"must be {allowed}, not {show(value)}"
 
 
 def _unknown(key: str, known: list[str]) -> str:

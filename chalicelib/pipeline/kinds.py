@@ -100,6 +100,13 @@ def _hyperparameters(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
+def _ranges(values: dict[str, Any]) -> dict[str, Any]:
+    for name, value in values.items():
+        if not isinstance(value, list | dict) or not value or not _is_json(value):
+            raise ValueError(f"gives {_quoted(name)} neither a list of values nor a table that describes a range")
+    return values
+
+
 def _environment(values: dict[str, str]) -> dict[str, str]:
     if len(values) > _ENVIRONMENT_LIMIT:
         raise ValueError(f"has {len(values)} variables; {_ENVIRONMENT_LIMIT} are allowed")
@@ -159,6 +166,7 @@ MediaTypes = Annotated[tuple[MediaType, ...], Field(strict=False, min_length=1, 
 Labels = Annotated[tuple[Text, ...], Field(strict=False, max_length=10_000), AfterValidator(_unique)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False, max_length=10), AfterValidator(_unique)]
 Hyperparameters = Annotated[dict[str, Any], AfterValidator(_hyperparameters)]
+Ranges = Annotated[dict[str, Any], AfterValidator(_ranges)]
 Environment = Annotated[dict[str, str], AfterValidator(_environment)]
 Metrics = Annotated[dict[str, str], AfterValidator(_metrics)]
 Count = Annotated[int, Field(ge=1, le=100)]

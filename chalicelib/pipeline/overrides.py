@@ -17,7 +17,7 @@ def apply_overrides(
 ) -> Pipeline:
     """Give the pipeline with the text's values in the place of its own.
 
-    `allowed` are dotted keys, in which a `*` at the end stands for every key below: `train.hyperparameters.*`. PipelineRefused names
+    `allowed` are dotted keys, in which a `*` at the end stands for every key below. PipelineRefused names
     every key that is unknown, not allowed or wrong.
     """
     toml = read_toml(text)

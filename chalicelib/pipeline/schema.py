@@ -6,7 +6,7 @@ A refusal says `must be <description>`. The names mirror the TOML: `[deploy] ins
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -66,7 +66,7 @@ class Sweep(_Section):
     strategy: Literal["grid", "random", "bayesian"] = Field("grid", description='"grid", "random" or "bayesian"')
     max_jobs: int = Field(20, ge=1, le=750, description="a whole number from 1 to 750")
     max_parallel_jobs: kinds.Count = Field(2, description="a whole number from 1 to 100")
-    hyperparameters: dict[str, list[Any] | dict[str, Any]] = Field(description="a table of lists or ranges")
+    hyperparameters: kinds.Ranges = Field(description="a table of lists or ranges")
 
 
 class Evaluate(_Section):
