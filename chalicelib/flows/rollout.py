@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from chalicelib.decide import release as decide
-from chalicelib.errors import AlreadyExistsError, ConflictError, NotFoundError, RefusedError
+from chalicelib.errors import AlreadyExistsError, ConflictError, DropforgeError, NotFoundError, RefusedError
 from chalicelib.flows.ledger import Ledger
 from chalicelib.flows.outcomes import Outcomes
 from chalicelib.flows.rehearsal import SmokeTests
@@ -132,9 +132,12 @@ class Rollout:
         self._warn_clients(leased)
         try:
             self.hosting.update_endpoint(name, target.config)
-        except (ConflictError, NotFoundError):
+        except DropforgeError as error:
+            # The call is over: should SageMaker have taken it all the same, the endpoint will show it.
             self._give_back(leased, lease, attempts=release.attempts)
-            raise ConflictError("The endpoint was in no state for an update.", name=name) from None
+            if isinstance(error, NotFoundError):
+                raise ConflictError("The endpoint is gone since it was described.", name=name) from error
+            raise
         entry = Entry(self.clock(), "update asked for", {"endpoint": name, "config": target.config})
         self._give_back(leased, lease, attempts=leased.attempts, entry=entry)
         self.ledger.note(target, entry)

@@ -157,16 +157,20 @@ class Runs:
         return False
 
     def _register(self, run: Run, labels: tuple[str, ...], why: str) -> bool:
-        """Register, and propose to the release before the run is final: a crash in between does both again."""
+        """Register, and propose to the release before the run is final: a crash in between does both again.
+
+        The release may go on at once: what it reads of the run, its labels and package, is remembered before.
+        """
         candidate = run.candidate
         if candidate is None or candidate.model_uri is None:
             raise AssertionError("Only a completed job is registered.")
         request = self.setups.package(run, labels, why, candidate.model_uri)
         self.bucket.write(metrics_key(run.pipeline, run.id), metrics_document(candidate.metrics))
         package = self.registry.register(request)
-        move = evaluation.register(run, package.arn, labels, why, self.clock())
-        self.propose(run.pipeline, move.run)
-        return self._record(move)
+        if (run.package, run.labels) != (package.arn, labels):
+            run = self.records.save(replace(run, package=package.arn, labels=labels))
+        self.propose(run.pipeline, run)
+        return self._record(evaluation.register(run, package.arn, labels, why, self.clock()))
 
     def _gather_evidence(self, run: Run, candidate: Candidate) -> evaluation.Evidence:
         version = self.setups.newest(run)
