@@ -18,8 +18,8 @@ from dropforge.cli.follow import ENDS, STAGES, Change, Measured, Progressed, Sai
 from dropforge.cli.render import Terminal, state
 
 _LINES = 8
-_WAY = tuple(stage for stage in STAGES if stage not in {"preparing", "evaluating", "pending"})
-_NAMES = {"rolling-out": "endpoint rolling out", "rehearsing": "rehearsal"}
+_WAY = tuple(stage for stage in STAGES if stage not in {"preparing", "pending"})
+_NAMES = {"evaluating": "gate", "rolling-out": "endpoint rolling out", "rehearsing": "rehearsal"}
 
 
 class Display:

@@ -13,7 +13,8 @@ from dropforge.cli.errors import UsageError
 
 READY = "_READY"
 _RUN_FILE = "run.toml"
-_DOUBLE = (".tar.gz", ".tar.bz2", ".tar.xz")
+_PACKED = (".gz", ".bz2", ".xz", ".zst")
+_PACKABLE = (".tar", ".csv", ".tsv", ".json", ".jsonl", ".txt", ".libsvm", ".pkl", ".npy", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +75,10 @@ def _plan_folder(pipeline: str, folder: Path, name: str) -> Drop:
 
 
 def _split(name: str) -> tuple[str, str]:
-    for ending in _DOUBLE:
-        if name.lower().endswith(ending) and len(name) > len(ending):
-            return name[: -len(ending)], name[-len(ending) :]
     path = Path(name)
+    inner = Path(path.stem)
+    if path.suffix.lower() in _PACKED and inner.suffix.lower() in _PACKABLE:
+        return inner.stem, inner.suffix + path.suffix
     if not path.suffix:
         raise UsageError(f"{name} has no extension: a single file is a dataset only with one (.zip, .csv, .npz, …).")
     return path.stem, path.suffix

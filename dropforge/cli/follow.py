@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from dropforge.cli.api import Api
-from dropforge.cli.errors import CliError, FailedError, RefusedError, RejectedError, UsageError
 
 STAGES = (
     "settling",
@@ -24,6 +23,16 @@ STAGES = (
 )
 """The way of a drop, in order; some are passed too quickly to be seen, or skipped."""
 ENDS = frozenset({"live", "replaced", "release-failed", "rejected", "failed", "stopped", "refused", "superseded"})
+
+_BEGUN_BY = {
+    "training started": "training",
+    "training completed": "evaluating",
+    "registered": "registered",
+    "release: rehearsing": "rehearsing",
+    "release: rehearsal passed": "rolling-out",
+    "release: live": "live",
+}
+"""The lines of a run's timeline with which its stages begin."""
 
 _PROGRESS = re.compile(r"dropforge\.progress=(?P<share>[0-9.]+)\s*(?P<note>.*)")
 _METRIC = re.compile(r"dropforge\.metric (?P<name>[^\s=]+)=(?P<value>\S+)")
@@ -68,6 +77,14 @@ def read_line(line: dict[str, Any]) -> Change:
     return Said(text, str(line.get("at") or ""))
 
 
+def _stage_passed(entry: dict[str, Any]) -> StageReached | None:
+    """Read from a line of a run's timeline which stage began with it."""
+    stage = _BEGUN_BY.get(str(entry["what"]))
+    facts = entry.get("facts") or {}
+    note = facts.get("gate") if stage == "registered" else facts.get("endpoint") or facts.get("on")
+    return StageReached(stage, str(note or "")) if stage else None
+
+
 class Follower:
     """Looks again and again at one dataset or run, until the run ends or nobody asks any more."""
 
@@ -81,6 +98,7 @@ class Follower:
         """The dataset, later the run, as last seen."""
         self._token: str | None = None
         self._shown: tuple[str, str] | None = None
+        self._entries = 0
 
     def changes(self, *, seconds: float | None = None) -> Iterator[Change | None]:
         """Yield what changes, and None after each look; ends with the run, or after so many seconds."""
@@ -115,11 +133,26 @@ class Follower:
 
     def _look_at_run(self, run: str) -> Iterator[Change]:
         self.last = self.api.get("v1", "runs", run)
+        passed = [each for entry in self._new_entries() if (each := _stage_passed(entry))]
+        # The log belongs to the training: what led to it comes first, what followed it comes last.
+        yield from self._pass(each for each in passed if each.stage == "training")
         yield from self._log(run)
+        yield from self._pass(each for each in passed if each.stage != "training")
         candidate = self.last.get("candidate") or {}
         stage = str(self.last["stage"])
         note = self.last.get("reason") or (candidate.get("secondary") if stage == "training" else "") or ""
-        yield from self._stage(stage, str(note))
+        if note or stage != self.stage:
+            yield from self._stage(stage, str(note))
+
+    def _new_entries(self) -> list[dict[str, Any]]:
+        """Give what the timeline says beyond the last look: stages that pass quickly are seen there alone."""
+        entries = list(self.last.get("timeline", ()))
+        new, self._entries = entries[self._entries :], len(entries)
+        return new
+
+    def _pass(self, passed: Iterable[StageReached]) -> Iterator[Change]:
+        for each in passed:
+            yield from self._stage(each.stage, each.note)
 
     def _log(self, run: str) -> Iterator[Change]:
         while (self.last.get("candidate") or {}).get("status"):
@@ -133,45 +166,3 @@ class Follower:
         if (stage, note) != self._shown:
             self._shown = (stage, note)
             yield StageReached(stage, note)
-
-
-def outcome(seen: dict[str, Any], stage: str) -> CliError | None:
-    """Say, as the error of its exit code, why a run or dataset did not become what it should; None if it did."""
-    told = str(seen.get("reason") or (seen.get("release") or {}).get("reason") or "no reason is known").rstrip(".")
-    advice = f" {seen['todo']}" if seen.get("todo") else ""
-    name = f"run {seen['run']}" if seen.get("stage") else f"dataset {seen.get('dataset')}"
-    match stage:
-        case "refused":
-            return RefusedError(f"The {name} was refused: {told}.{advice}")
-        case "rejected":
-            return RejectedError(f"The {name} was rejected by its gate: {told}.{advice}")
-        case "failed" | "stopped" | "release-failed":
-            words = {"failed": "failed", "stopped": "was stopped", "release-failed": "was not released"}
-            return FailedError(f"The {name} {words[stage]}: {told}.{advice}")
-        case "superseded":
-            return FailedError(f"The {name} was superseded by a newer drop.")
-        case _:
-            return None
-
-
-def resolve(api: Api, text: str) -> Follower:
-    """Find what a user means by RUN: twelve hex digits, a unique beginning of them, `latest`, or `pipeline/dataset`."""
-    if "/" in text:
-        return Follower(api, dataset=text, pause=1)
-    if text == "latest":
-        newest = next(iter(api.listed("runs", limit=1)), None)
-        if newest is None:
-            raise UsageError("There are no runs yet: drop a dataset first.")
-        return Follower(api, run=newest["run"], pause=1)
-    digits = text.removeprefix("v1") if len(text) > 12 else text  # noqa: PLR2004 -- the length of a run's short name
-    if not re.fullmatch(r"[0-9a-f]+", digits):
-        raise UsageError(f"{text!r} names no run: give its hex digits, `latest`, or `pipeline/dataset`.")
-    if len(digits) >= 12:  # noqa: PLR2004 -- see above
-        return Follower(api, run=digits[:12], pause=1)
-    found = [run["run"] for run in api.listed("runs", limit=1000) if run["run"].startswith(digits)]
-    if len(found) != 1:
-        trouble = (
-            f"{len(found)} runs begin with {digits}: give more digits." if found else f"No run begins with {digits}."
-        )
-        raise UsageError(trouble)
-    return Follower(api, run=found[0], pause=1)

@@ -11,8 +11,10 @@ import typer
 from dropforge.cli.command import Session, command
 from dropforge.cli.display import Display
 from dropforge.cli.errors import FailedError, TimedOutError, UsageError
-from dropforge.cli.follow import ENDS, STAGES, Follower, StageReached, outcome, resolve
-from dropforge.cli.render import duration, local_time, moment, size
+from dropforge.cli.follow import ENDS, STAGES, Follower, StageReached
+from dropforge.cli.render import duration
+from dropforge.cli.runs import outcome, resolve
+from dropforge.cli.tables import dataset_row, described, run_row
 
 app = typer.Typer()
 
@@ -41,7 +43,7 @@ def datasets(session: Session, *, pipeline: _Pipeline = None, state: _State = No
         session.terminal.data(found)
         return
     columns = ("dataset", "state", "run", "objects", "size", "last object", "why")
-    session.terminal.table(columns, (_dataset_row(each) for each in found))
+    session.terminal.table(columns, (dataset_row(each) for each in found))
 
 
 @command(app, epilog="Example: dropforge runs --pipeline digits --limit 5")
@@ -51,7 +53,7 @@ def runs(session: Session, *, pipeline: _Pipeline = None, state: _State = None, 
     if session.terminal.as_json:
         session.terminal.data(found)
         return
-    session.terminal.table(("run", "dataset", "stage", "metrics", "sealed", "why"), (_run_row(each) for each in found))
+    session.terminal.table(("run", "dataset", "stage", "metrics", "sealed", "why"), (run_row(each) for each in found))
 
 
 @command(app, epilog="Example: dropforge show latest --follow")
@@ -67,7 +69,7 @@ def show(session: Session, *, run: _Run, follow: _Follow = False) -> None:
     if session.terminal.as_json:
         session.terminal.data(seen)
         return
-    for line in _described(seen):
+    for line in described(seen):
         session.terminal.say(line)
 
 
@@ -140,55 +142,3 @@ def _lines(session: Session, follower: Follower, *, follow: bool) -> Iterator[di
             token = page["next"]
         if not follow or follower.stage in ENDS:
             return
-
-
-def _dataset_row(seen: dict[str, Any]) -> tuple[Any, ...]:
-    channels = seen["channels"]
-    objects, weight = (sum(channel[key] for channel in channels) for key in ("objects", "bytes"))
-    known = bool(channels)
-    return (
-        seen["dataset"],
-        seen["state"],
-        seen["run"],
-        objects if known else None,
-        size(weight) if known else None,
-        local_time(seen["last_seen"]),
-        seen["reason"] or seen["waiting"],
-    )
-
-
-def _run_row(seen: dict[str, Any]) -> tuple[Any, ...]:
-    return (
-        seen["run"],
-        seen["dataset"],
-        seen["stage"],
-        _metrics(seen) or None,
-        local_time(seen["sealed_at"]),
-        seen["reason"] or (seen["release"] or {}).get("reason"),
-    )
-
-
-def _described(seen: dict[str, Any]) -> Iterator[str]:
-    for key in ("run", "dataset", "pipeline", "stage", "state", "reason", "waiting", "todo", "package"):
-        if seen.get(key):
-            yield f"{key:<10}{seen[key]}"
-    if _metrics(seen):
-        yield f"{'metrics':<10}{_metrics(seen)}"
-    for channel in seen.get("channels", ()):
-        yield f"{'channel':<10}{channel['name']}: {channel['objects']} objects, {size(channel['bytes'])}"
-    if candidate := seen.get("candidate"):
-        yield f"{'job':<10}{candidate['job']} {candidate['status']} {candidate['secondary']}"
-    if seen.get("timeline"):
-        yield ""
-        yield from _timeline(seen["timeline"])
-
-
-def _timeline(entries: list[dict[str, Any]]) -> Iterator[str]:
-    begun = moment(entries[0]["at"])
-    for entry in entries:
-        facts = " ".join(f"{name}={value}" for name, value in entry["facts"].items() if value is not None)
-        yield f"{(moment(entry['at']) - begun).total_seconds():8.1f}s  {entry['what']}  {facts}".rstrip()
-
-
-def _metrics(seen: dict[str, Any]) -> str:
-    return ", ".join(f"{name} = {value:g}" for name, value in (seen.get("metrics") or {}).items())

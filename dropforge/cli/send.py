@@ -14,8 +14,8 @@ from dropforge.cli import drop as drops
 from dropforge.cli import push as pushes
 from dropforge.cli.command import Session, command
 from dropforge.cli.errors import RefusedError, UsageError
-from dropforge.cli.follow import outcome
 from dropforge.cli.render import Terminal, size
+from dropforge.cli.runs import outcome
 
 app = typer.Typer()
 

@@ -30,8 +30,9 @@ from dropforge.cli.cloud import Place, described_place
 from dropforge.cli.command import end
 from dropforge.cli.display import Display
 from dropforge.cli.errors import CliError, FailedError, RefusedError, TimedOutError
-from dropforge.cli.follow import Follower, outcome
+from dropforge.cli.follow import Follower
 from dropforge.cli.render import Terminal, duration
+from dropforge.cli.runs import outcome
 from dropforge.local import launch
 from examples.digits import make_dataset, report
 
@@ -83,7 +84,8 @@ def run(terminal: Terminal, clock: Clock) -> None:
             drop(bucket, pictures / "drop", terminal)
             seen = watch(api, place, terminal, clock)
             asked = ask(api, pictures / "held-out", terminal, clock)
-            report.show(terminal, asked, report.stages(seen["timeline"]), clock.spent)
+            arrived = api.get("v1", "datasets", PIPELINE, DATASET)["first_seen"]
+            report.show(terminal, asked, report.stages(seen["timeline"], arrived), clock.spent)
     check(asked)
 
 

@@ -10,10 +10,19 @@ from typing import Any
 
 from PIL import Image
 
-from dropforge.cli.render import Terminal, duration
+from dropforge.cli.render import Terminal, duration, moment
 
 _INK = " .:-=+*#%@"
 _SHOWN = 6
+_ENDED_BY = (
+    ("arriving and settling", "sealed"),
+    ("preparing", "training started"),
+    ("training", "training completed"),
+    ("gate and registry", "registered"),
+    ("rehearsal", "release: rehearsal passed"),
+    ("endpoint rollout", "release: live"),
+)
+"""The line of a run's timeline with which each stage ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +81,14 @@ def draw(path: Path) -> list[str]:
     return ["".join(ink[row * width : (row + 1) * width]) for row in range(height)]
 
 
-def stages(timeline: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Read the seconds that each stage took from a run's timeline."""
-    raise NotImplementedError
+def stages(timeline: Sequence[Mapping[str, Any]], first_seen: str) -> dict[str, float]:
+    """Read the seconds that each stage took from a run's timeline; `first_seen` is when the first object arrived."""
+    found, before = {}, moment(first_seen)
+    for name, last in _ENDED_BY:
+        at = next((moment(entry["at"]) for entry in timeline if entry["what"] == last), None)
+        if at is not None:
+            found[name], before = (at - before).total_seconds(), at
+    return found
 
 
 NEXT = """Next: the same cloud, to stay, and your pictures in FOLDER/training/<class>/ and FOLDER/evaluation/<class>/

@@ -58,6 +58,7 @@ def test_what_file_managers_leave_behind_is_neither_sent_nor_counted(tmp_path: P
         ("mnist.zip", "mnist.zip"),
         ("mnist.tar.gz", "mnist.tar.gz"),
         ("v1.2.csv", "v1.2.csv"),
+        ("rows.csv.gz", "rows.csv.gz"),
     ],
 )
 def test_one_file_is_a_whole_dataset_without_a_marker(tmp_path: Path, file: str, key: str) -> None:

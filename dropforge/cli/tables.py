@@ -1,0 +1,60 @@
+"""Datasets and runs as rows and lines to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from dropforge.cli.render import local_time, moment, size
+
+
+def dataset_row(seen: dict[str, Any]) -> tuple[Any, ...]:
+    channels = seen["channels"]
+    objects, weight = (sum(channel[key] for channel in channels) for key in ("objects", "bytes"))
+    known = bool(channels)
+    return (
+        seen["dataset"],
+        seen["state"],
+        seen["run"],
+        objects if known else None,
+        size(weight) if known else None,
+        local_time(seen["last_seen"]),
+        seen["reason"] or seen["waiting"],
+    )
+
+
+def run_row(seen: dict[str, Any]) -> tuple[Any, ...]:
+    return (
+        seen["run"],
+        seen["dataset"],
+        seen["stage"],
+        _metrics(seen) or None,
+        local_time(seen["sealed_at"]),
+        seen["reason"] or (seen["release"] or {}).get("reason"),
+    )
+
+
+def described(seen: dict[str, Any]) -> Iterator[str]:
+    for key in ("run", "dataset", "pipeline", "stage", "state", "reason", "waiting", "todo", "package"):
+        if seen.get(key):
+            yield f"{key:<10}{seen[key]}"
+    if _metrics(seen):
+        yield f"{'metrics':<10}{_metrics(seen)}"
+    for channel in seen.get("channels", ()):
+        yield f"{'channel':<10}{channel['name']}: {channel['objects']} objects, {size(channel['bytes'])}"
+    if candidate := seen.get("candidate"):
+        yield f"{'job':<10}{candidate['job']} {candidate['status']} {candidate['secondary']}"
+    if seen.get("timeline"):
+        yield ""
+        yield from _timeline(seen["timeline"])
+
+
+def _timeline(entries: list[dict[str, Any]]) -> Iterator[str]:
+    begun = moment(entries[0]["at"])
+    for entry in entries:
+        facts = " ".join(f"{name}={value}" for name, value in entry["facts"].items() if value is not None)
+        yield f"{(moment(entry['at']) - begun).total_seconds():8.1f}s  {entry['what']}  {facts}".rstrip()
+
+
+def _metrics(seen: dict[str, Any]) -> str:
+    return ", ".join(f"{name} = {value:g}" for name, value in (seen.get("metrics") or {}).items())

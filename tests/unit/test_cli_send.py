@@ -1,0 +1,147 @@
+"""What the command line sends, and how it points other programs at a cloud."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.clitool import Tool
+from tests.unit.stubcloud import StubCloud, problem, running
+
+RUN = "0123456789ab"
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[StubCloud]:
+    with running(tmp_path / "home") as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def dropforge(cloud: StubCloud) -> Tool:
+    return Tool(cloud)
+
+
+def test_operators_calls_are_signed_and_clients_calls_carry_the_key(
+    cloud: StubCloud, dropforge: Tool, tmp_path: Path
+) -> None:
+    cloud.routes["/api/v1/runs"] = 200, {"runs": [], "next": None}
+    cloud.routes["/api/v1/models/digits/predict"] = 200, prediction("7")
+    (tmp_path / "seven.png").write_bytes(b"png")
+    dropforge("runs")
+    ended = dropforge("predict", "digits", str(tmp_path / "seven.png"))
+    assert ended.code == 0, ended.err
+    (_, _, signed), (_, _, keyed) = cloud.seen
+    assert "/us-east-1/execute-api/aws4_request" in signed["Authorization"]
+    assert (keyed["x-api-key"], keyed["Content-Type"]) == ("the-key", "image/png")
+    assert "7\t0.900\t1 0.10\tdigits v3 (0123456789ab)" in ended.out
+
+
+def prediction(label: str) -> dict[str, Any]:
+    scores = [{"label": label, "score": 0.9}, {"label": "1", "score": 0.1}]
+    model = {"name": "digits", "version": 3, "run": RUN}
+    return {"results": [{"predictions": scores}], "model": model, "latency_ms": 4.2, "degraded": False}
+
+
+def test_an_error_of_the_api_is_one_sentence_with_its_request_id(
+    cloud: StubCloud, dropforge: Tool, tmp_path: Path
+) -> None:
+    (tmp_path / "a.png").write_bytes(b"x")
+    said = problem(503, "no-live-model", "The model digits is not live yet.", retryable=True)
+    cloud.routes["/api/v1/models/digits/predict"] = 503, said
+    ended = dropforge("predict", "digits", str(tmp_path / "a.png"))
+    assert ended.code == 1
+    assert ended.err.splitlines()[1:] == [
+        "dropforge: The API answered 503: The model digits is not live yet. [request r-1]"
+    ]
+
+
+def test_env_points_a_shell_at_the_cloud(cloud: StubCloud, dropforge: Tool) -> None:
+    del cloud
+    ended = dropforge("env")
+    shell = subprocess.run(
+        ["sh", "-c", f"{ended.out}\necho $AWS_ACCESS_KEY_ID $DROPFORGE_BUCKET $AWS_PROFILE"],
+        env={"PATH": os.environ["PATH"], "AWS_PROFILE": "mine"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=20,
+    )
+    assert shell.stdout == "local stub-bucket\n"
+
+
+def test_exec_runs_a_command_in_that_environment_and_keeps_its_exit_code(dropforge: Tool) -> None:
+    ended = dropforge("exec", "--", "sh", "-c", "echo $AWS_ACCESS_KEY_ID $1; exit 9", "sh", "--json")
+    assert (ended.code, ended.out) == (9, "local --json\n")
+
+
+def test_exec_of_a_command_that_is_not_there_is_one_sentence(dropforge: Tool) -> None:
+    ended = dropforge("exec", "--", "no-such-command")
+    assert (ended.code, ended.err.splitlines()[-1]) == (
+        2,
+        "dropforge: no-such-command cannot be run: No such file or directory.",
+    )
+
+
+def test_drop_sends_ready_last_and_names_the_run(cloud: StubCloud, dropforge: Tool, tmp_path: Path) -> None:
+    folder = make_drop(tmp_path)
+    cloud.on_put = lambda key: seal(cloud, "sealed", run=RUN) if key.endswith("_READY") else None
+    ended = dropforge("drop", "digits", str(folder))
+    assert ended.code == 0, ended.err
+    assert cloud.put == ["datasets/digits/first/training/1.png", "datasets/digits/first/_READY"]
+    assert json.loads(cloud.objects["datasets/digits/first/_READY"]) == {"training": 1}
+    assert f"is sealed: run {RUN}" in ended.out
+
+
+def test_a_drop_that_is_refused_exits_3_with_the_reason(cloud: StubCloud, dropforge: Tool, tmp_path: Path) -> None:
+    folder = make_drop(tmp_path)
+    cloud.on_put = lambda _: seal(cloud, "refused", run=None, reason="no evaluation channel", todo="Add one.")
+    ended = dropforge("drop", "digits", str(folder))
+    assert ended.code == 3
+    assert "was refused: no evaluation channel. Add one." in ended.err
+
+
+def make_drop(tmp_path: Path) -> Path:
+    (tmp_path / "first" / "training").mkdir(parents=True)
+    (tmp_path / "first" / "training" / "1.png").write_bytes(b"x")
+    return tmp_path / "first"
+
+
+def seal(cloud: StubCloud, state: str, **more: Any) -> None:
+    cloud.says("digits/first", dataset="digits/first", state=state, **more)
+
+
+def test_push_removes_what_the_folder_no_longer_holds(cloud: StubCloud, dropforge: Tool, tmp_path: Path) -> None:
+    folder = make_pipeline(tmp_path)
+    cloud.objects |= {"pipelines/cats/old.py": b"x", "pipelines/cats-2/kept.py": b"x"}
+    cloud.on_put = lambda _: cloud.says("cats", pipeline="cats", state="accepted", version="a" * 64, problems=[])
+    ended = dropforge("push", str(folder))
+    assert ended.code == 0, ended.err
+    assert {key for key in cloud.objects if key.startswith("pipelines/")} == {
+        "pipelines/cats/pipeline.toml",
+        "pipelines/cats-2/kept.py",
+    }
+    assert "accepted, version aaaaaaaaaaaa" in ended.out
+
+
+def test_a_pipeline_that_is_refused_exits_3_with_line_and_key(
+    cloud: StubCloud, dropforge: Tool, tmp_path: Path
+) -> None:
+    problems = [{"line": 4, "key": "train.instance_type", "message": "must be an instance type"}]
+    folder = make_pipeline(tmp_path)
+    cloud.on_put = lambda _: cloud.says("cats", pipeline="cats", state="refused", version=None, problems=problems)
+    ended = dropforge("push", str(folder))
+    assert ended.code == 3
+    assert "pipeline.toml:4 train.instance_type: must be an instance type" in ended.out
+
+
+def make_pipeline(tmp_path: Path) -> Path:
+    (tmp_path / "cats").mkdir()
+    (tmp_path / "cats" / "pipeline.toml").write_text("[train]\n")
+    return tmp_path / "cats"
