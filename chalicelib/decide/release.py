@@ -129,6 +129,8 @@ class Sight:
     """The one that clients meet."""
     rehearsal: EndpointSeen | None
     """The desired target's rehearsal."""
+    holder: str = ""
+    """Who looks: its own lease keeps nobody waiting, for it does one thing at a time."""
 
 
 def next_step(sight: Sight) -> Step:
@@ -226,8 +228,8 @@ def _rolling_out(sight: Sight, desired: Target) -> Step:
 def _other_config(sight: Sight, desired: Target, seen: EndpointSeen) -> Step:
     """An update is still to be asked for, or SageMaker undid the one that was: a lease that was given back tells."""
     release = sight.release
-    if release.lease is not None and release.lease.until > sight.now:
-        return Wait(release.lease.until - sight.now)
+    if (held := _held(sight)) > 0:
+        return Wait(held)
     if release.attempts and release.lease is None:
         return give_up(sight, f"SageMaker rolled the update back: {_told(seen)}")
     if release.attempts >= ATTEMPTS:
@@ -253,8 +255,14 @@ def _bring_back(sight: Sight, live: Target, seen: EndpointSeen | None) -> Step:
         return Remove(seen.name, f"it is {seen.status}: {_told(seen)}")
     if seen.status != "InService":
         return Wait()
-    held = release.lease.until - sight.now if release.lease else 0.0
+    held = _held(sight)
     return Wait(held) if held > 0 else Update(live)
+
+
+def _held(sight: Sight) -> float:
+    """Give the seconds for which somebody else may still call UpdateEndpoint."""
+    lease = sight.release.lease
+    return lease.until - sight.now if lease is not None and lease.holder != sight.holder else 0.0
 
 
 def _patiently(sight: Sight, what: str) -> Step:

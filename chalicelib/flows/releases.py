@@ -119,7 +119,7 @@ class Releases:
         if release.desired is not None and not decide.settled(release):
             rehearsal = self.hosting.endpoint(self.names.rehearsal(release.pipeline, release.desired.digest))
         endpoint = self.hosting.endpoint(self.names.endpoint(release.pipeline))
-        return decide.Sight(release, self.clock(), endpoint, rehearsal)
+        return decide.Sight(release, self.clock(), endpoint, rehearsal, self.rollout.holder)
 
     def _put_off(self, release: Release, reason: str) -> bool:
         """Leave the release open when AWS asks to come again later."""
