@@ -13,7 +13,6 @@ from aws_lambda_powertools import Logger
 from chalicelib import events
 from chalicelib.errors import DropforgeError
 from chalicelib.events import EndpointChanged, Event, JobChanged, UploadSeen
-from chalicelib.model import DatasetId
 from chalicelib.wiring import Flows
 
 log = Logger(service="dropforge", child=True)
@@ -82,21 +81,7 @@ def _uploaded(flows: Flows, name: str, at: float) -> bool:
 
 
 def _woke(flows: Flows, subject: str) -> bool:
-    return _done(lambda: _advance(flows, subject), "wake", subject=subject)
-
-
-def _advance(flows: Flows, subject: str) -> None:
-    kind, _, name = subject.partition(":")
-    match kind:
-        case "dataset":
-            pipeline, _, dataset = name.partition("/")
-            flows.datasets.advance(DatasetId(pipeline, dataset))
-        case "pipeline":
-            flows.pipelines.advance(name)
-        case "run":
-            flows.runs.advance(name)
-        case _:
-            flows.releases.advance(name)
+    return _done(lambda: flows.reconcile.advance(subject), "wake", subject=subject)
 
 
 def _done(step: Callable[[], None], name: str, **about: Any) -> bool:

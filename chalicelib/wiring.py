@@ -177,9 +177,7 @@ class Flows:
         return Reconcile(
             bucket=world.bucket,
             records=world.records,
-            hosting=world.hosting,
             clock=world.clock,
-            settings=world.settings,
             pipelines=self.pipelines,
             datasets=self.datasets,
             runs=self.runs,

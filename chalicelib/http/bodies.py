@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -72,7 +73,7 @@ def run(seen: Run, release: Release | None) -> Json:
         "ended_at": moment(seen.ended_at),
         "channels": channels(seen.channels),
         "candidate": candidate(seen.candidate) if seen.candidate else None,
-        "metrics": dict(seen.candidate.metrics) if seen.candidate else {},
+        "metrics": metrics(seen.candidate.metrics) if seen.candidate else {},
         "labels": list(seen.labels),
         "package": seen.package,
         "release": _part_in(seen, release),
@@ -86,11 +87,16 @@ def candidate(seen: Candidate) -> Json:
         "status": seen.status,
         "secondary": seen.secondary,
         "reason": seen.reason,
-        "metrics": dict(seen.metrics),
+        "metrics": metrics(seen.metrics),
         "started_at": moment(seen.started_at),
         "ended_at": moment(seen.ended_at),
         "billable_seconds": seen.billable_seconds,
     }
+
+
+def metrics(told: Mapping[str, float]) -> dict[str, float | None]:
+    """Give metrics as JSON can hold them: a loss that ran away to infinity is null."""
+    return {name: value if math.isfinite(value) else None for name, value in told.items()}
 
 
 def _part_in(seen: Run, release: Release | None) -> Json | None:
@@ -132,7 +138,7 @@ def target(seen: Target | None) -> Json | None:
         "generation": seen.generation,
         "cause": seen.cause,
         "config": seen.config,
-        "metrics": dict(seen.metrics),
+        "metrics": metrics(seen.metrics),
         "labels": list(seen.labels),
     }
 
