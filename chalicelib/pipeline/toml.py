@@ -45,7 +45,7 @@ def _text(given: str | bytes) -> str:
     if len(body) > SIZE_LIMIT:
         raise PipelineRefused([Problem(None, "", f"is {len(body)} bytes long; {SIZE_LIMIT} are allowed")])
     try:
-        return body.decode("utf-8").replace("\r\n", "\n")
+        return body.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
         column = error.start - (body.rfind(b"\n", 0, error.start) + 1) + 1

@@ -13,14 +13,14 @@ entry_point = "train.py"
 """
 
 
-def problems(text: str | bytes, **limits: frozenset[str]) -> tuple[Problem, ...]:
+def problems(text: str | bytes, instance_types: frozenset[str] | None = None) -> tuple[Problem, ...]:
     with pytest.raises(PipelineRefused) as refused:
-        parse(text, **limits)
+        parse(text, instance_types=instance_types)
     return refused.value.problems
 
 
-def only_problem(text: str | bytes, **limits: frozenset[str]) -> Problem:
-    found = problems(text, **limits)
+def only_problem(text: str | bytes, instance_types: frozenset[str] | None = None) -> Problem:
+    found = problems(text, instance_types)
     assert len(found) == 1, found
     return found[0]
 
@@ -46,7 +46,11 @@ def test_the_shortest_file_trains_and_deploys_with_defaults() -> None:
         1,
         True,
     )
-    assert (read.serve.accept, read.serve.top_k, read.serve.labels) == (("image/png", "image/jpeg", "image/webp"), 5, ())
+    assert (read.serve.accept, read.serve.top_k, read.serve.labels) == (
+        ("image/png", "image/jpeg", "image/webp"),
+        5,
+        (),
+    )
 
 
 def test_deploy_false_means_train_and_register_only() -> None:
@@ -104,7 +108,11 @@ def test_an_unknown_key_is_refused_by_name_with_the_nearest_known_one(
         ("train", "volume_size_gb = 16385", "a whole number of gigabytes from 1 to 16384, not 16385"),
         ("train", "max_runtime_seconds = 2419201", "a whole number of seconds from 1 to 2419200, not 2419201"),
         ("train", "use_spot_instances = 1", "true or false, not 1"),
-        ("train", "instance_type = 'm5.large'", 'an instance type of SageMaker\'s, such as ml.m5.large, not "m5.large"'),
+        (
+            "train",
+            "instance_type = 'm5.large'",
+            'an instance type of SageMaker\'s, such as ml.m5.large, not "m5.large"',
+        ),
         ("train", "input_mode = 'file'", '"File", "FastFile" or "Pipe", not "file"'),
         ("train", "start_from = 'best'", '"nothing", "champion" or an S3 URI, not "best"'),
         ("trigger", "quiet_seconds = 901", "a whole number of seconds from 1 to 900, not 901"),
@@ -218,10 +226,14 @@ def test_an_instance_type_that_the_stage_forbids_is_refused_with_those_it_allows
     )
 
     assert [str(each) for each in found] == [
-        "line 5, train.instance_type: must be an instance type that this stage allows "
-        '(ml.m5.large, ml.m5.xlarge), not "ml.p3.2xlarge"',
-        "line 7, deploy.instance_type: must be an instance type that this stage allows "
-        '(ml.m5.large, ml.m5.xlarge), not "ml.g5.xlarge"',
+        (
+            "line 5, train.instance_type: must be an instance type that this stage allows "
+            '(ml.m5.large, ml.m5.xlarge), not "ml.p3.2xlarge"'
+        ),
+        (
+            "line 7, deploy.instance_type: must be an instance type that this stage allows "
+            '(ml.m5.large, ml.m5.xlarge), not "ml.g5.xlarge"'
+        ),
     ]
 
 
@@ -253,7 +265,9 @@ labels = ["0", "1"]
 """)
 
     # The wrong score takes its whole list out of what the rules can judge.
-    assert [str(each) for each in found] == ["line 14, deploy.smoke_test[1].min_score: must be a number from 0 to 1, not 1.5"]
+    assert [str(each) for each in found] == [
+        "line 14, deploy.smoke_test[1].min_score: must be a number from 0 to 1, not 1.5"
+    ]
 
 
 def test_a_smoke_test_is_held_to_what_serve_says() -> None:
@@ -346,7 +360,9 @@ def test_forty_metrics_are_allowed_with_the_gates_own() -> None:
 
 
 def test_a_version_of_a_pipeline_reads_back_from_json_as_it_was() -> None:
-    read = parse(f'{SHORTEST}[train.hyperparameters]\nrate = 1.0\nbetas = [0.9, 1]\nname = "x"\n[serve]\nlabels = ["a"]\n')
+    read = parse(
+        f'{SHORTEST}[train.hyperparameters]\nrate = 1.0\nbetas = [0.9, 1]\nname = "x"\n[serve]\nlabels = ["a"]\n'
+    )
 
     again = Pipeline.model_validate_json(read.model_dump_json())
 
