@@ -18,7 +18,8 @@ from chalicelib.names import dataset_status_key, run12
 from chalicelib.pipeline import Version, parse
 from chalicelib.pipeline.sourcedir import pack
 from chalicelib.ports import Bucket
-from tests.fakes.world import World
+from chalicelib.settings import Settings
+from tests.fakes.world import SETTINGS, World
 
 PIPELINE = "digits"
 METRICS = {"validation:accuracy": 0.97}
@@ -61,8 +62,8 @@ class Finish(TypedDict, total=False):
 
 
 class Machines:
-    def __init__(self, toml: str = TRAIN + GATE + SMOKE) -> None:
-        self.world = World()
+    def __init__(self, toml: str = TRAIN + GATE + SMOKE, settings: Settings = SETTINGS) -> None:
+        self.world = World(settings)
         self.versions = Versions(self.world.bucket)
         self.changed: tuple[str, ...] = ()
         """What `sealed_changes` finds."""

@@ -1,0 +1,327 @@
+"""A run: from a sealed dataset to a registered model, or to the reason why not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.errors import RefusedError, ThrottledError, UnavailableError
+from chalicelib.events import JobChanged
+from chalicelib.model import RunState
+from chalicelib.names import run12
+from tests.fakes.world import SETTINGS
+from tests.flows.machines import GATE, LABELS, METRICS, TRAIN, Machines
+
+
+def test_a_run_starts_one_training_job_with_everything_in_it() -> None:
+    it = Machines()
+    run = it.seal()
+    it.runs.advance(run12(run.id))
+    (job,) = it.world.jobs.started
+    assert job.name == f"df-test-digits-{run12(run.id)}-0-a1"
+    assert job.image == "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
+    assert job.channels == run.channels
+    assert job.output_uri == f"s3://bucket/runs/digits/{run12(run.id)}/output/"
+    assert job.environment == {"LOG_LEVEL": "info"}
+    assert job.metrics == {"validation:accuracy": "accuracy=([0-9.]+)"}
+    assert {name: value for name, value in job.hyperparameters.items() if name.startswith("sagemaker_")} == {
+        "sagemaker_program": '"train.py"',
+        "sagemaker_submit_directory": f'"s3://bucket/{it.version.code_key}"',
+        "sagemaker_region": '"us-east-1"',
+        "sagemaker_container_log_level": "20",
+        "sagemaker_job_name": json.dumps(job.name),
+    }
+    assert json.loads(job.hyperparameters["epochs"]) == 20
+    assert json.loads(job.hyperparameters["betas"]) == [0.9, 0.999]
+    assert it.run(run).state is RunState.TRAINING
+    assert it.status()["stage"] == "training"
+
+
+def test_overrides_of_the_dataset_reach_the_job() -> None:
+    it = Machines()
+    run = it.seal(overrides="[train.hyperparameters]\nepochs = 3\n")
+    it.runs.advance(run12(run.id))
+    assert it.world.jobs.started[0].hyperparameters["epochs"] == "3"
+
+
+def test_every_event_twice_starts_one_job_and_registers_one_package() -> None:
+    it = Machines()
+    run = it.seal()
+    for _ in range(2):
+        it.runs.advance(run12(run.id))
+    it.finish(run)
+    for _ in range(2):
+        it.runs.job_changed(JobChanged(it.job(run)))
+    assert len(it.world.jobs.started) == 1
+    assert len(it.world.registry.requests) == 1
+    assert it.run(run).state is RunState.REGISTERED
+
+
+def test_a_job_that_was_started_but_not_remembered_is_found_and_followed() -> None:
+    it, twin = Machines(), Machines()
+    run = it.seal()
+    it.runs.advance(run12(run.id))
+    twin.world.jobs.start(it.world.jobs.started[0])
+    twin.runs.advance(run12(twin.seal().id))
+    assert len(twin.world.jobs.started) == 1
+    assert twin.run(run).state is RunState.TRAINING
+
+
+def test_a_job_of_that_name_that_somebody_else_made_fails_the_run_by_name() -> None:
+    it, twin = Machines(), Machines()
+    run = it.seal()
+    it.runs.advance(run12(run.id))
+    twin.world.jobs.start(replace(it.world.jobs.started[0], request="of somebody else"))
+    twin.runs.advance(run12(twin.seal().id))
+    assert twin.run(run).state is RunState.FAILED
+    assert it.job(run) in str(twin.run(run).reason)
+
+
+def test_what_sagemaker_refuses_fails_the_run_with_its_sentence() -> None:
+    it = Machines(TRAIN)
+    run = it.seal()
+    it.world.fail_at(_calls_until_start(), error=lambda: RefusedError("Value 'x' failed to satisfy constraint."))
+    it.runs.advance(run12(run.id))
+    assert (it.run(run).state, it.run(run).reason) == (RunState.FAILED, "Value 'x' failed to satisfy constraint.")
+    assert it.status()["reason"] == "Value 'x' failed to satisfy constraint."
+    assert it.status()["todo"]
+    assert it.world.jobs.started == []
+
+
+def _calls_until_start() -> int:
+    """Count the calls of a first step up to and with the one that starts the job, in a world like this one."""
+    twin = Machines(TRAIN)
+    run = twin.seal()
+    before = len(twin.world.calls)
+    twin.runs.advance(run12(run.id))
+    return [str(call) for call in twin.world.calls[before:]].index("jobs.start") + 1
+
+
+@pytest.mark.parametrize("error", [ThrottledError, UnavailableError])
+def test_a_start_that_sagemaker_puts_off_leaves_the_run_open_and_says_so(error: type[Exception]) -> None:
+    it = Machines(TRAIN)
+    run = it.seal()
+    it.world.fail_at(_calls_until_start(), error=lambda: error("Rate exceeded"))
+    it.runs.advance(run12(run.id))
+    waiting = it.run(run)
+    assert (waiting.state, waiting.reason) == (RunState.PREPARING, "Rate exceeded")
+    assert it.status()["reason"] == "Rate exceeded"
+    it.world.clock.advance(61)
+    it.reconcile()
+    assert (it.run(run).state, it.run(run).reason) == (RunState.TRAINING, None)
+    assert len(it.world.jobs.started) == 1
+
+
+def test_a_region_without_images_fails_the_run_and_names_the_region() -> None:
+    it = Machines(settings=replace(SETTINGS, region="xx-nowhere-1"))
+    run = it.seal()
+    it.runs.advance(run12(run.id))
+    assert it.run(run).state is RunState.FAILED
+    assert "xx-nowhere-1" in str(it.run(run).reason)
+    assert "eu-west-1" in str(it.run(run).reason)
+
+
+def test_a_job_that_fails_tells_its_reason_in_the_run_and_in_the_bucket() -> None:
+    it = Machines()
+    run = it.seal()
+    it.runs.advance(run12(run.id))
+    it.world.jobs.fail(it.job(run), "AlgorithmError: no images in training/")
+    it.runs.job_changed(JobChanged(it.job(run)))
+    assert (it.run(run).state, it.run(run).reason) == (RunState.FAILED, "AlgorithmError: no images in training/")
+    assert it.status()["reason"] == "AlgorithmError: no images in training/"
+    assert it.status()["stage"] == "failed"
+
+
+def test_no_machines_at_sagemaker_raise_the_attempt_three_times_at_most() -> None:
+    it = Machines()
+    run = it.seal()
+    it.runs.advance(run12(run.id))
+    for _ in range(3):
+        it.world.jobs.fail(it.world.jobs.names[-1], "CapacityError: Unable to provision requested ML compute capacity.")
+        it.runs.advance(run12(run.id))
+    assert [name[-2:] for name in it.world.jobs.names] == ["a1", "a2", "a3"]
+    assert it.run(run).state is RunState.FAILED
+    assert it.told(f"run:{run12(run.id)}").count("trying again: no capacity") == 2
+
+
+def test_training_past_its_limit_fails_and_says_what_the_limit_is_called() -> None:
+    it = Machines()
+    run = it.seal()
+    it.runs.advance(run12(run.id))
+    it.world.jobs.stop(it.job(run))
+    it.world.jobs.settle()
+    it.world.jobs.step(it.job(run), "MaxRuntimeExceeded")
+    it.runs.advance(run12(run.id))
+    assert it.run(run).state is RunState.FAILED
+    assert "max_runtime_seconds" in str(it.run(run).reason)
+
+
+def test_a_job_stopped_by_hand_is_a_stopped_run() -> None:
+    it = Machines()
+    run = it.seal()
+    it.runs.advance(run12(run.id))
+    it.world.jobs.stop(it.job(run))
+    it.runs.advance(run12(run.id))
+    assert it.run(run).state is RunState.TRAINING
+    it.world.jobs.settle()
+    it.runs.advance(run12(run.id))
+    assert (it.run(run).state, it.run(run).reason) == (RunState.STOPPED, "The training job was stopped by hand.")
+
+
+def test_a_superseded_run_is_stopped_at_sagemaker_and_seen_stopped() -> None:
+    it = Machines()
+    run = it.seal()
+    it.runs.advance(run12(run.id))
+    it.world.records.save(replace(it.run(run), superseded=True))
+    it.runs.advance(run12(run.id))
+    seen = it.world.jobs.describe(it.job(run))
+    assert seen is not None
+    assert seen.status == "Stopping"
+    assert it.run(run).state is RunState.TRAINING
+    it.world.jobs.settle()
+    it.world.clock.advance(61)
+    it.reconcile()
+    assert it.run(run).state is RunState.STOPPED
+
+
+def test_a_run_that_is_superseded_before_its_first_step_starts_nothing() -> None:
+    it = Machines()
+    run = it.seal()
+    it.world.records.save(replace(run, superseded=True))
+    it.runs.advance(run12(run.id))
+    assert it.run(run).state is RunState.STOPPED
+    assert it.world.jobs.started == []
+
+
+def test_a_job_that_sagemaker_forgot_is_waited_for_and_then_told_truthfully() -> None:
+    it = Machines()
+    run = it.seal()
+    it.runs.advance(run12(run.id))
+    candidate = it.run(run).candidate
+    assert candidate is not None
+    it.world.records.save(replace(it.run(run), candidate=replace(candidate, job=f"{it.job(run)}-gone")))
+    for _ in range(9):
+        it.world.clock.advance(61)
+        it.reconcile()
+        assert it.run(run).state is RunState.TRAINING
+    it.world.clock.advance(120)
+    it.reconcile()
+    assert it.run(run).state is RunState.FAILED
+    assert "knows no training job" in str(it.run(run).reason)
+
+
+def test_files_changed_while_it_trained_fail_the_run_by_name() -> None:
+    it = Machines()
+    it.changed = ("datasets/digits/mnist/training/1.png",)
+    run = it.register()
+    assert run.state is RunState.FAILED
+    assert "datasets/digits/mnist/training/1.png" in str(run.reason)
+    assert it.world.registry.requests == []
+
+
+def test_a_job_that_leaves_no_model_fails_the_run() -> None:
+    run = Machines().register(model=False)
+    assert run.state is RunState.FAILED
+    assert "model.tar.gz" in str(run.reason)
+
+
+def test_labels_are_read_from_the_log_of_any_length() -> None:
+    it = Machines()
+    run = it.seal()
+    it.runs.advance(run12(run.id))
+    it.world.jobs.say(it.job(run), *(f"line {number}" for number in range(2500)))
+    it.finish(run)
+    it.runs.advance(run12(run.id))
+    assert it.run(run).labels == LABELS
+
+
+def test_labels_that_disagree_with_the_pipeline_fail_the_run() -> None:
+    it = Machines(TRAIN + '[serve]\nlabels = ["7", "1"]\n')
+    run = it.register()
+    assert run.state is RunState.FAILED
+    assert "[serve]" in str(run.reason)
+
+
+def test_labels_of_the_pipeline_are_used_where_the_model_brings_none() -> None:
+    it = Machines(TRAIN + '[serve]\nlabels = ["7", "1"]\n')
+    assert it.register(labels=None).labels == ("7", "1")
+
+
+def test_a_model_below_the_bar_is_rejected_with_both_numbers() -> None:
+    it = Machines()
+    run = it.register(metrics={"validation:accuracy": 0.5})
+    assert run.state is RunState.REJECTED
+    assert "0.5" in str(run.reason)
+    assert "0.9" in str(run.reason)
+    assert it.world.registry.requests == []
+    assert it.status()["stage"] == "rejected"
+
+
+def test_a_gate_that_finds_no_metric_says_which_there_are() -> None:
+    run = Machines().register(metrics={"train:loss": 0.1, "train:accuracy": 1.0})
+    assert run.state is RunState.REJECTED
+    assert "train:accuracy, train:loss" in str(run.reason)
+
+
+def test_a_model_that_does_not_beat_the_champion_is_rejected_and_the_champion_stays() -> None:
+    it = Machines(TRAIN + GATE + "beat_champion_by = 0.01\n")
+    champion = it.deploy("champion")
+    run = it.register()
+    assert run.state is RunState.REJECTED
+    assert it.release.live is not None
+    assert it.release.live.run == champion.id
+
+
+def test_a_registered_run_tells_the_registry_where_it_came_from() -> None:
+    it = Machines()
+    run = it.register()
+    (package,) = it.world.registry.requests
+    assert (package.group, package.run, package.approved) == ("df-test-digits", run.id, True)
+    assert package.metadata["dataset_digest"] == run.digest
+    assert package.metadata["dataset"] == "digits/mnist"
+    assert package.metadata["training_job"] == it.job(run)
+    assert package.note == "Approved by rule: validation:accuracy is 0.97."
+    assert package.metrics_uri == f"s3://bucket/runs/digits/{run12(run.id)}/metrics.json"
+    told = json.loads(it.world.bucket.read(f"runs/digits/{run12(run.id)}/metrics.json"))
+    assert told["multiclass_classification_metrics"]["validation:accuracy"]["value"] == METRICS["validation:accuracy"]
+
+
+def test_a_finished_run_costs_nothing_any_more() -> None:
+    it = Machines()
+    run = it.deploy()
+    it.runs.advance(run12(run.id))
+    assert it.run(run).due is None
+    rev = it.run(run).rev
+    it.runs.advance(run12(run.id))
+    it.runs.job_changed(JobChanged(it.job(run)))
+    assert it.run(run).rev == rev
+
+
+def test_a_pipeline_without_deploy_is_trained_and_registered_alone() -> None:
+    it = Machines("deploy = false\n" + TRAIN + GATE)
+    run = it.register()
+    assert run.state is RunState.REGISTERED
+    assert it.world.hosting.endpoints == {}
+    assert it.status()["stage"] == "registered"
+
+
+def test_a_strangers_job_wakes_nobody() -> None:
+    it = Machines()
+    run = it.seal()
+    before = len(it.world.calls)
+    it.runs.job_changed(JobChanged("somebody-elses-job"))
+    it.runs.job_changed(JobChanged(it.job(run).replace("df-test-", "df-test2-")))
+    assert len(it.world.calls) == before
+
+
+def test_a_waiting_run_is_written_once_a_minute_at_most() -> None:
+    it = Machines()
+    run = it.seal()
+    it.runs.advance(run12(run.id))
+    it.runs.advance(run12(run.id))
+    rev = it.run(run).rev
+    for _ in range(10):
+        it.runs.job_changed(JobChanged(it.job(run)))
+    assert it.run(run).rev == rev
