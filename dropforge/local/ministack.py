@@ -80,7 +80,7 @@ class Ministack:
         self._app._load_persisted_state()  # noqa: SLF001  its lifespan would start schedulers and listeners, too
 
     def hand_over(self, invoker: Invoker) -> None:
-        """Put our delivery in the place of ministack's own Lambda execution: no handler runs in ministack after this."""
+        """Put our delivery in the place of ministack's own Lambda execution: no handler runs in it after this."""
         from ministack.services import eventbridge, lambda_svc
 
         def queue_rule_target(arn: str, payload: str) -> None:
@@ -103,7 +103,7 @@ class Ministack:
         lambda_svc.acquire_worker = lambda_svc.ensure_spawned = refuse
 
     def emit(self, source: str, detail_type: str, detail: Mapping[str, Any], resources: Sequence[str]) -> None:
-        """Publish as an AWS service does (source `aws.…`, refused to customers); call from a thread that does not serve."""
+        """Publish as AWS services do (source `aws.…`, refused to customers); call from a thread that does not serve."""
         entry = {
             "Source": source,
             "DetailType": detail_type,

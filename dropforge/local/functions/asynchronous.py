@@ -1,4 +1,4 @@
-"""Delivers from the inbox as Lambda does: two retries with pauses, then the failure's destination or the dead letters."""
+"""Delivers from the inbox as Lambda does: two retries with pauses, then the failure's destination or dead letters."""
 
 from __future__ import annotations
 

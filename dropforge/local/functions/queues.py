@@ -120,7 +120,7 @@ class QueuePoller:
             self._sqs.delete_message_batch(QueueUrl=self._mapping.queue_url, Entries=entries)
 
     def _give_back(self, messages: Sequence[dict[str, Any]], received: float) -> None:
-        """Let failed messages come again when their visibility time-out, a back-off here, times the speed factor has passed."""
+        """Let failed messages come again after their visibility time-out: a back-off here, so at the speed factor."""
         if not messages:
             return
         left = 0
