@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from dropforge.local.sagemaker import events, hosting, listing
@@ -115,7 +115,7 @@ class Endpoints:
             raise self._missing(name)
         return doc
 
-    def _change(self, name: str, edit: Callable[[Doc], list[Event]]) -> Doc:
+    def _change(self, name: str, edit: Callable[[Doc], Iterable[Event]]) -> Doc:
         try:
             return self._store.change(KIND, name, edit)
         except MissingError as error:

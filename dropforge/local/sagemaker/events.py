@@ -18,8 +18,9 @@ _TRAINING = (
 )  # fmt: skip
 _ENDPOINT = ("EndpointName", "EndpointArn", "EndpointConfigName", "ProductionVariants", "FailureReason")
 _PACKAGE = (
-    "ModelPackageName", "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageDescription",
-    "InferenceSpecification", "ModelPackageStatus", "ModelApprovalStatus", "ApprovalDescription", "CustomerMetadataProperties",
+    "ModelPackageName", "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageStatus",
+    "ModelPackageDescription", "InferenceSpecification", "ModelApprovalStatus", "ApprovalDescription",
+    "CustomerMetadataProperties",
 )  # fmt: skip
 _TIMES = (
     "CreationTime",

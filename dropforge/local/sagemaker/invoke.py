@@ -18,7 +18,7 @@ from dropforge.local.sagemaker.sandbox import SandboxError
 from dropforge.local.sagemaker.serving import Server
 
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
-_LARGEST_BODY = 25 * 1024 * 1024
+_LARGEST_BODY = 6 * 1024 * 1024
 _LONGEST_QUOTE = 1_000  # characters of the container's answer inside an error message
 _SUFFIX = "invocations"
 # Headers of the request that reach the container, by its names for them.
@@ -59,14 +59,17 @@ class Invoker:
             if name in headers:
                 raise InvokeValidationError(f"The header {name} is not in the local cloud.")
         if len(body) > _LARGEST_BODY:
-            raise InvokeValidationError(f"Request body must have length less than or equal to {_LARGEST_BODY}")
+            raise InvokeValidationError(
+                "1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length less"
+                f" than or equal to {_LARGEST_BODY}"
+            )
         variant = headers.get("x-amzn-sagemaker-target-variant")
         fleet, server = self._take(unquote(endpoint), variant)
         try:
             reply = await self._ask(server, headers, body)
         finally:
             fleet.give_back(server)
-        return self._told(endpoint, server, reply)
+        return self._told(server, reply)
 
     def _take(self, endpoint: str, variant: str | None) -> tuple[Fleet, Server]:
         """Find a server. The servers may be replaced in this very moment: then look again."""
@@ -113,7 +116,7 @@ class Invoker:
         connected = await asyncio.get_running_loop().run_in_executor(self._pool, server.connect)
         return await Connection.over(connected)
 
-    def _told(self, endpoint: str, server: Server, reply: Reply) -> Answer:
+    def _told(self, server: Server, reply: Reply) -> Answer:
         if reply.status // 100 != 2:  # noqa: PLR2004 - the class of successes
             raise self._failed(server, reply.status, reply.body.decode(errors="replace"))
         headers = [

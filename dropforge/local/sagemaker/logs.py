@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class Stream:
-    """One log stream. `write` waits when the lines come faster than they can be sent, so that a flood costs time, not memory."""
+    """One log stream. `write` waits when lines come faster than they are sent: a flood costs time, not memory."""
 
     def __init__(self, group: str, name: str) -> None:
         self.group = group
@@ -40,7 +40,8 @@ class Stream:
 
     def take(self) -> list[tuple[int, str]]:
         """Take the next batch; `done` must follow."""
-        batch, size = [], 0
+        batch: list[tuple[int, str]] = []
+        size = 0
         with self._changed:
             while self._lines and len(batch) < _BATCH_LINES and size < _BATCH_BYTES:
                 size += len(self._lines[0][1].encode()) + _OVERHEAD

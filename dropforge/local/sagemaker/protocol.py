@@ -11,7 +11,7 @@ import botocore.loaders
 import botocore.model
 
 from dropforge.local.sagemaker import constraints
-from dropforge.local.sagemaker.errors import NotHereError, SageMakerError, SerializationError
+from dropforge.local.sagemaker.errors import SageMakerError, SerializationError
 
 TARGET = "SageMaker."
 CONTENT_TYPE = "application/x-amz-json-1.1"
@@ -62,7 +62,3 @@ def fit(shape: Any, value: Any) -> Any:
             return {key: fit(shape.value, part) for key, part in value.items()}
         case _:
             return value
-
-
-def not_here(operation: str) -> NotHereError:
-    return NotHereError(f"{operation} is not in the local cloud.")

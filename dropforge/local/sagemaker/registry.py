@@ -13,15 +13,17 @@ from dropforge.local.sagemaker.store import Doc, Event, Store, TakenError
 
 GROUP, PACKAGE = "model-package-group", "model-package"
 _CARRIED = (
-    "ModelPackageDescription", "InferenceSpecification", "ModelMetrics", "MetadataProperties", "CustomerMetadataProperties",
-    "Domain", "Task", "SamplePayloadUrl", "AdditionalInferenceSpecifications", "DriftCheckBaselines", "SourceUri",
+    "ModelPackageDescription", "InferenceSpecification", "ModelMetrics", "MetadataProperties", "Domain", "Task",
+    "CustomerMetadataProperties", "SamplePayloadUrl", "AdditionalInferenceSpecifications", "DriftCheckBaselines",
+    "SourceUri", "ApprovalDescription",
 )  # fmt: skip
 _SUMMARY = (
     "ModelPackageName", "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageDescription",
     "CreationTime", "ModelPackageStatus", "ModelApprovalStatus",
 )  # fmt: skip
 _GROUP_SUMMARY = (
-    "ModelPackageGroupName", "ModelPackageGroupArn", "ModelPackageGroupDescription", "CreationTime", "ModelPackageGroupStatus",
+    "ModelPackageGroupName", "ModelPackageGroupArn", "ModelPackageGroupDescription", "CreationTime",
+    "ModelPackageGroupStatus",
 )  # fmt: skip
 
 

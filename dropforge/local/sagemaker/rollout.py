@@ -1,4 +1,4 @@
-"""Carries out what endpoints are asked for: one thread for each change, the old servers serving until the new ones can."""
+"""Carries out what endpoints are asked for, a thread for each change: the old servers serve until the new ones can."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ from dropforge.local.sagemaker.web import Web
 class SageMaker:
     """A SageMaker over one home folder.
 
-    `client` makes boto3 clients that reach S3 and Logs, `emit` publishes a state change (detail type, detail, resources);
-    both are called from threads of ours. `asgi` may be served before `start`, which needs S3 to answer.
+    `client` makes boto3 clients that reach S3 and Logs, `emit` publishes a state change (detail type, detail,
+    resources); both are called from threads of ours. `asgi` may be served before `start`, which needs S3 to answer.
     """
 
     def __init__(

@@ -96,8 +96,7 @@ class Server:
             pause = _RESTART_PAUSE
             while not self._closing.is_set():
                 lived = self._live()
-                if not self.up.is_set() and self.restarts >= _FALLS:
-                    raise StartError(self._no_ping())
+                self._give_up_on_falls()
                 pause = _RESTART_PAUSE if lived > _LONGEST_PAUSE else min(2 * pause, _LONGEST_PAUSE)
                 self._closing.wait(pause)
         except (StartError, sandbox.SandboxError) as error:
@@ -105,6 +104,10 @@ class Server:
         finally:
             self.healthy = False
             self.up.set()
+
+    def _give_up_on_falls(self) -> None:
+        if not self.up.is_set() and self.restarts >= _FALLS:
+            raise StartError(no_ping(self.variant))
 
     def _prepare(self) -> None:
         """Bring the model to the place where the container looks for it."""
@@ -117,13 +120,13 @@ class Server:
             source.bring(s3, self._variant["environment"], source.VARIABLE, self._folder)
         except artifacts.BadArchiveError as error:
             raise StartError(
-                f'Failed to extract model data archive for container "container_1" from URL "{uri}": {error}. Please ensure'
-                " that the object located at the URL is a valid tar.gz archive."
+                f'Failed to extract model data archive for container "container_1" from URL "{uri}": {error}. Please'
+                " ensure that the object located at the URL is a valid tar.gz archive."
             ) from error
         except ClientError as error:
             raise StartError(
-                f'Failed to download model data for container "container_1" from URL: "{uri}". Please ensure that there is'
-                " an object located at the URL and that the role passed to CreateModel has permissions to download the"
+                f'Failed to download model data for container "container_1" from URL: "{uri}". Please ensure that there'
+                " is an object located at the URL and that the role passed to CreateModel has permissions to download the"
                 f" object. ({error})"
             ) from error
 
@@ -167,9 +170,6 @@ class Server:
             while line := output.readline(_LONGEST_LINE):
                 stream.write(line.decode(errors="replace").rstrip("\r\n"))
         self._place.logs.close(stream)
-
-    def _no_ping(self) -> str:
-        return no_ping(self.variant)
 
 
 def no_ping(variant: str) -> str:

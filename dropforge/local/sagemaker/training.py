@@ -25,7 +25,7 @@ _GLANCE = 0.05
 _LAST_LINES_SECONDS = 10
 _LONGEST_LINE = 64 * 1024  # bytes; a longer one is passed on in parts
 INTERNAL = "InternalServerError: We encountered an internal error. Please try again."
-CUT_SHORT = "InternalServerError: We encountered an internal error: the local cloud was stopped while the job ran. Please try again."
+CUT_SHORT = f"{INTERNAL} The local cloud was stopped while the job ran."
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from dropforge.local.sagemaker import protocol
-from dropforge.local.sagemaker.errors import SageMakerError
+from dropforge.local.sagemaker.errors import NotHereError, SageMakerError
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -55,15 +55,17 @@ class Web:
     def _perform(self, target: str, body: bytes) -> tuple[int, bytes]:
         try:
             name, request = protocol.parse(target, body)
-            operation = self._operations.get(name)
-            if operation is None:
-                raise protocol.not_here(name)
+            operation = self._operations.get(name) or _not_here(name)
             return 200, protocol.answer(name, operation(request))
         except SageMakerError as error:
             return error.status, protocol.refusal(error)
         except Exception:  # the edge of the service: a bug of ours is a 500, not a broken connection
             logger.exception("%s met an internal error", target)
             return 500, protocol.refusal(SageMakerError("We encountered an internal error. Please try again."))
+
+
+def _not_here(name: str) -> Operation:
+    raise NotHereError(f"{name} is not in the local cloud.")
 
 
 async def _read(receive: Receive) -> bytes:

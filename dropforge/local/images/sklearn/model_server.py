@@ -26,7 +26,11 @@ _JSON = "application/json"
 _ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
 sys.path.append(str(Path(__file__).parent / "lib"))  # what scripts import from AWS's image
-from sagemaker_containers.beta.framework import encoders, errors, worker  # noqa: E402  # needs the line above
+from sagemaker_containers.beta.framework import (  # type: ignore[import-not-found]  # noqa: E402 - found by the line above
+    encoders,
+    errors,
+    worker,
+)
 
 
 class Transformer:
@@ -44,7 +48,7 @@ class Transformer:
         self._model = model_fn(str(MODEL))
 
     def answer(self, body: bytes, content_type: str, accept: str) -> Any:
-        content: bytes | str = body.decode() if content_type.split(";")[0].strip() in encoders.TEXT_TYPES else body
+        content: bytes | str = body.decode() if content_type.partition(";")[0].strip() in encoders.TEXT_TYPES else body
         result = self._transform(self._model, content, content_type, accept)
         return worker.Response(response=result[0], mimetype=result[1]) if isinstance(result, tuple) else result
 
@@ -124,10 +128,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ARG002 - as http.server has it
         """Log failures only: a line for each ping would hide what matters."""
         if len(args) > 1 and not str(args[1]).startswith("2"):
-            print(f"{self.command} {self.path} {args[1]}", flush=True)
+            sys.stdout.write(f"{self.command} {self.path} {args[1]}\n")
 
 
 def _user_module() -> ModuleType:

@@ -31,17 +31,21 @@ def main() -> None:
     """Run the script, exit with its code; a reason that it did not leave itself is written for it."""
     try:
         hyperparameters = {name: _decode(text) for name, text in _config("hyperparameters").items()}
-        program = str(hyperparameters.get("sagemaker_program") or "")
-        if not program:
-            raise ScriptError("There is no hyperparameter sagemaker_program: which script is to be run?")
         _bring_code(str(hyperparameters.get("sagemaker_submit_directory") or ""))
-        if not (CODE / program).is_file():
-            raise ScriptError(f"The entry point {program} is not in the source archive.")
-        sys.exit(_run(program, hyperparameters))
+        sys.exit(_run(_entry_point(hyperparameters), hyperparameters))
     except (ScriptError, OSError, tarfile.TarError, ValueError) as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         _write_failure(str(error))
         sys.exit(1)
+
+
+def _entry_point(hyperparameters: dict[str, Any]) -> str:
+    program = str(hyperparameters.get("sagemaker_program") or "")
+    if not program:
+        raise ScriptError("There is no hyperparameter sagemaker_program: which script is to be run?")
+    if not (CODE / program).is_file():
+        raise ScriptError(f"The entry point {program} is not in the source archive.")
+    return program
 
 
 def _run(program: str, hyperparameters: dict[str, Any]) -> int:
@@ -49,7 +53,8 @@ def _run(program: str, hyperparameters: dict[str, Any]) -> int:
     arguments = to_arguments(own)
     command = [sys.executable, program, *arguments]
     environment = {**os.environ, **script_environment(program, hyperparameters, arguments)}
-    print(f"Invoking script with the following command:\n\n{shlex.join(command)}\n", flush=True)
+    sys.stdout.write(f"Invoking script with the following command:\n\n{shlex.join(command)}\n\n")
+    sys.stdout.flush()
     process = subprocess.Popen(command, cwd=CODE, env=environment, stderr=subprocess.PIPE)
     signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGTERM))
     tail = _pass_on(process)

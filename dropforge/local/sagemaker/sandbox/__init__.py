@@ -1,4 +1,4 @@
-"""A container without Docker and without root: namespaces of its own for users, mounts, processes, network, IPC and names.
+"""A container without Docker or root: namespaces of its own for users, mounts, processes, network, IPC and names.
 
 The program inside sees the system's programs and this Python read-only, its own `/opt/ml` and `/tmp`, and nothing else:
 no home folder, no other job, no environment of ours, no network but its own loopback. It dies with this process.
@@ -152,7 +152,10 @@ def available() -> str | None:
         process.wait(_SETUP_SECONDS)
         process.output.close()
     except SandboxError as error:
-        return f"This machine does not let programs have namespaces of their own ({error}); see user.max_user_namespaces and kernel.apparmor_restrict_unprivileged_userns."
+        return (
+            f"This machine does not let programs have namespaces of their own ({error}); see the kernel's settings"
+            " user.max_user_namespaces and kernel.apparmor_restrict_unprivileged_userns."
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return None

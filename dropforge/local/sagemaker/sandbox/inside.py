@@ -29,9 +29,9 @@ SYS_MOUNT_SETATTR = 442  # the same number on every architecture
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 24, 38
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
-# What a container's root keeps: chown, dac_override, fowner, kill, net_bind_service. Without sys_admin no mount can be undone.
+# What a container's root keeps: chown, dac_override, fowner, kill, net_bind_service. No mount can be undone with these.
 KEPT_CAPABILITIES = frozenset({0, 1, 3, 5, 10})
-# The kernel asks nothing of who writes here but to be root's uid, which the program is where the cloud was started as root.
+# Who has root's uid may write here, and the program has it where the cloud was started as root.
 KERNEL_CONTROLS = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs")
 REAP_SECONDS = 0.5
 
@@ -110,8 +110,9 @@ def _build_root(spec: dict[str, Any]) -> None:
     for name in KERNEL_CONTROLS:
         if os.path.exists(root + name):  # noqa: PTH110 - see _unshare
             _bind(root + name, root + name, "read")
-    os.makedirs(root + "/dev/shm", exist_ok=True)  # noqa: PTH103 - see _unshare
-    _mount("tmpfs", root + "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+    shared = root + "/dev/shm"  # noqa: S108 - the sandbox's own
+    os.makedirs(shared, exist_ok=True)  # noqa: PTH103 - see _unshare
+    _mount("tmpfs", shared, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
     os.chdir(root)
     _call("pivot_root", libc.syscall, SYS_PIVOT_ROOT[os.uname().machine], b".", b".")
     _call("umount of the old root", libc.umount2, b".", MNT_DETACH)
@@ -147,7 +148,7 @@ def _start(spec: dict[str, Any]) -> int:
         ):  # Python ignores them, and what is ignored stays so over an exec
             signal.signal(number, signal.SIG_DFL)
         os.chdir(spec["folder"])
-        os.execvpe(spec["command"][0], spec["command"], spec["environment"])
+        os.execvpe(spec["command"][0], spec["command"], spec["environment"])  # noqa: S606 - an argument list
     except (SetupError, OSError) as error:
         os.write(2, f"cannot run {spec['command'][0]}: {error}\n".encode())
     os._exit(127)  # a shell's code for a command that cannot be run
@@ -157,10 +158,10 @@ def _serve(control: socket.socket, program: int) -> NoReturn:
     """Be init: forward, reap, hand out sockets; exit with the program, which takes every process in here along."""
     ended = os.pidfd_open(program)
     while True:
-        ready, _, _ = select.select([control, ended], [], [], REAP_SECONDS)
+        ready, _, _ = select.select([control.fileno(), ended], [], [], REAP_SECONDS)
         if ended in ready:
             os._exit(_exit_code(os.waitpid(program, 0)[1]))
-        if control in ready:
+        if control.fileno() in ready:
             message = control.recv(4096)
             if not message:
                 os._exit(128 + signal.SIGKILL)

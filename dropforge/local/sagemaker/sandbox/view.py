@@ -44,7 +44,7 @@ def describe(
     links, binds = list(_LINKS), list(_interpreter())
     for name in _SYSTEM:
         if Path(name).is_symlink():
-            links.append((name, os.readlink(name)))
+            links.append((name, str(Path(name).readlink())))
         elif Path(name).is_dir():
             binds.append((name, name, "read"))
     binds += [(f"/etc/{name}", f"/etc/{name}", "read") for name in _CONFIGURATION if Path("/etc", name).exists()]
@@ -81,7 +81,7 @@ def _environment() -> dict[str, str]:
 
 def _interpreter() -> list[tuple[str, str, str]]:
     """List what this Python needs: its environment and what that was made from, by name and by true place."""
-    named = {path for path in (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix)}
+    named = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
     true = {os.path.realpath(path) for path in named} | {str(Path(sys.executable).resolve().parent.parent)}
     outside = sorted(path for path in named | true if not any(Path(path).is_relative_to(system) for system in _SYSTEM))
     return [(path, path, "read") for path in outside if path != "/"]

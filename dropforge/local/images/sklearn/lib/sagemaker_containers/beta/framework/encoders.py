@@ -16,7 +16,7 @@ TEXT_TYPES = frozenset(content_types.UTF8_TYPES)
 
 def decode(obj: bytes | str, content_type: str) -> Any:
     """Make an array of a request's body."""
-    kind = content_type.split(";")[0].strip()
+    kind = content_type.partition(";")[0].strip()
     text = obj.decode() if isinstance(obj, bytes) and kind in TEXT_TYPES else obj
     try:
         if kind == content_types.NPY and isinstance(obj, bytes):
@@ -32,7 +32,7 @@ def decode(obj: bytes | str, content_type: str) -> Any:
 
 def encode(array_like: Any, content_type: str) -> bytes | str:
     """Make the body of an answer."""
-    kind = content_type.split(";")[0].strip()
+    kind = content_type.partition(";")[0].strip()
     if kind == content_types.JSON:
         return json.dumps(array_like, default=_plain)
     if kind == content_types.CSV:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import flask
+import flask  # type: ignore[import-not-found]  # found at run time, beside this package
 
 
-class Response(flask.Response):
+class Response(flask.Response):  # type: ignore[misc]  # see the import
     """A Flask response that may be told its type by the name that SageMaker's examples use."""
 
     def __init__(
