@@ -293,7 +293,7 @@ def test_a_release_shows_its_slots(world: World) -> None:
     ],
 )
 def test_what_is_not_there_is_not_found(world: World, resource: str, names: dict[str, str]) -> None:  # noqa: ARG001 -- an empty world
-    assert refused(resource, **names)[:2] == (404, "not-found")
+    assert refused(resource, None, **names)[:2] == (404, "not-found")
 
 
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "1.5", "ten", "", "٣", "9" * 5000, "1 "])

@@ -1,0 +1,237 @@
+"""What `chalice package` and infra/ make together: the template that AWS and the local cloud get, and the zip."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.predict.limits import BODY_LIMIT
+
+ROOT = Path(__file__).parents[2]
+STAGES = ("dev", "prod")
+Template = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Package both stages, without the requirements; the path of each stage's template."""
+    spec = importlib.util.spec_from_file_location("package", ROOT / "infra" / "package.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    out = tmp_path_factory.mktemp("packages")
+    return {stage: module.package(stage, out / stage, region="us-east-1", requirements=False) for stage in STAGES}
+
+
+@pytest.fixture(params=STAGES)
+def template(request: pytest.FixtureRequest, packages: dict[str, Path]) -> Template:
+    read: Template = json.loads(packages[request.param].read_text())
+    return read
+
+
+def resources(template: Template, kind: str) -> dict[str, Template]:
+    return {name: it["Properties"] for name, it in template["Resources"].items() if it["Type"] == kind}
+
+
+def statements(template: Template) -> Iterator[tuple[str, Template]]:
+    for name, role in resources(template, "AWS::IAM::Role").items():
+        for policy in role["Policies"]:
+            yield from ((name, statement) for statement in policy["PolicyDocument"]["Statement"])
+
+
+def actions(statement: Template) -> list[str]:
+    named = statement["Action"]
+    return [named] if isinstance(named, str) else named
+
+
+def test_the_template_is_what_cloudformation_takes(packages: dict[str, Path]) -> None:
+    ran = subprocess.run(
+        [Path(sys.executable).with_name("cfn-lint"), packages["dev"]],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (0, ""), ran.stderr
+
+
+def test_every_trigger_of_the_house_is_in_it(template: Template) -> None:
+    functions = resources(template, "AWS::Serverless::Function")
+    assert set(functions) == {
+        "APIHandler", "OnEndpointChanged", "OnJobChanged", "OnUploads", "OnWake", "Predict", "Reconcile",
+    }  # fmt: skip
+    (tick,) = functions["Reconcile"]["Events"].values()
+    assert tick["Properties"]["Schedule"] == "rate(1 minute)"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_hears_of_its_own_jobs_and_endpoints_alone(packages: dict[str, Path], stage: str) -> None:
+    template = json.loads(packages[stage].read_text())
+    functions = resources(template, "AWS::Serverless::Function")
+    for function, field in (("OnJobChanged", "TrainingJobName"), ("OnEndpointChanged", "EndpointName")):
+        (event,) = functions[function]["Events"].values()
+        assert event["Properties"]["Pattern"]["detail"] == {field: [{"prefix": f"dropforge-{stage}-"}]}
+
+
+def test_uploads_come_through_a_queue_in_batches(template: Template) -> None:
+    (event,) = resources(template, "AWS::Serverless::Function")["OnUploads"]["Events"].values()
+    assert event["Properties"] == {
+        "Queue": {"Fn::Sub": "${UploadsQueue.Arn}"},
+        "BatchSize": 100,
+        "MaximumBatchingWindowInSeconds": 1,
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "ScalingConfig": {"MaximumConcurrency": 2},
+    }
+    pattern = resources(template, "AWS::Events::Rule")["UploadsRule"]["EventPattern"]
+    assert pattern["detail"]["object"]["key"] == [{"prefix": "datasets/"}, {"prefix": "pipelines/"}]
+
+
+@pytest.mark.parametrize(("queue", "function"), [("UploadsQueue", "OnUploads"), ("WakeQueue", "OnWake")])
+def test_a_message_stays_hidden_for_as_long_as_its_function_may_run(
+    template: Template, queue: str, function: str
+) -> None:
+    hidden = resources(template, "AWS::SQS::Queue")[queue]["VisibilityTimeout"]
+    assert hidden > resources(template, "AWS::Serverless::Function")[function]["Timeout"]
+
+
+def test_what_cannot_be_handled_lies_in_a_dead_letter_queue_with_an_alarm(template: Template) -> None:
+    queues = resources(template, "AWS::SQS::Queue")
+    watched = {alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0] for alarm in _alarms(template, "AWS/SQS")}
+    assert {name for name in queues if name.endswith("DeadLetters")} == watched
+    for queue in ("UploadsQueue", "WakeQueue"):
+        assert queues[queue]["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0] in watched
+    functions = resources(template, "AWS::Serverless::Function")
+    for function in ("OnJobChanged", "OnEndpointChanged", "Reconcile"):
+        failed = functions[function]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
+        assert failed == {"Type": "SQS", "Destination": {"Fn::GetAtt": ["EventsDeadLetters", "Arn"]}}
+
+
+def _alarms(template: Template, namespace: str) -> list[Template]:
+    return [it for it in resources(template, "AWS::CloudWatch::Alarm").values() if it["Namespace"] == namespace]
+
+
+def test_predictions_go_straight_to_a_function_of_their_own(template: Template) -> None:
+    predict = resources(template, "AWS::Serverless::Function")["Predict"]
+    assert predict["Handler"] == "chalicelib.predict.handler.handle"
+    paths = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
+    route = paths["/v1/models/{model}/predict"]["post"]
+    assert "${Predict.Arn}" in route["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+    assert route["security"] == [{"api_key": []}]
+    others = [uri for path, methods in paths.items() if "predict" not in path for uri in _uris(methods)]
+    assert len(others) == 12
+    assert all("${APIHandler.Arn}" in uri for uri in others)
+    permission = resources(template, "AWS::Lambda::Permission")["PredictInvokePermission"]
+    assert permission["FunctionName"] == {"Ref": "Predict"}
+
+
+def _uris(methods: Template) -> list[str]:
+    return [method["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"] for method in methods.values()]
+
+
+def test_the_gateways_own_errors_have_our_shape(template: Template) -> None:
+    body = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+    answers = body["x-amazon-apigateway-gateway-responses"]
+    for kind, answer in answers.items():
+        problem = json.loads(answer["responseTemplates"]["application/json"])
+        assert set(problem) | {"status"} == {"type", "title", "status", "detail", "code", "request_id", "retryable"}
+        assert str(problem.get("status")) == answer.get("statusCode", "None"), kind
+        assert answer["responseParameters"]["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
+    assert answers["MISSING_AUTHENTICATION_TOKEN"]["statusCode"] == "404"
+    assert answers["INVALID_API_KEY"]["statusCode"] == "403"
+    assert str(BODY_LIMIT) in answers["REQUEST_TOO_LARGE"]["responseTemplates"]["application/json"]
+
+
+def test_no_role_may_do_everything_and_few_things_know_no_resource(template: Template) -> None:
+    unbounded: set[str] = set()
+    for _, statement in statements(template):
+        assert not [action for action in actions(statement) if "*" in action]
+        if statement["Resource"] == "*":
+            unbounded |= set(actions(statement))
+    assert unbounded == {
+        "cloudwatch:PutMetricData", "ecr:GetAuthorizationToken", "sagemaker:ListEndpoints", "sagemaker:ListModelPackages",
+    }  # fmt: skip
+
+
+def test_only_the_job_role_is_passed_and_only_to_sagemaker(template: Template) -> None:
+    passing = [statement for _, statement in statements(template) if "iam:PassRole" in actions(statement)]
+    assert passing
+    for statement in passing:
+        assert statement["Resource"] == {"Fn::Sub": "${JobRole.Arn}"}
+        assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+
+
+def test_predict_may_read_what_is_live_and_ask_this_stages_endpoints(template: Template) -> None:
+    mine = {action: it for role, it in statements(template) if role == "PredictRole" for action in actions(it)}
+    beyond_its_log = {action for action in mine if not action.startswith("logs:")}
+    assert beyond_its_log == {"dynamodb:GetItem", "sagemaker:InvokeEndpoint"}
+    assert mine["dynamodb:GetItem"]["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["serving#*"]}}
+    assert mine["sagemaker:InvokeEndpoint"]["Resource"]["Fn::Sub"].endswith(":endpoint/${AWS::StackName}-*")
+
+
+def test_nobody_writes_where_users_write(template: Template) -> None:
+    for name, statement in statements(template):
+        if {"s3:PutObject", "s3:DeleteObject"} & set(actions(statement)):
+            named = json.dumps(statement["Resource"])
+            assert not re.search(r"Arn}/(\*|datasets|pipelines)", named), name
+
+
+def test_the_bucket_is_private_encrypted_and_kept(template: Template) -> None:
+    bucket = template["Resources"]["Bucket"]
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
+    encryption = bucket["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"][0]
+    assert encryption == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    (statement,) = template["Resources"]["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_the_outputs_tell_a_client_where_everything_is(template: Template) -> None:
+    assert {
+        "ApiUrl", "EndpointURL", "BucketName", "TableName", "ApiKeyId", "WakeQueueUrl", "Prefix", "Stage",
+    } <= set(template["Outputs"])  # fmt: skip
+
+
+def test_the_zip_holds_the_app_and_its_bytecode_alone(packages: dict[str, Path]) -> None:
+    with zipfile.ZipFile(packages["dev"].with_name("deployment.zip")) as archive:
+        names = archive.namelist()
+        compiled = [name for name in names if name.startswith("chalicelib/") and name.endswith(".pyc")]
+        flags = {int.from_bytes(archive.read(name)[4:8], "little") for name in compiled}
+    assert {"app.py", "chalicelib/predict/handler.py"} <= set(names)
+    assert not [name for name in names if name.split("/")[0] in {"infra", "tests", "dropforge", ".chalice"}]
+    assert len(compiled) == len([name for name in names if name.startswith("chalicelib/") and name.endswith(".py")])
+    assert flags == {0b01}  # hash-based, and never checked against the source
+
+
+def test_equal_sources_make_equal_zips(packages: dict[str, Path]) -> None:
+    dev, prod = (packages[stage].with_name("deployment.zip").read_bytes() for stage in STAGES)
+    assert dev == prod
+
+
+def test_predict_starts_from_the_zip_without_anything_heavy(packages: dict[str, Path], tmp_path: Path) -> None:
+    with zipfile.ZipFile(packages["dev"].with_name("deployment.zip")) as archive:
+        archive.extractall(tmp_path)
+    code = "import json, sys, chalicelib.predict.handler as it; print(json.dumps([it.__file__, *sys.modules]))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    file, *modules = json.loads(ran.stdout)
+    assert Path(file).is_relative_to(tmp_path)
+    heavy = {"chalice", "boto3", "botocore", "pydantic", "aws_lambda_powertools", "dataclasses", "app"}
+    assert heavy.isdisjoint(modules)
