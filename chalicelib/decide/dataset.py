@@ -168,7 +168,8 @@ def waiting(dataset: Dataset, wait: Wait, now: float) -> Note:
     """Turn a wait into what is to be remembered; a wake-up that is still to come in time serves."""
     wake = None if wait.far else wake_at(dataset.timer, wait.until, now, lost=now + 1)
     due = wait.until + (0 if wait.far else GRACE)
-    return Note(replace(dataset, waiting=wait.why, timer=wake or dataset.timer, due=due), wake, opened=False)
+    timer = wake or pending(dataset.timer, now)
+    return Note(replace(dataset, waiting=wait.why, timer=timer, due=due), wake, opened=False)
 
 
 def wake_at(timer: float | None, until: float, now: float, *, lost: float) -> float | None:
@@ -178,6 +179,11 @@ def wake_at(timer: float | None, until: float, now: float, *, lost: float) -> fl
     """
     until = min(max(until, now), now + WAKE_LIMIT)
     return None if timer is not None and lost < timer <= until + 1 else until
+
+
+def pending(timer: float | None, now: float) -> float | None:
+    """Forget a wake-up that has come: whoever looks at a dataset has been woken by it, or does not need it any more."""
+    return timer if timer is not None and timer > now + 1 else None
 
 
 def is_old(dataset: Dataset, part: Part, at: float) -> bool:

@@ -184,6 +184,7 @@ class Datasets:
             reason=step.refusal.reason,
             todo=step.refusal.todo,
             waiting=None,
+            timer=decide.pending(seen.timer, self.clock()),
             last_seen=max(seen.last_seen, found.newest if found else 0),
             digest=listing_digest(found.entries()) if found and not found.overflow else seen.digest,
             due=None,

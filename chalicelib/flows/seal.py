@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from chalicelib.decide.dataset import pending
 from chalicelib.decide.identity import listing_digest, run_id
 from chalicelib.decide.keys import OVERRIDES, Refusal, folder
 from chalicelib.decide.layout import Survey, missing_channels
@@ -91,6 +92,7 @@ class Seals:
             last_seen=max(seen.last_seen, found.newest),
             ready=False,
             waiting=None,
+            timer=pending(seen.timer, now),
             digest=digest,
             run=run.id,
             sealed_at=now,
