@@ -159,8 +159,11 @@ def test_no_role_may_do_everything_and_few_things_know_no_resource(template: Tem
         if statement["Resource"] == "*":
             unbounded |= set(actions(statement))
     assert unbounded == {
-        "cloudwatch:PutMetricData", "ecr:GetAuthorizationToken", "sagemaker:ListEndpoints", "sagemaker:ListModelPackages",
-    }  # fmt: skip
+        "cloudwatch:PutMetricData",
+        "ecr:GetAuthorizationToken",
+        "sagemaker:ListEndpoints",
+        "sagemaker:ListModelPackages",
+    }
 
 
 def test_only_the_job_role_is_passed_and_only_to_sagemaker(template: Template) -> None:
@@ -172,7 +175,8 @@ def test_only_the_job_role_is_passed_and_only_to_sagemaker(template: Template) -
 
 
 def test_predict_may_read_what_is_live_and_ask_this_stages_endpoints(template: Template) -> None:
-    mine = {action: it for role, it in statements(template) if role == "PredictRole" for action in actions(it)}
+    own = [statement for role, statement in statements(template) if role == "PredictRole"]
+    mine = {action: statement for statement in own for action in actions(statement)}
     beyond_its_log = {action for action in mine if not action.startswith("logs:")}
     assert beyond_its_log == {"dynamodb:GetItem", "sagemaker:InvokeEndpoint"}
     assert mine["dynamodb:GetItem"]["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["serving#*"]}}
