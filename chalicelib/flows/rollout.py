@@ -103,7 +103,7 @@ class Rollout:
             self.hosting.create_endpoint(name, desired.config)
         except AlreadyExistsError:
             return  # described next
-        self._made(release, desired, Entry(self.clock(), "rehearsing", {"endpoint": name, "config": desired.config}))
+        self._made(release, desired, self._asked("rehearsing", release, name, desired))
 
     def _test(self, sight: decide.Sight, endpoint: str) -> None:
         release = sight.release
@@ -119,9 +119,7 @@ class Rollout:
             self.hosting.create_endpoint(name, target.config)
         except AlreadyExistsError:
             return  # described next
-        self._made(
-            release, target, Entry(self.clock(), "endpoint created", {"endpoint": name, "config": target.config})
-        )
+        self._made(release, target, self._asked("endpoint created", release, name, target))
 
     def _update(self, release: Release, target: Target) -> None:
         """Ask for the update under a lease. Given back, it was asked for; run out, it may have been."""
@@ -138,7 +136,7 @@ class Rollout:
             if isinstance(error, NotFoundError):
                 raise ConflictError("The endpoint is gone since it was described.", name=name) from error
             raise
-        entry = Entry(self.clock(), "update asked for", {"endpoint": name, "config": target.config})
+        entry = self._asked("update asked for", release, name, target)
         self._give_back(leased, lease, attempts=leased.attempts, entry=entry)
         self.ledger.note(target, entry)
 
@@ -165,6 +163,10 @@ class Rollout:
             f"release:{release.pipeline}", Entry(self.clock(), "endpoint deleted", {"endpoint": endpoint, "why": why})
         )
         return True
+
+    def _asked(self, what: str, release: Release, endpoint: str, target: Target) -> Entry:
+        facts = {"endpoint": endpoint, "config": target.config, "attempt": release.attempts + 1}
+        return Entry(self.clock(), what, facts)
 
     def _made(self, release: Release, target: Target, entry: Entry) -> None:
         after = replace(release, attempts=release.attempts + 1, stage_since=entry.at, due=entry.at + decide.LOOK_AGAIN)

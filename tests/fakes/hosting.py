@@ -147,6 +147,7 @@ class FakeHosting:
                 case "Creating" if how == "fails-creation":
                     self._change(name, status="Failed", reason=PING_TOLD)
                 case "Updating" if how in {"fails-creation", "fails-update"}:
+                    self._endpoints[name] = replace(endpoint, wanted=endpoint.seen.config or endpoint.wanted)
                     self._change(name, status="InService")
                 case "Creating" | "Updating" if how != "never-up":
                     self._change(name, status="InService", config=endpoint.wanted)

@@ -195,9 +195,9 @@ class Machines:
         """Let events come until nothing is open on the release."""
         for _ in range(20):
             self.releases.advance(PIPELINE)
+            self.world.hosting.settle()
             if self.release.due is None:
                 return
-            self.world.hosting.settle()
         raise AssertionError(f"The release does not come to rest: {self.release}")
 
     def reconcile(self) -> None:
