@@ -1,8 +1,8 @@
 """Compares the inference handler with a bare boto3 handler, side by side in one run: `python bench/predict.py`.
 
-Cold: a new Python process, from its start to its first answer; ours and theirs by turns. Warm: one process each, calls by
-turns in blocks. Both talk plain HTTP to the same stub on loopback, so the differences are the handlers' own: add TLS and the
-endpoint's time to both. Prints medians in milliseconds and their ratio; ratios carry over to other machines, times do not.
+Cold: a new Python process each time, ours and theirs by turns. Warm: one process each, calls by turns in blocks. Both talk
+plain HTTP to the same stub on loopback, so the differences are the handlers' own: add TLS and the endpoint's time to both.
+Prints medians in milliseconds and their ratio; ratios carry over to other machines, times do not.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
-from time import perf_counter
-from typing import Any
+from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parents[1]
 HANDLERS = {"ours": "chalicelib.predict.handler", "boto3": "bench.predict_boto3"}
@@ -60,9 +59,7 @@ def main() -> None:
             for name, module in HANDLERS.items():
                 colds[name].append(cold(module, env))
         show("cold: import", {name: [imported for imported, _ in times] for name, times in colds.items()})
-        show(
-            "cold: import + first answer", {name: [answered for _, answered in times] for name, times in colds.items()}
-        )
+        show("cold: to the first answer", {name: [answered for _, answered in times] for name, times in colds.items()})
         for label, size, calls in (("100 KB", 100_000, chosen.calls), ("4 MB", 4_000_000, max(chosen.calls // 10, 5))):
             show(f"warm: {label}", warm(event(size), calls, env))
 
@@ -103,11 +100,10 @@ def warm(asked: dict[str, Any], calls: int, env: dict[str, str]) -> dict[str, li
 
 
 def _block(child: subprocess.Popen[str], asked: dict[str, Any], calls: int) -> list[float]:
-    assert child.stdin is not None
-    assert child.stderr is not None
-    child.stdin.write(json.dumps({"event": asked, "calls": calls}) + "\n")
-    child.stdin.flush()
-    for line in child.stderr:
+    sends = there(child.stdin)
+    sends.write(json.dumps({"event": asked, "calls": calls}) + "\n")
+    sends.flush()
+    for line in there(child.stderr):
         if line.startswith("TIMES"):
             return list(json.loads(line.removeprefix("TIMES")))
     raise RuntimeError("The handler's process ended.")
@@ -128,14 +124,14 @@ def stub() -> Iterator[dict[str, str]]:
         text=True,
     )
     with ended(child):
-        assert child.stdout is not None
+        port = int(there(child.stdout).readline())
         yield {
             "PATH": os.environ["PATH"],
             "AWS_REGION": "us-east-1",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
             "AWS_SECRET_ACCESS_KEY": "example",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{int(child.stdout.readline())}",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
             "DROPFORGE_TABLE": "table",
         }
 
@@ -162,12 +158,18 @@ def ended(child: subprocess.Popen[str]) -> Iterator[None]:
         yield
     finally:
         with child:
-            assert child.stdin is not None
-            child.stdin.close()
+            there(child.stdin).close()
             try:
                 child.wait(10)
             except subprocess.TimeoutExpired:
                 child.kill()
+
+
+def there(pipe: IO[str] | None) -> IO[str]:
+    """Give a pipe that a child was started with; the types do not know which it has."""
+    if pipe is None:
+        raise ValueError("The child was started without this pipe.")
+    return pipe
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A loopback stand-in for DynamoDB and SageMaker's runtime, in a process of its own: reads a request, answers at once."""
+"""A loopback stand-in for DynamoDB and SageMaker's runtime, in a process of its own: it answers at once."""
 
 from __future__ import annotations
 
