@@ -28,6 +28,17 @@ def absent(pipeline: Pipeline, files: Mapping[str, int]) -> Found:
     """Name what the file speaks of and the folder does not hold, or holds too much of."""
     train, serve = pipeline.train, pipeline.serve
     yield from _source("train", train.source_dir, train.entry_point, files)
+    both = {*source_files(train.source_dir, files), *source_files(pipeline.serving_source_dir, files)}
+    if len(both) > SOURCE_FILES:
+        yield (
+            ("train", "source_dir"),
+            f"must hold at most {SOURCE_FILES} files, serving code included; there are {len(both)}",
+        )
+    elif (size := sum(files[key] for key in both)) > SOURCE_BYTES:
+        yield (
+            ("train", "source_dir"),
+            f"must hold at most {SOURCE_BYTES} bytes, serving code included; there are {size}",
+        )
     if serve.source_dir or serve.entry_point:
         yield from _source("serve", pipeline.serving_source_dir, pipeline.serving_entry_point, files)
     for number, test in enumerate(pipeline.deploy.smoke_test if pipeline.deploy else ()):
@@ -47,10 +58,6 @@ def _source(table: str, source_dir: str, entry_point: str, files: Mapping[str, i
         yield (table, "source_dir"), f"must hold files that an archive can hold, which this is not: {bad!r}"
     elif (both := _file_and_folder(found)) is not None:
         yield (table, "source_dir"), f"must not hold a file that is a folder, too: {both}"
-    if len(found) > SOURCE_FILES:
-        yield (table, "source_dir"), f"must hold at most {SOURCE_FILES} files; there are {len(found)} in {source_dir}/"
-    elif (size := sum(files[key] for key in found)) > SOURCE_BYTES:
-        yield (table, "source_dir"), f"must hold at most {SOURCE_BYTES} bytes; there are {size} in {source_dir}/"
 
 
 def _file_and_folder(keys: list[str]) -> str | None:

@@ -74,11 +74,19 @@ def test_a_serving_source_is_looked_for_as_well() -> None:
 def test_too_many_files_are_refused() -> None:
     many = {f"src/{number}.py": 1 for number in range(SOURCE_FILES)}
 
-    assert "must hold at most 5000 files; there are 5001 in src/" in problems(FILES | many)[0]
+    assert "must hold at most 5000 files, serving code included; there are 5001" in problems(FILES | many)[0]
 
 
 def test_too_many_bytes_are_refused() -> None:
     assert "must hold at most 262144000 bytes" in problems(FILES | {"src/weights.bin": SOURCE_BYTES})[0]
+
+
+def test_training_and_serving_code_share_the_limit() -> None:
+    text = f'{TEXT}[serve]\nsource_dir = "serving"\nentry_point = "serve.py"\n'
+    half = SOURCE_BYTES // 2
+
+    assert problems(FILES | {"serving/serve.py": half, "src/train.py": half}, text) == []
+    assert "serving code included" in problems(FILES | {"serving/serve.py": half, "src/train.py": half + 1}, text)[0]
 
 
 @pytest.mark.parametrize("key", ["src/../train.py", "src//a.py", "src/./a.py", "src/a\nb.py", "src/..", "src/a\\b"])
