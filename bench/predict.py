@@ -1,8 +1,8 @@
 """Compares the inference handler with a bare boto3 handler, side by side in one run: `python bench/predict.py`.
 
-Cold: a new Python process each time, ours and theirs by turns. Warm: one process each, calls by turns in blocks. Both talk
-plain HTTP to the same stub on loopback, so the differences are the handlers' own: add TLS and the endpoint's time to both.
-Prints medians in milliseconds and their ratio; ratios carry over to other machines, times do not.
+Cold: a new Python process each time, ours and theirs by turns. Warm: one process each, calls by turns in blocks.
+Both talk plain HTTP to the same stub on loopback, so the differences are the handlers' own: add TLS and the endpoint's
+time to both. Prints medians in milliseconds and their ratio; ratios carry over to other machines, times do not.
 """
 
 from __future__ import annotations

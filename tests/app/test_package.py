@@ -183,6 +183,33 @@ def test_predict_may_read_what_is_live_and_ask_this_stages_endpoints(template: T
     assert mine["sagemaker:InvokeEndpoint"]["Resource"]["Fn::Sub"].endswith(":endpoint/${AWS::StackName}-*")
 
 
+def test_the_machines_may_call_what_the_adapters_call(template: Template) -> None:
+    """The local cloud checks no permissions, so a missing one would show on AWS alone."""
+    called = _calls_of_the_adapters()
+    assert {"sagemaker:CreateTrainingJob", "sagemaker:UpdateEndpoint", "dynamodb:Query", "sqs:SendMessage"} <= called
+    for machine in ("OnWakeRole", "OnJobChangedRole", "OnEndpointChangedRole", "ReconcileRole"):
+        allowed = {action for role, it in statements(template) if role == machine for action in actions(it)}
+        assert called - allowed == set(), machine
+
+
+def _calls_of_the_adapters() -> set[str]:
+    """Read the calls on clients from the adapters' source, under the names of the permissions that they need."""
+    source = "".join(path.read_text() for path in (ROOT / "chalicelib" / "aws").glob("*.py"))
+    calls = re.findall(r"(?:_|get\(\")(sagemaker|s3|dynamodb|sqs|logs)(?:\"\))?\.([a-z][a-z0-9_]+)\(", source)
+    named = {f"{service}:{''.join(part.title() for part in method.split('_'))}" for service, method in calls}
+    return {permission for call in named for permission in _PERMISSIONS.get(call, (call,))}
+
+
+_PERMISSIONS = {
+    "dynamodb:TransactWriteItems": ("dynamodb:PutItem",),
+    "s3:GeneratePresignedUrl": ("s3:GetObject",),
+    "s3:GetPaginator": ("s3:ListBucketMultipartUploads",),
+    "s3:HeadObject": ("s3:GetObject", "s3:ListBucket"),
+    "s3:ListObjectsV2": ("s3:ListBucket",),
+}
+"""Where a permission is not called like its call; HeadObject tells 404 from 403 only to those who may list."""
+
+
 def test_nobody_writes_where_users_write(template: Template) -> None:
     for name, statement in statements(template):
         if {"s3:PutObject", "s3:DeleteObject"} & set(actions(statement)):
