@@ -9,8 +9,10 @@ from typing import Any, Protocol
 
 from chalicelib import names
 from chalicelib.decide.stage import failure_of, stage_of
-from chalicelib.model import Channel, Dataset, DatasetState, PipelineRecord, Run
+from chalicelib.model import Channel, Dataset, DatasetId, DatasetState, PipelineRecord, Run
 from chalicelib.ports import Bucket, Clock, Records
+
+_LOOKS = 4
 
 
 class ProblemTold(Protocol):
@@ -50,11 +52,22 @@ class Report:
         self._write(names.dataset_status_key(dataset.id.pipeline, dataset.id.name), self._outcome(dataset, run))
 
     def run(self, run: Run) -> None:
-        """Tell every dataset that points at the run how far it is."""
+        """Tell every dataset that points at the stored run how far it is."""
         for pointing in self.records.pointing(run.id):
-            dataset = self.records.dataset(pointing)
-            if dataset is not None and dataset.run is not None and names.run12(dataset.run) == names.run12(run.id):
-                self._write(names.dataset_status_key(pointing.pipeline, pointing.name), self._outcome(dataset, run))
+            self._tell(pointing, run.id)
+
+    def _tell(self, pointing: DatasetId, run: str) -> None:
+        """Write, and look again: a worker that stalled before its write must not have the last word."""
+        told = None
+        for _ in range(_LOOKS):
+            dataset, found = self.records.dataset(pointing), self.records.run(run)
+            if dataset is None or found is None or dataset.run != found.id:
+                return
+            outcome = self._outcome(dataset, found)
+            if outcome == told:
+                return
+            self._write(names.dataset_status_key(pointing.pipeline, pointing.name), outcome)
+            told = outcome
 
     def _outcome(self, dataset: Dataset, run: Run | None) -> dict[str, Any]:
         sealed = dataset.state is DatasetState.SEALED and run is not None

@@ -42,7 +42,7 @@ class Rollout:
                 self._wait(sight.release, seconds)
                 return False
             case decide.Remove(endpoint, why):
-                return self._remove(sight.release, endpoint, why)
+                return self._remove(sight, endpoint, why)
             case decide.Start() | decide.Rehearse() | decide.Test() | decide.Create() | decide.Update():
                 self._go_on(sight, step)
                 return True
@@ -153,20 +153,22 @@ class Rollout:
             else:
                 return
 
-    def _remove(self, release: Release, endpoint: str, why: str) -> bool:
+    def _remove(self, sight: decide.Sight, endpoint: str, why: str) -> bool:
+        """Delete an endpoint, unless it is not any more what the decision saw: somebody may have remade it."""
+        if self.hosting.endpoint(endpoint) not in {sight.endpoint, sight.rehearsal}:
+            return True
         try:
             self.hosting.delete_endpoint(endpoint)
         except ConflictError:
-            self._wait(release, decide.LOOK_AGAIN)
+            self._wait(sight.release, decide.LOOK_AGAIN)
             return False
-        self.records.note(
-            f"release:{release.pipeline}", Entry(self.clock(), "endpoint deleted", {"endpoint": endpoint, "why": why})
-        )
+        entry = Entry(self.clock(), "endpoint deleted", {"endpoint": endpoint, "why": why})
+        self.records.note(f"release:{sight.release.pipeline}", entry)
         return True
 
     def _asked(self, what: str, release: Release, endpoint: str, target: Target) -> Entry:
-        facts = {"endpoint": endpoint, "config": target.config, "attempt": release.attempts + 1}
-        return Entry(self.clock(), what, facts)
+        attempt = release.attempts + 1
+        return Entry(self.clock(), what, {"endpoint": endpoint, "config": target.config, "attempt": attempt})
 
     def _made(self, release: Release, target: Target, entry: Entry) -> None:
         after = replace(release, attempts=release.attempts + 1, stage_since=entry.at, due=entry.at + decide.LOOK_AGAIN)
