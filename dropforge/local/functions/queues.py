@@ -57,7 +57,8 @@ class QueuePoller:
                 continue
             batch: list[dict[str, Any]] = []
             try:
-                batch = self._gather()
+                # A place may have become free by the stop itself: a message taken now would count as received.
+                batch = [] if self._stopped.is_set() else self._gather()
             except Exception as error:  # noqa: BLE001  the edge of the thread: a poller never dies of one bad answer
                 if not self._stopped.wait(_AFTER_TROUBLE):
                     logger.warning("receiving for %s failed: %s", self._mapping.function, error)
@@ -175,7 +176,7 @@ def batch_failures(payload: bytes, everything: set[str]) -> set[str]:
         named = {failure["itemIdentifier"] for failure in failures}
     except (TypeError, KeyError):
         return everything
-    return min(named, everything)
+    return named if named.issubset(everything) else everything
 
 
 def _tens(messages: Sequence[dict[str, Any]]) -> list[Sequence[dict[str, Any]]]:

@@ -1,0 +1,98 @@
+"""Functions without a stack: a folder of handlers, and what workers need of a cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dropforge.local.functions.pool import Pool
+from dropforge.local.functions.worker import Ground
+from dropforge.local.stack_reading import Function
+
+HANDLERS = """
+import os, pathlib, sys, time
+
+def echo(event, context):
+    print("seen", event)
+    return {"event": event, "name": context.function_name, "left": context.get_remaining_time_in_millis(),
+            "id": context.aws_request_id, "arn": context.invoked_function_arn, "memory": context.memory_limit_in_mb}
+
+def environment(event, context):
+    return dict(os.environ)
+
+def fail(event, context):
+    raise ValueError(f"no good: {event}")
+
+def hang(event, context):
+    pathlib.Path(event["mark"]).write_text(str(os.getpid()))
+    time.sleep(600)
+
+def hang_once(event, context):
+    mark = pathlib.Path(event["mark"])
+    if mark.exists():
+        return "second time"
+    mark.write_text(str(os.getpid()))
+    time.sleep(600)
+
+def leave(event, context):
+    os._exit(7)
+
+def unspeakable(event, context):
+    return object()
+
+def large(event, context):
+    return "x" * event
+
+def pid(event, context):
+    time.sleep(event)
+    return os.getpid()
+"""
+
+
+def function(handler: str, **more: Any) -> Function:
+    values: dict[str, Any] = {
+        "name": handler.replace(".", "-"),
+        "arn": f"arn:aws:lambda:us-east-1:000000000000:function:{handler.replace('.', '-')}",
+        "handler": handler,
+        "timeout": 20,
+        "memory": 256,
+    }
+    return Function(**(values | more))
+
+
+@dataclass
+class Workshop:
+    """Makes pools over the handlers above, and keeps the lines they print."""
+
+    folder: Path
+    spawner: ThreadPoolExecutor
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    pools: dict[str, Pool] = field(default_factory=dict)
+
+    def pool(self, handler: str, *, bound: int = 2, given: dict[str, str] | None = None, **more: Any) -> Pool:
+        ground = Ground(self.folder, given or {}, self._log, self.spawner)
+        made = Pool(function(handler, **more), ground, bound)
+        self.pools[made.function.name] = made
+        return made
+
+    def _log(self, name: str, _stream: str, text: str) -> None:
+        self.lines.append((name, text))
+
+
+@contextmanager
+def workshop(folder: Path) -> Iterator[Workshop]:
+    (folder / "work.py").write_text(HANDLERS)
+    (folder / "deep").mkdir()
+    (folder / "deep" / "handler.py").write_text("def handle(event, context):\n    return 'deep'\n")
+    (folder / "broken.py").write_text("import does_not_exist\n")
+    with ThreadPoolExecutor(1) as spawner:
+        shop = Workshop(folder, spawner)
+        try:
+            yield shop
+        finally:
+            for pool in shop.pools.values():
+                pool.stop()
