@@ -219,7 +219,8 @@ class Registry(Protocol):
     def register(self, package: PackageRequest) -> Package:
         """Register once for each run.
 
-        Ensures the group, looks for the run's package, creates it with a ClientToken from the run.
+        Ensures the group, looks for the run's package, creates it with a ClientToken from the run; then approves it if
+        it still waits for that and the request says so.
         """
 
     def find(self, group: str, run: str) -> Package | None: ...

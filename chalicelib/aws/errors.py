@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from chalicelib.errors import (
     AlreadyExistsError,
@@ -17,6 +18,9 @@ from chalicelib.errors import (
     ThrottledError,
     UnavailableError,
 )
+
+_UNANSWERED = (BotoConnectionError, HTTPClientError, IncompleteReadError)
+"""Time-outs, refused connections, and those that broke midway."""
 
 _CODES: dict[str, type[DropforgeError]] = {
     "404": NotFoundError,  # HeadObject answers without a body, so without a name for it
@@ -71,7 +75,7 @@ def translated() -> Iterator[None]:
         if kind is None:
             raise
         raise kind(_sentence(error), aws=_code(error)) from error
-    except HTTPClientError as error:  # no answer: time-outs, refused and broken connections
+    except _UNANSWERED as error:
         raise UnavailableError(str(error)) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 from chalicelib.aws.clients import Clients, shared
@@ -14,6 +15,8 @@ from chalicelib.settings import Settings
 
 SEARCH_LIMIT = 100
 """Packages looked at, newest first: a run that is registered again was registered moments ago."""
+NOTE_LIMIT = 1024
+_WAITING, _APPROVED = "PendingManualApproval", "Approved"
 
 
 class Registry:
@@ -23,12 +26,10 @@ class Registry:
 
     def register(self, package: PackageRequest) -> Package:
         self._ensure_group(package.group)
-        found = self.find(package.group, package.run)
-        if found is not None:
-            return found
-        with sagemaker():
-            answer = self._sagemaker.create_model_package(**_request(package))
-        return self._describe(answer["ModelPackageArn"])
+        found = self.find(package.group, package.run) or self._create(package)
+        if package.approved and found.approval == _WAITING:
+            return self._approve(found, package.note)
+        return found
 
     def find(self, group: str, run: str) -> Package | None:
         try:
@@ -45,6 +46,19 @@ class Registry:
         arns = (found["ModelPackageArn"] for found in answer["ModelPackageSummaryList"] if _may_be_of(run, found))
         return next((_package(about) for about in map(self._about, arns) if _is_of(run, about)), None)
 
+    def _create(self, package: PackageRequest) -> Package:
+        with sagemaker():
+            answer = self._sagemaker.create_model_package(**_request(package))
+        return _package(self._about(answer["ModelPackageArn"]))
+
+    def _approve(self, package: Package, note: str) -> Package:
+        """Approve it with a word why: creating a package takes a status, but no description of it."""
+        with sagemaker():
+            self._sagemaker.update_model_package(
+                ModelPackageArn=package.arn, ModelApprovalStatus=_APPROVED, ApprovalDescription=note[:NOTE_LIMIT]
+            )
+        return replace(package, approval=_APPROVED)
+
     def _ensure_group(self, group: str) -> None:
         try:
             with sagemaker():
@@ -53,9 +67,6 @@ class Registry:
                 )
         except AlreadyExistsError:
             return
-
-    def _describe(self, arn: str) -> Package:
-        return _package(self._about(arn))
 
     def _about(self, arn: str) -> dict[str, Any]:
         with sagemaker():
@@ -84,8 +95,7 @@ def _request(package: PackageRequest) -> dict[str, Any]:
             "SupportedContentTypes": list(package.accept),
             "SupportedResponseMIMETypes": ["application/json"],
         },
-        "ModelApprovalStatus": "Approved" if package.approved else "PendingManualApproval",
-        "ApprovalDescription": package.note[:1024],
+        "ModelApprovalStatus": _WAITING,
         "CustomerMetadataProperties": {**package.metadata, "run": package.run},
         # At most 36 characters; the same run asks with the same token, so two askers at once make one package.
         "ClientToken": hashlib.sha256(f"{package.group}/{package.run}".encode()).hexdigest()[:36],

@@ -1,35 +1,28 @@
-"""Two worlds under one contract: the fakes in memory, and the real adapters against the local cloud.
+"""What a contract test meets: the ports, and what the contract needs from the other side of each.
 
-A test sees the ports, and beside them what the contract needs from the other side: a user's uploads, messages that
-arrived. `clock` is what the table's adapter lives by, and stands still in both; S3 and SQS have their own time.
+There are two such worlds: the fakes, here, and the adapters in front of the local cloud, in `cloud.py`. `clock` is what
+the table's adapter lives by, and stands still in both; S3, SQS and SageMaker have their own time.
 """
 
 from __future__ import annotations
 
 import time
-import urllib.request
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
-import yaml
-from botocore.session import Session
-
 from chalicelib import ports
-from chalicelib.aws.bucket import Bucket
-from chalicelib.aws.clients import Clients
-from chalicelib.aws.records import Records
-from chalicelib.aws.timer import Timer
-from chalicelib.model import S3Object
+from chalicelib.model import Channel, S3Object
+from chalicelib.names import Names
+from chalicelib.ports import ConfigRequest, EndpointSeen, JobSeen, ModelRequest, TrainingJob
+from tests.contracts import programs
 from tests.fakes.clock import FakeClock
-from tests.fakes.world import SETTINGS, World
+from tests.fakes.world import World
 
-TEMPLATE = Path(__file__).parents[2] / "infra" / "template.yaml"
 NOW = 1_799_000_000.0
 """What the standing clock says: in January 2027, so that the months before it lie in another year."""
+
+Found = TypeVar("Found")
 
 
 class Upload(Protocol):
@@ -43,11 +36,22 @@ class ContractWorld(Protocol):
     clock: FakeClock
 
     @property
+    def names(self) -> Names:
+        """Names that are this test's alone."""
+
+    @property
     def bucket(self) -> ports.Bucket: ...
     @property
     def timer(self) -> ports.Timer: ...
     @property
     def records(self) -> ports.Records: ...
+    @property
+    def jobs(self) -> ports.Jobs: ...
+    @property
+    def registry(self) -> ports.Registry: ...
+    @property
+    def hosting(self) -> ports.Hosting: ...
+
     def put(self, key: str, body: bytes) -> S3Object: ...
     def content_type(self, key: str) -> str: ...
     def download(self, link: str) -> bytes: ...
@@ -55,15 +59,27 @@ class ContractWorld(Protocol):
     def arrived(self) -> tuple[str, ...]:
         """Take the wake-ups that have arrived by now."""
 
+    def job(self, name: str, behave: programs.Training = "works") -> TrainingJob:
+        """Prepare a job whose script behaves so."""
+
+    def ended(self, name: str) -> JobSeen:
+        """Wait until a job has ended, or for one that waits: until it trains."""
+
+    def host(self, config: str, says: str = "{}", behave: programs.Serving = "works") -> None:
+        """Make a model that behaves so, and a configuration that serves it."""
+
+    def settled(self, endpoint: str) -> EndpointSeen | None:
+        """Wait until no change of the endpoint is under way."""
+
 
 class FakeSide:
     def __init__(self) -> None:
-        self._world = World()
-        self.clock = self._world.clock
+        world = World()
+        self.clock = world.clock
         self.clock.now = NOW
-        self.bucket = self._world.bucket
-        self.timer = self._world.timer
-        self.records = self._world.records
+        self.names = world.settings.names
+        self.bucket, self.timer, self.records = world.bucket, world.timer, world.records
+        self.jobs, self.registry, self.hosting = world.jobs, world.registry, world.hosting
 
     def put(self, key: str, body: bytes) -> S3Object:
         return self.bucket.put(key, body)
@@ -80,88 +96,67 @@ class FakeSide:
     def arrived(self) -> tuple[str, ...]:
         return self.timer.due()
 
+    def job(self, name: str, behave: programs.Training = "works") -> TrainingJob:
+        return training_job(name, self.bucket.name, {"behave": behave})
 
-@dataclass(frozen=True, slots=True)
-class Cloud:
-    """Where a local cloud answers, and the keys to it."""
+    def ended(self, name: str) -> JobSeen:
+        seen = existing(self.jobs.describe(name))
+        behave = next(job.hyperparameters["behave"] for job in self.jobs.started if job.name == name)
+        if seen.status == "InProgress":
+            self.jobs.step(name, "Training")
+            self._act(name, behave)
+        self.jobs.settle()
+        return existing(self.jobs.describe(name))
 
-    endpoint: str
-    region: str
-    access_key: str
-    secret_key: str
+    def _act(self, name: str, behave: str) -> None:
+        if behave == "breaks":
+            self.jobs.fail(name, f"AlgorithmError: {programs.REASON}")
+            return
+        self.jobs.say(name, *programs.LINES)
+        if behave != "waits":
+            self.jobs.finish(name, {"validation:accuracy": programs.ACCURACY}, model=behave == "works")
 
-    def clients(self) -> Clients:
-        session = Session()
-        session.set_credentials(self.access_key, self.secret_key)
+    def host(self, config: str, says: str = "{}", behave: programs.Serving = "works") -> None:
+        self.put("models/model.tar.gz", b"weights")
+        ensure(self.hosting, config, self.bucket.name, {})
+        self.hosting.answers[config] = says.encode()
+        if behave != "works":
+            self.hosting.broken(config, behave)
 
-        def make(service: str, **options: Any) -> Any:
-            return session.create_client(service, endpoint_url=self.endpoint, **options)
-
-        return Clients(self.region, make)
-
-
-class CloudSide:
-    """A bucket, a table and a queue of its own, made as the template says."""
-
-    def __init__(self, cloud: Cloud) -> None:
-        self.clients = cloud.clients()
-        self.clock = FakeClock(NOW)
-        name = f"df-test-{uuid.uuid4().hex[:12]}"
-        self._s3, self._sqs = self.clients.get("s3"), self.clients.get("sqs")
-        self._s3.create_bucket(Bucket=name)
-        self.clients.get("dynamodb").create_table(TableName=name, **table_of_the_template())
-        self._queue = self._sqs.create_queue(QueueName=name)["QueueUrl"]
-        self.settings = replace(SETTINGS, region=cloud.region, bucket=name, table=name, wake_queue=self._queue)
-        self.bucket = Bucket(self.settings, self.clients)
-        self.timer = Timer(self.settings, self.clients)
-        self.records = Records(self.settings, self.clients, self.clock)
-
-    def put(self, key: str, body: bytes) -> S3Object:
-        self._s3.put_object(Bucket=self.bucket.name, Key=key, Body=body)
-        seen = self.bucket.head(key)
-        assert seen is not None
-        return seen
-
-    def content_type(self, key: str) -> str:
-        return str(self._s3.head_object(Bucket=self.bucket.name, Key=key)["ContentType"])
-
-    def download(self, link: str) -> bytes:
-        with urllib.request.urlopen(link, timeout=5) as answer:  # noqa: S310  the local cloud's own link
-            return bytes(answer.read())
-
-    def begin_upload(self, key: str) -> Upload:
-        place = {"Bucket": self.bucket.name, "Key": key}
-        return _Upload(self._s3, place | {"UploadId": self._s3.create_multipart_upload(**place)["UploadId"]})
-
-    def arrived(self) -> tuple[str, ...]:
-        found: list[str] = []
-        while messages := self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages"):
-            found.extend(message["Body"] for message in messages)
-        return tuple(found)
+    def settled(self, endpoint: str) -> EndpointSeen | None:
+        self.hosting.settle()
+        return self.hosting.endpoint(endpoint)
 
 
-@dataclass(frozen=True, slots=True)
-class _Upload:
-    s3: Any
-    place: dict[str, str]
-
-    def complete(self, content: bytes) -> object:
-        part = self.s3.upload_part(**self.place, PartNumber=1, Body=content)
-        parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
-        return self.s3.complete_multipart_upload(**self.place, MultipartUpload=parts)
-
-    def abort(self) -> object:
-        return self.s3.abort_multipart_upload(**self.place)
-
-
-def table_of_the_template() -> dict[str, Any]:
-    """Read keys and indexes from what is deployed, so that adapter and template cannot drift apart."""
-    properties = yaml.safe_load(TEMPLATE.read_text())["Resources"]["Table"]["Properties"]
-    wanted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
-    return {name: properties[name] for name in wanted}
+def training_job(name: str, bucket: str, hyperparameters: dict[str, str]) -> TrainingJob:
+    return TrainingJob(
+        name=name,
+        image=programs.IMAGE,
+        instance_type="ml.m5.large",
+        volume_gb=30,
+        max_runtime_seconds=3600,
+        channels=(Channel("training", 1, 1, f"s3://{bucket}/input/training.manifest"),),
+        output_uri=f"s3://{bucket}/runs/digits/0123456789ab/output/",
+        hyperparameters=hyperparameters,
+        environment={"LOG_LEVEL": "info"},
+        metrics={"validation:accuracy": "accuracy=([0-9.]+)"},
+        request="ab" * 32,
+    )
 
 
-def eventually(found: Callable[[], Any], *, seconds: float = 10) -> Any:
+def ensure(hosting: ports.Hosting, config: str, bucket: str, environment: dict[str, str]) -> None:
+    data = f"s3://{bucket}/models/model.tar.gz"
+    own = {"DROPFORGE_REQUEST": f"request of {config}", "DROPFORGE_RUN": f"run of {config}"}
+    hosting.ensure_model(ModelRequest(f"{config}-m", programs.IMAGE, data, {**environment, **own}))
+    hosting.ensure_config(ConfigRequest(config, f"{config}-m", "ml.m5.large", 1))
+
+
+def existing(found: Found | None) -> Found:
+    assert found is not None
+    return found
+
+
+def eventually(found: Callable[[], Found | None], *, seconds: float = 10) -> Found:
     """Poll until something is found; gives it."""
     deadline = time.monotonic() + seconds
     while not (outcome := found()):

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 
-from chalicelib.errors import AlreadyExistsError, RefusedError
+from chalicelib.errors import AlreadyExistsError, InvalidError, RefusedError
 from chalicelib.ports import Clock, JobSeen, LogLine, Page, TrainingJob
 from tests.fakes.bucket import FakeBucket
 
@@ -43,6 +43,8 @@ class FakeJobs:
             self._move(name, status="Stopping", secondary="Stopping")
 
     def log(self, name: str, *, after: str | None = None, limit: int = 1000) -> Page[LogLine]:
+        if after is not None and not after.isdecimal():
+            raise InvalidError("That `next` is not one that a log gave.", token=after)
         start = int(after or 0)
         lines = tuple(self._lines.get(name, [])[start : start + limit])
         return Page(lines, str(start + len(lines)))

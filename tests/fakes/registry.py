@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 
 from chalicelib.ports import Package, PackageRequest
 
@@ -18,8 +19,10 @@ class FakeRegistry:
         if key not in self._packages:
             version = 1 + sum(group == package.group for group, _ in self._packages)
             arn = f"arn:aws:sagemaker:us-east-1:000000000000:model-package/{package.group}/{version}"
-            self._packages[key] = Package(arn, version, "Approved" if package.approved else "PendingManualApproval")
+            self._packages[key] = Package(arn, version, "PendingManualApproval")
             self.requests.append(deepcopy(package))
+        if package.approved and self._packages[key].approval == "PendingManualApproval":
+            self._packages[key] = replace(self._packages[key], approval="Approved")
         return self._packages[key]
 
     def find(self, group: str, run: str) -> Package | None:

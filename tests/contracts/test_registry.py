@@ -1,0 +1,74 @@
+"""What `ports.Registry` promises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalicelib.ports import PackageRequest
+from tests.contracts import programs
+from tests.contracts.values import run_id
+from tests.contracts.worlds import ContractWorld
+
+
+def package(world: ContractWorld, run: object = 1, pipeline: str = "digits", **changes: Any) -> PackageRequest:
+    world.put("models/model.tar.gz", b"weights")
+    world.put("metrics.json", b"{}")
+    fields: dict[str, Any] = {
+        "group": world.names.group(pipeline),
+        "run": run_id(run),
+        "image": programs.IMAGE,
+        "model_uri": f"s3://{world.bucket.name}/models/model.tar.gz",
+        "environment": {"DROPFORGE_RUN": run_id(run)},
+        "accept": ("image/png", "image/jpeg"),
+        "metadata": {"pipeline": pipeline, "dataset": "ab" * 32, "validation:accuracy": "0.97"},
+        "metrics_uri": f"s3://{world.bucket.name}/metrics.json",
+        "approved": True,
+        "note": "the gate says yes",
+    }
+    return PackageRequest(**fields | changes)
+
+
+def test_a_run_that_was_never_registered_is_not_found(world: ContractWorld) -> None:
+    assert world.registry.find(world.names.group("digits"), run_id(1)) is None
+
+
+def test_a_registered_run_is_found_with_its_version_and_approval(world: ContractWorld) -> None:
+    registered = world.registry.register(package(world))
+    assert (registered.version, registered.approval) == (1, "Approved")
+    assert registered.arn.endswith(f"model-package/{world.names.group('digits')}/1")
+    assert world.registry.find(world.names.group("digits"), run_id(1)) == registered
+
+
+def test_registering_again_finds_it_done(world: ContractWorld) -> None:
+    first = world.registry.register(package(world))
+    assert world.registry.register(package(world)) == first
+    assert world.registry.register(package(world, note="another day")) == first
+    assert world.registry.register(package(world, 2)).version == first.version + 1
+
+
+def test_each_run_finds_its_own(world: ContractWorld) -> None:
+    registered = [world.registry.register(package(world, run)) for run in range(4)]
+    assert [found.version for found in registered] == [1, 2, 3, 4]
+    group = world.names.group("digits")
+    assert [world.registry.find(group, run_id(run)) for run in range(4)] == registered
+
+
+def test_groups_count_their_versions_for_themselves(world: ContractWorld) -> None:
+    world.registry.register(package(world, 1, "digits"))
+    assert world.registry.register(package(world, 2, "letters")).version == 1
+    assert world.registry.find(world.names.group("digits"), run_id(2)) is None
+
+
+def test_what_is_not_approved_waits_for_a_person(world: ContractWorld) -> None:
+    assert world.registry.register(package(world, approved=False)).approval == "PendingManualApproval"
+
+
+def test_a_package_that_waits_is_approved_once_its_run_asks_for_it(world: ContractWorld) -> None:
+    waiting = world.registry.register(package(world, approved=False))
+    approved = world.registry.register(package(world))
+    assert (approved.arn, approved.approval) == (waiting.arn, "Approved")
+    assert world.registry.register(package(world, approved=False)) == approved
+
+
+def test_a_package_may_have_no_metrics(world: ContractWorld) -> None:
+    assert world.registry.register(package(world, metrics_uri=None)).version == 1
