@@ -112,11 +112,11 @@ class Tidy:
     """Clear away what a failed target left behind."""
 
 
-Going = Start | Rehearse | Test | Create | Update
+Going = Start | Rehearse | Test | Create
 """Steps that carry a target on."""
 Outcome = RollOut | MakeLive | Fail | RollBack | Restore | Restored | Tidy
 """Steps that end a stage."""
-Step = Rest | Wait | Remove | Going | Outcome
+Step = Rest | Wait | Remove | Update | Going | Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,14 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from chalicelib.decide import release as decide
-from chalicelib.errors import AlreadyExistsError, ConflictError, DropforgeError, NotFoundError, RefusedError
+from chalicelib.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+    ThrottledError,
+    UnavailableError,
+)
 from chalicelib.flows.ledger import Ledger
 from chalicelib.flows.outcomes import Outcomes
 from chalicelib.flows.rehearsal import SmokeTests
@@ -43,7 +50,10 @@ class Rollout:
                 return False
             case decide.Remove(endpoint, why):
                 return self._remove(sight, endpoint, why)
-            case decide.Start() | decide.Rehearse() | decide.Test() | decide.Create() | decide.Update():
+            case decide.Update(target):
+                self._update(sight.release, target)
+                return False  # an update takes minutes, and one that was not taken is asked for again in one
+            case decide.Start() | decide.Rehearse() | decide.Test() | decide.Create():
                 self._go_on(sight, step)
                 return True
             case _:
@@ -61,8 +71,6 @@ class Rollout:
                 self._test(sight, endpoint)
             case decide.Create(target):
                 self._create(release, target)
-            case decide.Update(target):
-                self._update(release, target)
             case _:
                 assert_never(step)
 
@@ -130,26 +138,33 @@ class Rollout:
         self._warn_clients(leased)
         try:
             self.hosting.update_endpoint(name, target.config)
-        except DropforgeError as error:
+        except (ThrottledError, UnavailableError):
             # The call is over: should SageMaker have taken it all the same, the endpoint will show it.
-            self._give_back(leased, lease, attempts=release.attempts)
-            if isinstance(error, NotFoundError):
-                raise ConflictError("The endpoint is gone since it was described.", name=name) from error
+            self._end_lease(leased, lease, replace(leased, lease=release.lease, attempts=release.attempts))
             raise
+        except (ConflictError, NotFoundError, RefusedError) as error:
+            refused = Entry(self.clock(), "update not taken", {"reason": error.message})
+            self._end_lease(leased, lease, replace(leased, lease=replace(lease, until=refused.at)), refused)
+            return
         entry = self._asked("update asked for", release, name, target)
-        self._give_back(leased, lease, attempts=leased.attempts, entry=entry)
+        self._end_lease(leased, lease, replace(leased, lease=None, stage_since=entry.at), entry)
         self.ledger.note(target, entry)
 
-    def _give_back(self, release: Release, lease: Lease, *, attempts: int, entry: Entry | None = None) -> None:
+    def _end_lease(self, leased: Release, lease: Lease, ended: Release, *entries: Entry) -> None:
         """End the lease, also where somebody else wrote the release meanwhile: only its holder may."""
-        seen: Release | None = release
+        seen: Release | None = leased
         while seen is not None and seen.lease == lease:
-            now = self.clock()
-            given = replace(seen, lease=None, attempts=attempts, stage_since=now, due=now + decide.LOOK_AGAIN)
+            after = replace(
+                seen,
+                lease=ended.lease,
+                attempts=ended.attempts,
+                stage_since=ended.stage_since,
+                due=self.clock() + decide.LOOK_AGAIN,
+            )
             try:
-                self.records.save(given, *([entry] if entry else []))
+                self.records.save(after, *entries)
             except ConflictError:
-                seen = self.records.release(release.pipeline)
+                seen = self.records.release(leased.pipeline)
             else:
                 return
 

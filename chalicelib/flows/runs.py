@@ -194,13 +194,14 @@ class Runs:
         return chain.from_iterable(self._log_pages(job))
 
     def _log_pages(self, job: str) -> Iterator[list[str]]:
+        """Read to the end: there the token comes back unchanged. A page before it may be empty, too."""
         after: str | None = None
         for _ in range(_LOG_PAGES):
             page = self.jobs.log(job, after=after)
             yield [line.text for line in page.items]
-            after = page.next
-            if not page.items or after is None:
+            if page.next in {None, after}:
                 return
+            after = page.next
 
     def _wait(self, run: Run, seen: Run) -> bool:
         """Remember what changed; a run that did not change is written only to move its due time on."""

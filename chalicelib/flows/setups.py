@@ -10,7 +10,7 @@ from chalicelib.errors import NotFoundError
 from chalicelib.images import framework_image
 from chalicelib.model import Run, Target
 from chalicelib.pipeline import Pipeline, Version, apply_overrides
-from chalicelib.ports import PackageRequest, Records, Registry
+from chalicelib.ports import Package, PackageRequest, Records, Registry
 from chalicelib.settings import Settings
 
 
@@ -53,12 +53,13 @@ class Setups:
         record = self.records.pipeline(run.pipeline)
         return self.versions.load(run.pipeline, (record.version if record else None) or run.version)
 
-    def setup(self, run: Run, version: Version, cause: str) -> Setup | None:
-        """Plan how a registered run is served under a version; None where that only trains and registers."""
+    def setup(self, run: Run, version: Version, cause: str, known: Target | None = None) -> Setup | None:
+        """Plan how a registered run is served under a version; None where that only trains and registers.
+
+        The package is the one that a target of the same run knows: the registry is searched only among the newest.
+        """
         trained = self.trained(run)
-        package = self.registry.find(self.settings.names.group(run.pipeline), run.id)
-        if package is None:
-            raise NotFoundError(f"Run {run.id} has no model package any more.")
+        package = self._package(run) if known is None else Package(known.package, known.model_version, "")
         return plan_serving(
             run,
             version=version,
@@ -75,10 +76,16 @@ class Setups:
         run = self.records.run(target.run)
         if run is None:
             raise NotFoundError(f"There is no run {target.run} any more.")
-        setup = self.setup(run, self.versions.load(pipeline, target.version), target.cause)
+        setup = self.setup(run, self.versions.load(pipeline, target.version), target.cause, target)
         if setup is None:
             raise NotFoundError(f"Version {target.version} does not deploy.")
         return setup
+
+    def _package(self, run: Run) -> Package:
+        package = self.registry.find(self.settings.names.group(run.pipeline), run.id)
+        if package is None:
+            raise NotFoundError(f"Run {run.id} has no model package.")
+        return package
 
     def package(self, run: Run, labels: tuple[str, ...], why: str, model_uri: str) -> PackageRequest:
         trained = self.trained(run)

@@ -11,7 +11,6 @@ from chalicelib.decide.serving import Setup
 from chalicelib.flows.ledger import Ledger
 from chalicelib.flows.setups import Setups
 from chalicelib.model import Entry, Release, ReleaseStage, Run, Target
-from chalicelib.names import run12
 from chalicelib.pipeline import Version
 from chalicelib.ports import Clock, Records, Timer
 
@@ -36,7 +35,7 @@ class Turn:
         """Let the pending target meet its gate, as the pipeline stands now and beside what is live now."""
         now = self.clock()
         run = self.records.run(pending.run)
-        setup = self.setups.setup(run, self.setups.newest(run), pending.cause) if run else None
+        setup = self.setups.setup(run, self.setups.newest(run), pending.cause, pending) if run else None
         emptied = replace(release, pending=None, due=now + decide.LOOK_AGAIN)
         if setup is None:
             self.ledger.record(
@@ -48,9 +47,13 @@ class Turn:
             self.ledger.record(release, emptied, Entry(now, "dropped", {"why": "known already"}), pending)
 
     def update(self, release: Release, version: Version) -> None:
-        """Let an edit of [gate] [deploy] [serve] act on the newest model that the release has."""
-        run = self._newest_run(release)
-        setup = self.setups.setup(run, version, "pipeline edited") if run else None
+        """Let an edit of [gate] [deploy] [serve] act on the newest model that the release has.
+
+        Where none stands, it acts on the newest that failed: the edit may be its cure.
+        """
+        held = max(standing(release), key=lambda each: each.order, default=None)
+        run = self.records.run(held.run) if held else self._newest_failed(release)
+        setup = self.setups.setup(run, version, "pipeline edited", held) if run else None
         live = release.live
         if setup is None:
             return
@@ -109,9 +112,6 @@ class Turn:
         self.ledger.record(release, after, Entry(now, "pipeline edited", {"gate": told, "rolls_out": False}), live)
         self.timer.wake(f"release:{release.pipeline}", seconds=0)
 
-    def _newest_run(self, release: Release) -> Run | None:
-        """Find the model that an edit acts on; where none stands, the newest that failed: the edit may be its cure."""
-        held = standing(release)
-        names = [max(held, key=lambda each: each.order).run] if held else failed_runs(release)
-        runs = [run for name in names if (run := self.records.run(run12(name))) is not None]
+    def _newest_failed(self, release: Release) -> Run | None:
+        runs = [run for name in failed_runs(release) if (run := self.records.run(name)) is not None]
         return max(runs, key=lambda run: run.sealed_at, default=None)

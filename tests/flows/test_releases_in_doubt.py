@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from chalicelib.errors import RefusedError
+from chalicelib.errors import ConflictError, RefusedError
 from chalicelib.model import Lease, ReleaseStage, Run
 from chalicelib.names import run12
 from tests.fakes.hosting import How
@@ -240,3 +241,36 @@ def test_what_sagemaker_refuses_to_create_fails_the_release_with_its_sentence() 
     it.release_to_rest()
     _assert_champion_serves(it, config, run)
     assert it.status()["reason"] == "The instance type is not available here."
+
+
+class _Refusing:
+    """Hosting that takes no update, however often it is asked."""
+
+    def __init__(self, hosting: Any) -> None:
+        self._hosting = hosting
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._hosting, name)
+
+    def update_endpoint(self, name: str, config: str) -> None:
+        self.asked += 1
+        raise ConflictError(f"Cannot update {name} to {config}.")
+
+
+def test_an_update_that_sagemaker_never_takes_is_given_up_after_three_times() -> None:
+    it, config = _with_champion()
+    run = it.register()
+    it.world.hosting.settle()
+    hosting = _Refusing(it.world.hosting)
+    refusing = replace(it.releases.rollout, hosting=hosting)
+    it.releases.rollout = refusing
+    for _ in range(5):
+        it.releases.advance(PIPELINE)
+        it.world.clock.advance(61)
+        it.world.hosting.settle()
+    it.release_to_rest()
+    assert hosting.asked == 3
+    assert it.told("release:digits").count("update not taken") == 3
+    assert [digest.endswith(run12(run.id)) for digest in it.release.failed] == [True]
+    assert it.live_config == config
