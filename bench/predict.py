@@ -87,7 +87,7 @@ def cold(module: str, env: dict[str, str]) -> tuple[float, float]:
 
 
 def warm(asked: dict[str, Any], calls: int, env: dict[str, str]) -> dict[str, list[float]]:
-    """Give the seconds of each call, in blocks by turns so that both meet the same machine; the first block is dropped."""
+    """Give the seconds of each call, in blocks by turns: both meet the same machine. The first block does not count."""
     blocks = 6
     with contextlib.ExitStack() as stack:
         running = {name: stack.enter_context(process(_WARM.format(module=it), env)) for name, it in HANDLERS.items()}

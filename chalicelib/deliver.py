@@ -22,7 +22,7 @@ def uploads(flows: Flows, event: Event) -> dict[str, Any]:
     """Hand a batch of uploads to datasets and pipelines, and name the messages that are to come again."""
     seen = events.uploads(event)
     again = [*events.unreadable(event), *_dataset_uploads(flows, seen), *_pipeline_uploads(flows, seen)]
-    log.info("Uploads seen", step="uploads", messages=len(seen), again=len(again))
+    log.info("Step done", step="uploads", messages=len(seen), again=len(again))
     return events.failures(again)
 
 
@@ -35,18 +35,20 @@ def wakes(flows: Flows, event: Event) -> dict[str, Any]:
 
 
 def job(flows: Flows, changed: JobChanged) -> None:
+    pipeline, run = flows.world.settings.names.job_parts(changed.name) or (None, None)
     flows.runs.job_changed(changed)
-    log.info("Job changed", step="job-changed", job=changed.name)
+    log.info("Step done", step="job-changed", job=changed.name, pipeline=pipeline, run=run)
 
 
 def endpoint(flows: Flows, changed: EndpointChanged) -> None:
     flows.releases.endpoint_changed(changed)
-    log.info("Endpoint changed", step="endpoint-changed", endpoint=changed.name)
+    pipeline = flows.world.settings.names.endpoint_pipeline(changed.name)
+    log.info("Step done", step="endpoint-changed", endpoint=changed.name, pipeline=pipeline)
 
 
 def tick(flows: Flows) -> None:
     flows.reconcile.tick()
-    log.info("Reconciled", step="reconcile")
+    log.info("Step done", step="reconcile")
 
 
 def _dataset_uploads(flows: Flows, seen: Iterable[UploadSeen]) -> Iterable[str]:
@@ -81,7 +83,8 @@ def _uploaded(flows: Flows, name: str, at: float) -> bool:
 
 
 def _woke(flows: Flows, subject: str) -> bool:
-    return _done(lambda: flows.reconcile.advance(subject), "wake", subject=subject)
+    kind, _, name = subject.partition(":")
+    return _done(lambda: flows.reconcile.advance(subject), "wake", **{kind: name})
 
 
 def _done(step: Callable[[], None], name: str, **about: Any) -> bool:
@@ -100,3 +103,12 @@ def _say_failed(error: Exception, step: str, **about: Any) -> None:
         log.warning("Step comes again", step=step, reason=error.message, **about)
     else:
         log.error("Step failed", step=step, exc_info=error, **about)
+        _count_failure(step)
+
+
+def _count_failure(step: str) -> None:
+    """Count it in CloudWatch, by a log line in CloudWatch's own metric format."""
+    from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+    with single_metric(name="StepsFailed", unit=MetricUnit.Count, value=1, namespace="Dropforge") as metric:
+        metric.add_dimension("step", step)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import ast
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
 import app
+from chalicelib.errors import ConflictError
 from chalicelib.model import DatasetId, DatasetState, RunState
 from chalicelib.names import pipeline_status_key
 from tests.app import raw
@@ -115,6 +120,37 @@ def test_a_wake_up_that_fails_comes_again_and_the_others_are_done(world: World) 
     assert record.version is not None
 
 
+def test_each_step_logs_one_line_that_says_what_it_was_about(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    app.on_wake(raw.batch("release:digits", "dataset:digits/mnist"), Context())
+    assert world.count("jobs.start") == 0
+    app.on_job_changed(raw.job_changed("df-test-digits-0123456789ab-0-a1"), Context())
+    told = [vars(line) for line in caplog.records]
+    assert [(line["step"], line.get("release"), line.get("dataset"), line.get("run")) for line in told] == [
+        ("wake", "digits", None, None),
+        ("wake", None, "digits/mnist", None),
+        ("job-changed", None, None, "0123456789ab"),
+    ]
+
+
+def test_a_step_that_fails_is_told_with_its_trace_and_counted(
+    world: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.fail_at(1, error=lambda: RuntimeError("the table is away"))
+    app.on_wake(raw.batch("run:0123456789ab"), Context())
+    (line,) = caplog.records
+    assert (line.levelname, vars(line)["step"], vars(line)["run"]) == ("ERROR", "wake", "0123456789ab")
+    assert line.exc_info
+    (metric,) = (json.loads(text) for text in capsys.readouterr().out.splitlines() if "StepsFailed" in text)
+    assert (metric["StepsFailed"], metric["step"]) == ([1.0], "wake")
+
+
+def test_a_conflict_is_everyday_and_no_failure(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.fail_at(1, error=ConflictError)
+    failed = app.on_wake(raw.batch("run:0123456789ab"), Context())
+    assert failed == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    assert [line.levelname for line in caplog.records] == ["WARNING"]
+
+
 def test_the_same_subject_twice_in_a_batch_is_looked_at_once(world: World) -> None:
     app.on_wake(raw.batch("run:0123456789ab", "run:0123456789ab"), Context())
     once = world.count("records.run")
@@ -131,6 +167,21 @@ def test_a_strangers_job_and_endpoint_touch_nothing(world: World) -> None:
 def test_a_tick_over_an_empty_world_changes_nothing(world: World) -> None:
     app.reconcile(raw.schedule(), Context())
     assert world.count("jobs.start") == 0
+
+
+def test_importing_the_app_loads_nothing_heavy() -> None:
+    """Every function of the zip pays for what app.py's top imports."""
+    code = "import json, sys, app; print(json.dumps(list(sys.modules)))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(app.__file__).parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    heavy = {"boto3", "botocore.session", "pydantic", "chalicelib.pipeline", "chalicelib.aws"}
+    assert heavy.isdisjoint(json.loads(ran.stdout))
 
 
 def test_no_handler_is_longer_than_five_lines_or_decides_anything() -> None:
