@@ -112,6 +112,17 @@ def test_a_refusal_keeps_the_last_good_version() -> None:
     assert next_step(no, 30.0) == Rest()
 
 
+def test_what_a_reading_found_is_known_whatever_events_say_of_it_later() -> None:
+    settling = replace(NEW, last_seen=100.0, timer=105.0)
+
+    for read in (
+        accepted(settling, "v1", None, newest=101.0, now=106.0),
+        refused(settling, "it is wrong", newest=101.0, now=106.0),
+    ):
+        assert note_upload(read, at=101.0, now=110.0) == Rest()
+        assert isinstance(note_upload(read, at=102.0, now=110.0), Settle)
+
+
 def test_a_refusal_before_the_last_version_was_told_of_stays_due() -> None:
     record = accepted(NEW, "v1", None, newest=1.0, now=6.0)
 

@@ -11,9 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.pipeline import Pipeline, PipelineRefused, Problem, parse
-from chalicelib.pipeline.lines import find_line, key_lines
-from chalicelib.pipeline.tokens import depth
 from tests.unit.test_docs_toml import whole_file
+from tests.unit.test_pipeline_parse import SHORTEST
 
 WORDS = st.sampled_from(
     [
@@ -164,6 +163,25 @@ def test_a_byte_order_mark_is_no_mistake() -> None:
     assert parse(text) == parse(text.encode()) == parse(text[1:])
 
 
+@pytest.mark.parametrize("number", ["9223372036854775808", "-9223372036854775809", "0xffffffffffffffffff", "1" * 5000])
+def test_an_integer_beyond_64_bits_is_refused(number: str) -> None:
+    assert only_problem(f"{SHORTEST}hyperparameters = {{ a = [{number}] }}\n").message == (
+        "holds an integer that does not fit in 64 bits"
+    )
+
+
+def test_the_largest_integers_are_taken() -> None:
+    numbers = [2**63 - 1, -(2**63)]
+
+    assert parse(f"{SHORTEST}hyperparameters = {{ a = {numbers} }}\n").train.hyperparameters["a"] == numbers
+
+
+def test_long_keys_nested_in_one_another_are_too_deep() -> None:
+    deep = "{b.b.b.b.b.b.b.b = " * 5 + "1" + "}" * 5
+
+    assert "is nested too deeply" in only_problem(f"{SHORTEST}hyperparameters = {{ a = {deep} }}\n").message
+
+
 HOSTILE = {
     "a deep list": "a = " + "[" * 100_000,
     "deep inline tables": "a = " + "{b = " * 50_000,
@@ -204,78 +222,3 @@ def test_problems_beyond_a_hundred_are_counted() -> None:
         parse("\n".join(f"k{number} = 1" for number in range(150)))
 
     assert refused.value.problems[-1].message == "and 51 more problems"
-
-
-def test_depth_is_that_of_brackets_or_of_dotted_keys_and_nothing_else() -> None:
-    assert depth("a = 1.5\nb = [1.5, 2.5]\n") == 2
-    assert depth("a . b.'c.d'.\"e\" = 1") == 4
-    assert depth('a = "[[[[[[ a.b.c.d.e.f"  # [[[[ a.b.c.d.e.f') == 1
-    assert depth("[[a.b]]\nc = {d = [{e = 1}]}") == 3
-
-
-def test_every_key_has_its_line_wherever_toml_lets_it_stand() -> None:
-    text = '''\
-title = """
-[not.a.table]
-x = 1 "quoted\\" "" """
-a."b.c" . 'd' = 1   # = [ {
-[one]  # [two]
-list = [
-  1, [2,
-  3], { in.line = 1, more = [
-    4 ] },
-]
-\'\'\'
-'''.replace("'''\n", "")
-    text += "[[many.tables]]\nkey = 1\n[many.tables.sub]\nkey = 2\n[[many.tables]]\nkey = '''\n'''\nlast = 2024-01-01\n"
-    tomllib.loads(text)
-
-    lines = key_lines(text)
-
-    assert {place: lines[place] for place in lines if len(place) > 1 or isinstance(place[0], str)} == {
-        ("title",): 1,
-        ("a",): 4,
-        ("a", "b.c"): 4,
-        ("a", "b.c", "d"): 4,
-        ("one",): 5,
-        ("one", "list"): 6,
-        ("one", "list", 0): 7,
-        ("one", "list", 1): 7,
-        ("one", "list", 1, 0): 7,
-        ("one", "list", 1, 1): 8,
-        ("one", "list", 2): 8,
-        ("one", "list", 2, "in"): 8,
-        ("one", "list", 2, "in", "line"): 8,
-        ("one", "list", 2, "more"): 8,
-        ("one", "list", 2, "more", 0): 9,
-        ("many",): 11,
-        ("many", "tables"): 11,
-        ("many", "tables", 0): 11,
-        ("many", "tables", 0, "key"): 12,
-        ("many", "tables", 0, "sub"): 13,
-        ("many", "tables", 0, "sub", "key"): 14,
-        ("many", "tables", 1): 15,
-        ("many", "tables", 1, "key"): 16,
-        ("many", "tables", 1, "last"): 18,
-    }
-
-
-def test_a_key_without_a_line_of_its_own_has_that_of_its_table() -> None:
-    lines = key_lines("[train]\nx = 1\n")
-
-    assert find_line(lines, ("train", "source_dir")) == 1
-    assert find_line(lines, ("deploy", "mode")) is None
-
-
-@given(VALUES.filter(lambda value: isinstance(value, dict)))
-@settings(max_examples=200)
-def test_every_key_of_any_value_has_a_line(value: object) -> None:
-    text = f"\ntop = {as_toml(value)}\n"
-    lines = key_lines(text)
-
-    def places(inner: object, place: tuple[str | int, ...]) -> list[tuple[str | int, ...]]:
-        pairs = inner.items() if isinstance(inner, dict) else enumerate(inner) if isinstance(inner, list) else ()
-        return [place, *(found for key, each in pairs for found in places(each, (*place, key)))]
-
-    assert set(lines) == set(places(tomllib.loads(text)["top"], ("top",)))
-    assert set(lines.values()) == {2}
