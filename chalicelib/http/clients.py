@@ -10,6 +10,7 @@ from chalicelib import wiring
 from chalicelib.errors import NotFoundError
 from chalicelib.http import BINARY_TYPES, bodies
 from chalicelib.http.door import Door
+from chalicelib.names import is_pipeline
 from chalicelib.predict.limits import BODY_LIMIT
 
 open_door = Door(f"{__name__}.open")
@@ -26,7 +27,7 @@ def health(_: Request) -> dict[str, Any]:
 @door.get("/v1/models/{model}")
 def model(_: Request, model: str) -> dict[str, Any]:
     """Tell what a model accepts, its labels, and whether it is live."""
-    serving = wiring.flows().world.records.serving(model)
+    serving = wiring.flows().world.records.serving(model) if is_pipeline(model) else None
     if serving is None:
         raise NotFoundError(f'There is no model "{model}".')
     return bodies.model(serving, max_bytes=BODY_LIMIT)

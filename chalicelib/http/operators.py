@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,9 +13,12 @@ from chalicelib.errors import NotFoundError
 from chalicelib.http import artifacts, bodies, query
 from chalicelib.http.door import Door
 from chalicelib.model import Dataset, DatasetId, DatasetState, Run, RunState
-from chalicelib.names import run12
+from chalicelib.names import is_pipeline, run12
 
 Json = dict[str, Any]
+KEY_LIMIT = 1024
+"""Bytes of a key in S3."""
+_RUN = re.compile(r"[0-9a-f]{12}|v1[0-9a-f]{64}")
 TIMELINE_LIMIT = 100
 """Entries that a single run's answer brings; the timeline route pages through all of them."""
 
@@ -33,7 +37,7 @@ def pipelines(request: Request) -> Json:
 def pipeline(request: Request, pipeline: str) -> Json:
     """Show a pipeline: its accepted version, and what is wrong with a newer one."""
     query.none(request)
-    found = wiring.flows().world.records.pipeline(pipeline)
+    found = wiring.flows().world.records.pipeline(pipeline) if is_pipeline(pipeline) else None
     if found is None:
         raise NotFoundError(f'There is no pipeline "{pipeline}".')
     return bodies.pipeline(found)
@@ -44,7 +48,7 @@ def datasets(request: Request) -> Json:
     """List datasets, newest first."""
     asked = query.read(request, "pipeline", "state")
     page = wiring.flows().world.records.datasets(
-        pipeline=asked.filters.get("pipeline"),
+        pipeline=query.pipeline(asked.filters.get("pipeline")),
         state=query.state(DatasetState, asked.filters.get("state")),
         after=asked.after,
         limit=asked.limit,
@@ -65,7 +69,7 @@ def runs(request: Request) -> Json:
     asked = query.read(request, "pipeline", "state")
     records = wiring.flows().world.records
     page = records.runs(
-        pipeline=asked.filters.get("pipeline"),
+        pipeline=query.pipeline(asked.filters.get("pipeline")),
         state=query.state(RunState, asked.filters.get("state")),
         after=asked.after,
         limit=asked.limit,
@@ -116,14 +120,14 @@ def artifact(request: Request, run: str) -> Json:
 def release(request: Request, pipeline: str) -> Json:
     """Show a pipeline's serving side: what is live, wanted, waiting and was refused."""
     query.none(request)
-    found = wiring.flows().world.records.release(pipeline)
+    found = wiring.flows().world.records.release(pipeline) if is_pipeline(pipeline) else None
     if found is None:
         raise NotFoundError(f'The pipeline "{pipeline}" has released nothing.')
     return bodies.release(found)
 
 
 def _run(name: str) -> Run:
-    found = wiring.flows().world.records.run(name)
+    found = wiring.flows().world.records.run(name) if _RUN.fullmatch(name) else None
     if found is None:
         raise NotFoundError(f'There is no run "{name}".')
     return found
@@ -132,7 +136,16 @@ def _run(name: str) -> Run:
 def _dataset(pipeline: str, name: str) -> Dataset:
     """Find a dataset by its name as given, else decoded: REST APIs hand path parameters over as they were sent."""
     records = wiring.flows().world.records
-    found = records.dataset(DatasetId(pipeline, name)) or records.dataset(DatasetId(pipeline, unquote(name)))
+    names = [each for each in (name, unquote(name)) if is_pipeline(pipeline) and _fits_a_key(each)]
+    found = next((found for each in names if (found := records.dataset(DatasetId(pipeline, each)))), None)
     if found is None:
         raise NotFoundError(f'There is no dataset "{pipeline}/{name}".')
     return found
+
+
+def _fits_a_key(name: str) -> bool:
+    """Tell whether a name could stand in an object's key; any other would be an error of the table's, not a miss."""
+    try:
+        return len(name.encode()) <= KEY_LIMIT
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False

@@ -10,6 +10,7 @@ from typing import TypeVar
 from chalice.app import Request
 
 from chalicelib.errors import InvalidError
+from chalicelib.names import is_pipeline
 
 LIMIT = 50
 LIMIT_MOST = 100
@@ -39,6 +40,12 @@ def none(request: Request) -> None:
     given = _once(request)
     if given:
         raise InvalidError(f'There is no parameter "{next(iter(given))}" here; this route takes none.')
+
+
+def pipeline(name: str | None) -> str | None:
+    if name is not None and not is_pipeline(name):
+        raise InvalidError('"pipeline" is no name of a pipeline: a-z, 0-9 and single hyphens between them, at most 20.')
+    return name
 
 
 def state(kind: type[State], text: str | None) -> State | None:

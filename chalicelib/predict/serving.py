@@ -60,9 +60,9 @@ class Table:
     def _read_or(self, model: str, known: Known | None) -> Serving | None:
         try:
             return self._read(model)
-        except UnavailableError:
+        except UnavailableError as error:
             if known is None:
-                raise
+                raise UnavailableError("What is live cannot be read just now.", retry_after=1) from error
             return known.serving
 
     def _read(self, model: str) -> Serving | None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -163,11 +164,12 @@ def test_a_dataset_tells_its_run_or_what_to_do(world: World) -> None:
     assert (body["run"], body["reason"], body["todo"]) == (None, "no training", "add it")
 
 
-@pytest.mark.parametrize("sent", ["zwölf + 1%", "zw%C3%B6lf%20%2B%201%25"])
-def test_a_dataset_is_found_under_its_name_as_sent_or_as_meant(world: World, sent: str) -> None:
-    world.records.save(Dataset(DatasetId("digits", "zwölf + 1%")))
-    body = found("/v1/datasets/{pipeline}/{dataset}", pipeline="digits", dataset=sent)
-    assert body["dataset"] == "digits/zwölf + 1%"
+@pytest.mark.parametrize("name", ["zwölf + 1%", "👨\u200d👩\u200d👧", "no\u00a0break", "%41"])
+def test_a_dataset_is_found_under_its_name_as_sent_or_as_meant(world: World, name: str) -> None:
+    world.records.save(Dataset(DatasetId("digits", name)))
+    for sent in (name, quote(name, safe="")):
+        body = found("/v1/datasets/{pipeline}/{dataset}", pipeline="digits", dataset=sent)
+        assert body["dataset"] == f"digits/{name}"
 
 
 def test_datasets_are_filtered_by_pipeline_and_state(world: World) -> None:
@@ -289,6 +291,14 @@ def test_a_release_shows_its_slots(world: World) -> None:
         ("/v1/runs/{run}/log", {"run": "ffffffffffff"}),
         ("/v1/runs/{run}/artifacts", {"run": "ffffffffffff"}),
         ("/v1/runs/{run}", {"run": "../../etc/passwd"}),
+        ("/v1/runs/{run}", {"run": "0" * 5000}),
+        ("/v1/runs/{run}", {"run": "\ud800" * 12}),
+        ("/v1/models/{model}", {"model": "m" * 5000}),
+        ("/v1/pipelines/{pipeline}", {"pipeline": "p" * 5000}),
+        ("/v1/datasets/{pipeline}/{dataset}", {"pipeline": "p" * 5000, "dataset": "d"}),
+        ("/v1/datasets/{pipeline}/{dataset}", {"pipeline": "digits", "dataset": "d" * 5000}),
+        ("/v1/datasets/{pipeline}/{dataset}", {"pipeline": "digits", "dataset": "\ud800"}),
+        ("/v1/releases/{pipeline}", {"pipeline": "p" * 5000}),
         ("/v1/releases/{pipeline}", {"pipeline": "cats"}),
     ],
 )
@@ -335,6 +345,13 @@ def test_an_unknown_parameter_is_refused_by_name(world: World, resource: str, na
     status, code, detail = refused(resource, {"pipline": "digits"}, **names)
     assert (status, code) == (400, "invalid-request")
     assert '"pipline"' in detail
+
+
+@pytest.mark.parametrize("resource", ["/v1/runs", "/v1/datasets"])
+@pytest.mark.parametrize("name", ["", "Digits", "p" * 5000, "\ud800"])
+def test_a_filter_for_what_can_be_no_pipeline_is_refused(world: World, resource: str, name: str) -> None:
+    assert refused(resource, {"pipeline": name})[:2] == (400, "invalid-request")
+    assert world.calls == ()
 
 
 def test_a_parameter_given_twice_is_refused(world: World) -> None:  # noqa: ARG001 -- an empty world

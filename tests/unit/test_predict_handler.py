@@ -126,6 +126,7 @@ def test_what_was_live_serves_on_when_the_table_does_not_answer(
 def test_without_a_table_a_cold_start_says_unavailable(inference: Inference, aws: AwsStub) -> None:
     aws.table = lambda _: says({"__type": "InternalServerError"}, 500)
     assert refused(inference, event()) == (503, "unavailable")
+    assert ask(inference, event())[2]["Retry-After"] == "1"
 
 
 def test_an_unknown_model_is_not_found(inference: Inference) -> None:
