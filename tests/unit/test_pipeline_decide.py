@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.decide.pipeline import (
@@ -136,6 +136,7 @@ def test_nothing_is_to_be_done_for_a_pipeline_nobody_knows() -> None:
     assert next_step(None, 1.0) == Rest()
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 30), st.booleans()), min_size=1, max_size=20))
 def test_however_uploads_and_wake_ups_fall_one_reading_comes_five_seconds_after_the_last(
     moments: list[tuple[int, bool]],

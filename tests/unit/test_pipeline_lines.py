@@ -71,7 +71,7 @@ def test_a_key_without_a_line_of_its_own_has_that_of_its_table() -> None:
 
 
 @given(VALUES.filter(lambda value: isinstance(value, dict)))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_every_key_of_any_value_has_a_line(value: object) -> None:
     text = f"\ntop = {as_toml(value)}\n"
     lines = key_lines(text)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.pipeline import Pipeline, PipelineRefused, Problem, apply_overrides, parse, training_part
@@ -122,6 +122,7 @@ def test_what_is_no_toml_is_refused() -> None:
     assert refused("epochs = ")[0].startswith("line 1: is not TOML: ")
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=500) | st.from_regex(r"(\[train(\.hyperparameters)?\]\n)?([a-z_]{1,9} = [0-9a-z\"{}]{1,9}\n)*")
 )

@@ -65,6 +65,7 @@ def only_problem(text: str | bytes) -> Problem:
     return refused.value.problems[0]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=2000))
 @example(b"\xff\xfe")
 @example(b"\xef\xbb\xbf[train]")
@@ -75,7 +76,7 @@ def test_any_bytes_are_a_pipeline_or_a_refusal(body: bytes) -> None:
 
 
 @given(st.lists(WORDS, max_size=60))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_any_text_of_tomls_own_words_is_a_pipeline_or_a_refusal(words: list[str]) -> None:
     with contextlib.suppress(PipelineRefused):
         assert isinstance(parse("".join(words)), Pipeline)
@@ -95,7 +96,7 @@ VALUES = st.recursive(
     ),
     VALUES,
 )
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_any_value_under_any_key_is_taken_or_refused(table: str, key: str, value: object) -> None:
     with contextlib.suppress(PipelineRefused):
         parse(f"{table} = {{ {key} = {as_toml(value)} }}")
