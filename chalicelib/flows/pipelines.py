@@ -93,24 +93,26 @@ class Pipelines:
         if (step := decide.settle_on(record, listing.newest, self.clock())) is not None:
             self._settle(step, record)
             return False
+        read = self._read_as_listed(listing)
+        if read is None or list_folder(self.bucket, record.name) != listing:
+            self._settle(decide.settle_again(record, self.clock()), record)
+            return False
+        if isinstance(read, PipelineRefused):
+            self._refuse(record, listing, read)
+        else:
+            self._accept(record, listing, read)
+        return True
+
+    def _read_as_listed(self, listing: Listing) -> Content | PipelineRefused | None:
+        """Read the folder; None if it is not as listed any more."""
         try:
-            content = read_folder(self.bucket, listing, self.settings.instance_types)
-        except FolderChanged:
-            return self._read_again(record)
+            return read_folder(self.bucket, listing, self.settings.instance_types)
         except PipelineRefused as refusal:
-            return (
-                self._read_again(record) if self._changed(listing, record) else self._refuse(record, listing, refusal)
-            )
-        return self._read_again(record) if self._changed(listing, record) else self._accept(record, listing, content)
+            return refusal
+        except FolderChanged:
+            return None
 
-    def _changed(self, listing: Listing, record: PipelineRecord) -> bool:
-        return list_folder(self.bucket, record.name) != listing
-
-    def _read_again(self, record: PipelineRecord) -> bool:
-        self._settle(decide.settle_again(record, self.clock()), record)
-        return False
-
-    def _accept(self, record: PipelineRecord, listing: Listing, content: Content) -> bool:
+    def _accept(self, record: PipelineRecord, listing: Listing, content: Content) -> None:
         now = self.clock()
         fresh = content.digest != record.version
         after = decide.accepted(record, content.digest, content.pipeline.title, listing.newest, now)
@@ -119,16 +121,14 @@ class Pipelines:
         self._ensure_serving(record.name, content.pipeline)
         self.report.pipeline(after)
         self.records.save(after, *([self._entry("accepted", version=content.digest)] if fresh else []))
-        return True
 
-    def _refuse(self, record: PipelineRecord, listing: Listing, refusal: PipelineRefused) -> bool:
+    def _refuse(self, record: PipelineRecord, listing: Listing, refusal: PipelineRefused) -> None:
         problem = refusal.message
         if record.version is not None:
             problem = f"{problem[:_PROBLEM_LENGTH]} (version {record.version[:12]} stays in use)"
         after = decide.refused(record, problem[: _PROBLEM_LENGTH + 100], listing.newest, self.clock())
         self.report.pipeline(after, refusal.problems)
         self.records.save(after, self._entry("refused", problems=len(refusal.problems)))
-        return True
 
     def _refuse_name(self, name: str) -> None:
         """Tell once; there is nothing to remember of a folder that can never be a pipeline."""
