@@ -40,7 +40,7 @@ def read(event: Mapping[str, Any]) -> Request:
     if event.get("httpMethod") != "POST":
         raise InvalidError("A model is asked with POST.")
     model = (event.get("pathParameters") or {}).get("model") or ""
-    if not 0 < len(model) <= NAME_LIMIT:
+    if not 0 < len(model) <= NAME_LIMIT or not model.isascii():
         raise NotFoundError("There is no model by that name.")
     body = event.get("body") or ""
     if not body:

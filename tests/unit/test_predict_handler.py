@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chalicelib.predict.handler import Inference, build
 from chalicelib.predict.limits import BODY_LIMIT, SERVING_SECONDS
@@ -132,6 +134,7 @@ def test_without_a_table_a_cold_start_says_unavailable(inference: Inference, aws
 def test_an_unknown_model_is_not_found(inference: Inference) -> None:
     assert refused(inference, event(model="cats")) == (404, "not-found")
     assert refused(inference, event(model="x" * 3000)) == (404, "not-found")
+    assert refused(inference, event(model="\ud800")) == (404, "not-found")
 
 
 def test_many_made_up_names_do_not_fill_the_memory(inference: Inference, aws: AwsStub) -> None:
@@ -336,3 +339,17 @@ def test_each_call_logs_one_line_without_the_payload(
     assert (good["step"], good["status"], good["request_id"]) == ("predict", 200, "request-1")
     assert (bad["status"], bad["code"]) == (502, "model-error")
     assert "PNG" not in json.dumps([good, bad])
+
+
+def test_whatever_a_client_sends_is_answered_or_is_the_clients_mistake(aws: AwsStub, clock: Clock) -> None:
+    types = st.sampled_from(["image/png", "image/jpeg", "text/plain", "", "image/png;x", "\r\nx: y"]) | st.text()
+    bodies = st.binary().map(lambda sent: base64.b64encode(sent).decode()) | st.text() | st.none()
+
+    with serving(aws, clock) as inference:
+
+        @given(content_type=types, body=bodies, encoded=st.booleans(), model=st.just("digits") | st.text())
+        def ask_anything(content_type: str, body: str | None, encoded: bool, model: str) -> None:  # noqa: FBT001 -- drawn
+            sent = event(model=model, content_type=content_type) | {"body": body, "isBase64Encoded": encoded}
+            assert ask(inference, sent)[0] in {200, 400, 404, 413, 415}
+
+        ask_anything()
