@@ -202,8 +202,6 @@ class Datasets:
     def _await_pipeline(self, seen: Dataset, *, retold: bool) -> None:
         why = self._why_missing(seen.id.pipeline)
         self._act(seen, decide.no_pipeline(why, self.clock()), retold=retold)
-        if self._version(seen.id.pipeline):
-            self._wake(seen.id, 0)  # it arrived between the look and the save, and could not see who waits
 
     def _ready(self, seen: Dataset) -> Ready | None:
         """Read `_READY`, unless it was used up by the last seal."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.model import DatasetId, DatasetState, Run, RunState
+from chalicelib.model import Dataset, DatasetId, DatasetState, Entry, Run, RunState
 from tests.flows.yard import FIRST, MNIST, SECOND, TRAIN, Yard
 
 OTHER = DatasetId("digits", "other")
@@ -212,3 +212,74 @@ def test_an_upload_during_the_listing_is_never_half_in() -> None:
     assert yard.run().channels[0].objects == 2
     yard.tick(10)
     assert [run.superseded for run in yard.all_runs() if run.id != yard.run().id] == [True] * (len(yard.all_runs()) - 1)
+
+
+def test_a_straggler_that_the_listing_saw_opens_nothing_under_a_new_version() -> None:
+    """It is the same drop, not the files dropped again."""
+    yard = Yard()
+    yard.pipeline()
+    yard.put(FIRST)
+    yard.deliver()
+    yard.world.clock.advance(10)
+    yard.put("datasets/digits/mnist/training/c.png")
+    straggler = yard.events
+    yard.events = []
+    yard.world.clock.advance(10)
+    yard.put(SECOND, told=False)
+    yard.wait(250)
+    assert yard.run().channels[0].objects == 3
+    yard.pipeline(code="other")
+    yard.batch(straggler)
+    assert yard.dataset().state is DatasetState.SEALED
+
+
+def test_a_status_that_a_faster_worker_made_wrong_is_told_again() -> None:
+    """This worker says "collecting", then loses its save to one that has noted and sealed the same news."""
+    yard = sealed()
+    yard.put(SECOND)
+    events, world = list(yard.events), yard.world
+    slow = yard.datasets
+
+    class SlowRecords:
+        def __getattr__(self, name: str) -> object:
+            return getattr(world.records, name)
+
+        def save(self, item: Dataset, *entries: Entry) -> Dataset:
+            slow.records = world.records
+            yard.restart()
+            yard.wait(125)
+            slow.report.dataset(item)
+            return world.records.save(item, *entries)
+
+    slow.records = SlowRecords()  # type: ignore[assignment] # the port, but for one method
+    events = [replace(event, at=event.at - 1) for event in events]
+    assert slow.uploaded(events) == ()
+    assert yard.dataset().state is DatasetState.SEALED
+    assert yard.status()["state"] == "sealed"
+
+
+def test_a_file_that_only_looks_like_the_sealed_single_object_opens_the_dataset() -> None:
+    yard = Yard()
+    yard.pipeline()
+    yard.put("datasets/digits/mnist.csv", "1,2")
+    yard.wait(1)
+    assert yard.dataset().state is DatasetState.SEALED
+    yard.put("datasets/digits/mnist/csv", "1,2")
+    yard.wait(125)
+    assert yard.dataset().state is DatasetState.REFUSED
+
+
+def test_a_folder_in_the_place_of_a_single_object_waits_for_its_quiet() -> None:
+    yard = Yard()
+    yard.pipeline()
+    yard.put("datasets/digits/mnist.csv", "1,2")
+    yard.wait(1)
+    yard.world.bucket.remove("datasets/digits/mnist.csv")
+    yard.put(FIRST)
+    yard.wait(100)
+    yard.datasets.advance(MNIST)
+    assert yard.dataset().state is DatasetState.COLLECTING
+    yard.put(SECOND)
+    yard.wait(130)
+    assert yard.run().channels[0].objects == 2
+    assert yard.dataset().single is None

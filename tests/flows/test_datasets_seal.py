@@ -154,6 +154,7 @@ def test_a_marker_is_used_up_by_its_seal() -> None:
     yard.wait(6)
     yard.put(SECOND)
     yard.wait(600)
+    yard.tick(20)
     assert yard.dataset().state is DatasetState.COLLECTING
     yard.put(READY, "")
     yard.wait(6)
@@ -267,3 +268,29 @@ def test_the_changes_of_a_shared_run_are_those_of_the_folder_that_its_job_read()
     yard.wait(125)
     yard.world.bucket.remove("datasets/digits/other/training/0/a.png")
     assert sealed_changes(yard.world.bucket, "digits", yard.run().id) == ()
+
+
+def test_a_comparison_after_the_job_lists_no_further_than_the_last_sealed_key() -> None:
+    yard = ready_yard()
+    yard.put(FIRST)
+    yard.wait(125)
+    for number in range(3000):
+        yard.put(f"datasets/digits/mnist/training/z{number}.png", told=False)
+    before = yard.world.count("bucket.page")
+    assert sealed_changes(yard.world.bucket, "digits", yard.run().id) == ()
+    assert yard.world.count("bucket.page") - before == 1
+
+
+def test_wake_ups_that_come_twice_or_for_nothing_write_nothing() -> None:
+    yard = ready_yard()
+    yard.put(FIRST)
+    yard.wait(10)
+    before = yard.world.records.writes, yard.world.bucket.writes, list(yard.world.timer.pending)
+    for _ in range(3):
+        yard.datasets.advance(MNIST)
+        yard.datasets.advance(DatasetId("digits", "never heard of"))
+    assert (yard.world.records.writes, yard.world.bucket.writes, yard.world.timer.pending) == before
+    yard.wait(125)
+    rev = yard.dataset().rev
+    yard.datasets.advance(MNIST)
+    assert yard.dataset().rev == rev
