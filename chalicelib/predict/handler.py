@@ -40,8 +40,10 @@ def from_environment() -> Inference:
 
 def build(env: Mapping[str, str], *, clock: Callable[[], float] = monotonic, deadline: float = DEADLINE) -> Inference:
     region = env["AWS_REGION"]
-    runtime = Host(_url(env, "SAGEMAKER_RUNTIME", "runtime.sagemaker"), Scope(region, "sagemaker"), lambda: _who(env))
-    table = Host(_url(env, "DYNAMODB", "dynamodb"), Scope(region, "dynamodb"), lambda: _who(env))
+    runtime = Host(
+        address(env, "SAGEMAKER_RUNTIME", "runtime.sagemaker"), Scope(region, "sagemaker"), lambda: _who(env)
+    )
+    table = Host(address(env, "DYNAMODB", "dynamodb"), Scope(region, "dynamodb"), lambda: _who(env))
     return Inference(Table(table, env["DROPFORGE_TABLE"], clock), Endpoints(runtime), deadline)
 
 
@@ -130,7 +132,8 @@ def _since(begun: float) -> float:
     return round((monotonic() - begun) * 1000, 1)
 
 
-def _url(env: Mapping[str, str], service: str, host: str) -> str:
+def address(env: Mapping[str, str], service: str, host: str) -> str:
+    """Find a service as the SDKs do: its own variable, the one for all, the region's host."""
     region = env["AWS_REGION"]
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     return env.get(f"AWS_ENDPOINT_URL_{service}") or env.get("AWS_ENDPOINT_URL") or f"https://{host}.{region}.{suffix}"
