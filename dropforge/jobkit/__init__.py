@@ -4,7 +4,6 @@ Training (`train.py`):
 
     import jobkit
 
-    @jobkit.main
     def train(job):
         for epoch in range(job.hyperparameters["epochs"]):
             ...
@@ -12,6 +11,8 @@ Training (`train.py`):
         job.metric("validation:accuracy", 0.97)
         job.labels(["cat", "dog"])
         save(job.output / "model.bin")
+
+    jobkit.main(train)
 
 Serving (`serve.py`):
 

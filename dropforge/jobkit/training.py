@@ -25,7 +25,7 @@ _STOPPED = 143
 def main(train: Train) -> Train:
     """Run `train(job)` where the file that says so is the program; imported by a test, leave it alone.
 
-    Use it as a decorator, or call it: `jobkit.main(train)`.
+    Call it in the last line of the file: `jobkit.main(train)`; or use it as a decorator of the last function.
     """
     if sys._getframe(1).f_globals.get("__name__") == "__main__":  # noqa: SLF001 -- the one way to know who called
         sys.exit(attempt(train))
