@@ -69,7 +69,7 @@ class Ministack:
     async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, and remember that it may have changed something."""
         await cast("Asgi", self._app.app)(scope, receive, send)
-        if not _reads_only(scope):
+        if not reads_only(scope):
             self._changed.set()
 
     async def start(self) -> None:
@@ -183,7 +183,8 @@ def _environment(home: Path, account: Account) -> dict[str, str]:
     }
 
 
-def _reads_only(scope: Scope) -> bool:
+def reads_only(scope: Scope) -> bool:
+    """Tell whether a request leaves all state as it was, by its method or by the operation it names."""
     if scope["method"] in {"GET", "HEAD", "OPTIONS"}:
         return True
     target = dict(scope["headers"]).get(b"x-amz-target", b"").decode("latin-1")

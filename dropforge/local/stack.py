@@ -82,14 +82,17 @@ def deploy(client: Client, name: str, template: str) -> bool:
         status = _settled(cloudformation, name)
     if status and _last_change(cloudformation, name) == change and not status.endswith("ROLLBACK_COMPLETE"):
         return False
-    cloudformation.create_change_set(
-        StackName=name,
-        ChangeSetName=change,
-        ChangeSetType="UPDATE" if status else "CREATE",
-        TemplateURL=_upload(client("s3"), name, template),
-        Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
-        Tags=[{"Key": "dropforge:change", "Value": change}],
-    )
+    try:
+        cloudformation.create_change_set(
+            StackName=name,
+            ChangeSetName=change,
+            ChangeSetType="UPDATE" if status else "CREATE",
+            TemplateURL=_upload(client("s3"), name, template),
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Tags=[{"Key": "dropforge:change", "Value": change}],
+        )
+    except cloudformation.exceptions.ClientError as error:
+        raise DeployError(f"stack {name} cannot be deployed: {error.response['Error']['Message']}") from error
     if not _planned(cloudformation, name, change):
         return False
     cloudformation.execute_change_set(StackName=name, ChangeSetName=change)

@@ -136,7 +136,7 @@ def read(client: Client, name: str) -> Deployed:
 def _function(awslambda: Any, name: str) -> Function:
     config = awslambda.get_function_configuration(FunctionName=name)
     try:
-        invoke = awslambda.get_function_event_invoke_config(FunctionName=name)
+        invoke = awslambda.get_function_event_invoke_config(FunctionName=name, Qualifier="$LATEST")
     except awslambda.exceptions.ResourceNotFoundException:
         invoke = {}
     reserved = awslambda.get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions")

@@ -17,7 +17,7 @@ from dropforge.local.functions.asynchronous import Deliveries
 from dropforge.local.functions.inbox import Inbox
 from tests.local.conftest import Stack
 from tests.local.waiting import wait_until
-from tests.local.workshop import Workshop, workshop
+from tests.local.workshop import Workshop, pid_written_to, workshop
 
 QUICK = 0.001
 """Retries after 60 and 120 ms."""
@@ -152,7 +152,7 @@ def test_an_event_whose_worker_is_killed_is_handled_all_the_same(
     pool = shop.pool("work.hang_once")
     with delivering() as deliveries:
         deliveries.put("work-hang_once", json.dumps({"mark": str(mark)}).encode())
-        os.kill(int(wait_until(lambda: mark.exists() and mark.read_text())), signal.SIGKILL)
+        os.kill(pid_written_to(mark), signal.SIGKILL)
         wait_until(lambda: inbox.counts() == (0, 0))
     assert (pool.invocations, pool.errors) == (2, 1)
 

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import copy
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,7 +9,7 @@ from dropforge.local.home import REGION
 from dropforge.local.stack import DeployError, deploy, package, stack_name
 from dropforge.local.stack_reading import Deployed, Route
 from tests.local.conftest import Stack
-from tests.local.projects import TEMPLATE, make_project, write_template
+from tests.local.projects import make_project
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +18,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def deployed(stack: Stack, project: Path) -> Deployed:
-    deploy(stack.client, "read-dev", package(project, "dev", REGION))
+def template(project: Path) -> str:
+    return package(project, "dev", REGION)
+
+
+@pytest.fixture(scope="module")
+def deployed(stack: Stack, template: str) -> Deployed:
+    deploy(stack.client, "read-dev", template)
     return stack_reading.read(stack.client, "read-dev")
 
 
@@ -78,48 +81,42 @@ def test_the_api_key_is_the_one_that_the_stack_names(deployed: Deployed) -> None
     assert deployed.apis[0].keys == {deployed.api_key: deployed.outputs["ApiKeyId"]}
 
 
-def test_deploying_the_same_again_does_nothing(stack: Stack, project: Path, deployed: Deployed) -> None:
-    assert deploy(stack.client, "read-dev", package(project, "dev", REGION)) is False
+def test_deploying_the_same_again_does_nothing(stack: Stack, template: str, deployed: Deployed) -> None:
+    assert deploy(stack.client, "read-dev", template) is False
     assert stack_reading.read(stack.client, "read-dev") == deployed
 
 
-def changed_template() -> dict[str, Any]:
-    template = copy.deepcopy(TEMPLATE)
-    events = template["Resources"]["OnUploads"]["Properties"]["Events"]
-    events["OnUploadsSqsEventSource"]["Properties"]["BatchSize"] = 50
-    return template
-
-
-def test_a_changed_template_updates_the_stack_and_keeps_what_lies_in_it(stack: Stack, tmp_path: Path) -> None:
-    project = make_project(tmp_path / "tiny", prefix="change")
-    assert deploy(stack.client, "change-dev", package(project, "dev", REGION)) is True
+def test_a_changed_template_updates_the_stack_and_keeps_what_lies_in_it(stack: Stack, template: str) -> None:
+    assert deploy(stack.client, "change-dev", template) is True
     stack.client("s3").put_object(Bucket="change-dev-bucket", Key="kept", Body=b"x")
     before = stack_reading.read(stack.client, "change-dev")
-    write_template(project, changed_template())
-    assert deploy(stack.client, "change-dev", package(project, "dev", REGION)) is True
+    assert deploy(stack.client, "change-dev", template.replace("BatchSize: 100", "BatchSize: 50")) is True
     after = stack_reading.read(stack.client, "change-dev")
     assert (before.mappings[0].batch_size, after.mappings[0].batch_size) == (100, 50)
     assert after.api_key == before.api_key
     assert stack.client("s3").get_object(Bucket="change-dev-bucket", Key="kept")["Body"].read() == b"x"
 
 
-def test_a_first_deployment_that_was_cut_short_is_begun_afresh(stack: Stack, tmp_path: Path) -> None:
-    template = package(make_project(tmp_path / "tiny", prefix="cut"), "dev", REGION)
+def test_a_first_deployment_that_was_cut_short_is_begun_afresh(stack: Stack, template: str) -> None:
     stack.client("cloudformation").create_change_set(
-        StackName="cut-dev", ChangeSetName="never-executed", ChangeSetType="CREATE", TemplateBody=template,
+        StackName="cut-dev",
+        ChangeSetName="never-executed",
+        ChangeSetType="CREATE",
+        TemplateBody=template,
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-    )  # fmt: skip
+    )
     assert deploy(stack.client, "cut-dev", template) is True
     assert stack_reading.read(stack.client, "cut-dev").functions
 
 
-def test_a_template_that_cannot_be_deployed_is_told_with_the_resource(stack: Stack, tmp_path: Path) -> None:
-    project = make_project(tmp_path / "tiny", prefix="bad")
-    template = copy.deepcopy(TEMPLATE)
-    template["Resources"]["Strange"] = {"Type": "AWS::Strange::Thing", "Properties": {}}
-    write_template(project, template)
-    with pytest.raises(DeployError, match="Strange"):
-        deploy(stack.client, "bad-dev", package(project, "dev", REGION))
+def test_a_template_that_cannot_be_deployed_is_told_with_the_resource(stack: Stack, template: str) -> None:
+    with pytest.raises(DeployError, match="AWS::Strange::Thing"):
+        deploy(stack.client, "bad-dev", template.replace("AWS::DynamoDB::Table", "AWS::Strange::Thing"))
+
+
+def test_a_resource_that_fails_is_told_by_its_name(stack: Stack, template: str) -> None:
+    with pytest.raises(DeployError, match="Uploads "):
+        deploy(stack.client, "fails-dev", template.replace("VisibilityTimeout: 60", "VisibilityTimeout: 999999"))
 
 
 def test_an_app_that_cannot_be_packaged_is_told_with_its_error(tmp_path: Path) -> None:

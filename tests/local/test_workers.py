@@ -14,7 +14,7 @@ import pytest
 
 from dropforge.local.functions.pool import ThrottledError
 from tests.local.waiting import wait_until
-from tests.local.workshop import Workshop, workshop
+from tests.local.workshop import Workshop, pid_written_to, workshop
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_a_worker_killed_in_the_middle_is_an_error_and_is_replaced(shop: Worksho
     payload = json.dumps({"mark": str(mark)}).encode()
     with ThreadPoolExecutor(1) as hands:
         running = hands.submit(pool.invoke, payload)
-        os.kill(int(wait_until(lambda: mark.exists() and mark.read_text())), signal.SIGKILL)
+        os.kill(pid_written_to(mark), signal.SIGKILL)
         told = json.loads(running.result(10).payload)
     assert told["errorType"] == "Runtime.ExitError"
     assert "signal: SIGKILL" in told["errorMessage"]
@@ -192,7 +192,7 @@ with workshop(Path(sys.argv[1])) as shop:
 """
     parent = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], cwd=Path(__file__).parents[2])
     mark = tmp_path / "mark"
-    worker = int(wait_until(lambda: mark.exists() and mark.read_text()))
+    worker = pid_written_to(mark)
     parent.kill()
     parent.wait()
     assert wait_until(lambda: gone(worker), 5)

@@ -12,6 +12,7 @@ from typing import Any
 from dropforge.local.functions.pool import Pool
 from dropforge.local.functions.worker import Ground
 from dropforge.local.stack_reading import Function
+from tests.local.waiting import wait_until
 
 HANDLERS = """
 import os, pathlib, sys, time
@@ -62,6 +63,11 @@ def function(handler: str, **more: Any) -> Function:
         "memory": 256,
     }
     return Function(**(values | more))
+
+
+def pid_written_to(mark: Path) -> int:
+    """Wait for a hanging handler to have begun; gives its process."""
+    return int(wait_until(lambda: mark.read_text() if mark.exists() else ""))
 
 
 @dataclass

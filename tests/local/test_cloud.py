@@ -1,0 +1,254 @@
+"""The whole local cloud, started and stopped as people do it, over a small project of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from dropforge.local import launch
+from dropforge.local.home import Home
+from tests.local.projects import make_project, seen
+from tests.local.waiting import wait_until
+
+SPEED = 0.005
+ROOT = Path(__file__).parents[2]
+
+
+class Running:
+    """A cloud over a small project, and what tests ask of it."""
+
+    def __init__(self, folder: Path, *, prefix: str = "tiny") -> None:
+        self.project = make_project(folder / "project", prefix=prefix)
+        self.home = folder / "home"
+        self.card: dict[str, Any] = {}
+
+    def start(self) -> Running:
+        self.card = launch.start(self.home, speed=SPEED, attached=True, project=self.project)
+        return self
+
+    @property
+    def stage(self) -> dict[str, Any]:
+        return dict(self.card["stages"]["dev"])
+
+    def client(self, service: str) -> Any:
+        session = boto3.session.Session(self.card["access_key"], self.card["secret_key"], region_name="us-east-1")
+        config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+        return session.client(service, endpoint_url=self.card["endpoint"], config=config)
+
+    def seen(self, name: str) -> list[Any]:
+        return seen(self.project, name)
+
+    def status(self) -> dict[str, Any]:
+        return dict((launch.status(self.home) or {})["status"])
+
+    def http(self, path: str) -> tuple[int, bytes]:
+        try:
+            with urllib.request.urlopen(self.stage["api"] + path, timeout=10) as answer:  # noqa: S310  a loopback address
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as answer:
+            with answer:
+                return answer.code, answer.read()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    made = Running(tmp_path_factory.mktemp("cloud")).start()
+    yield made
+    launch.stop(made.home)
+
+
+def children(pid: int) -> list[int]:
+    found = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for file in found for child in file.read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    file = Path(f"/proc/{pid}/stat")
+    try:
+        return file.read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_an_object_reaches_its_function_through_rule_queue_and_batch(running: Running) -> None:
+    s3 = running.client("s3")
+    for n in range(7):
+        s3.put_object(Bucket=running.stage["bucket"], Key=f"datasets/a b/{n}+ü.png", Body=b"x")
+    s3.put_object(Bucket=running.stage["bucket"], Key="elsewhere/x", Body=b"x")
+
+    def keys() -> list[str]:
+        records = [json.loads(record["body"]) for batch in running.seen("batches") for record in batch["Records"]]
+        return sorted(event["detail"]["object"]["key"] for event in records if "detail" in event)
+
+    wait_until(lambda: len(keys()) >= 7)
+    assert keys() == [f"datasets/a b/{n}+ü.png" for n in range(7)]
+
+
+def test_the_schedule_ticks_at_the_speed_factor(running: Running) -> None:
+    ticks = wait_until(lambda: len(running.seen("ticks")) >= 3 and running.seen("ticks"))
+    assert ticks[0]["detail-type"] == "Scheduled Event"
+    assert len({tick["id"] for tick in ticks}) == len(ticks)
+
+
+def test_poison_in_a_batch_ends_in_the_dead_letters_alone(running: Running) -> None:
+    sqs = running.client("sqs")
+    url = sqs.get_queue_url(QueueName="tiny-dev-uploads")["QueueUrl"]
+    dead = sqs.get_queue_url(QueueName="tiny-dev-dead")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="poison")
+    sqs.send_message(QueueUrl=url, MessageBody="medicine")
+
+    def letters() -> list[str]:
+        found = sqs.receive_message(QueueUrl=dead, MaxNumberOfMessages=10, VisibilityTimeout=0).get("Messages", [])
+        return [message["Body"] for message in found]
+
+    wait_until(lambda: "poison" in letters())
+    bodies = [record["body"] for batch in running.seen("batches") for record in batch["Records"]]
+    assert (bodies.count("poison"), bodies.count("medicine")) == (3, 1)
+
+
+def test_the_doors_of_the_api_are_as_the_template_says(running: Running) -> None:
+    assert running.http("/v1/health") == (200, b'{"ok":true}')
+    status, body = running.http("/v1/things/x")
+    assert (status, json.loads(body)["code"]) == (404, "not-found")
+    request = urllib.request.Request(  # noqa: S310  a loopback address
+        running.stage["api"] + "/v1/guarded",
+        data=b"12345",
+        headers={"x-api-key": running.stage["api_key"], "Content-Type": "image/png"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  a loopback address
+        assert json.loads(answer.read()) == {"size": 5}
+
+
+def test_what_a_function_prints_is_in_cloudwatch_logs(running: Running) -> None:
+    running.http("/v1/health")
+    [name] = [name for name in running.status()["functions"] if "APIHandler" in name]
+    logs = running.client("logs")
+
+    def lines() -> list[str]:
+        try:
+            events = logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
+        except logs.exceptions.ResourceNotFoundException:
+            return []
+        return [event["message"] for event in events if event["message"].startswith("REPORT")]
+
+    assert wait_until(lines)
+    assert "REPORT" in (running.home / "logs" / f"{name}.log").read_text()
+
+
+def test_the_status_counts_what_each_function_did(running: Running) -> None:
+    running.http("/v1/health")
+    status = running.status()
+    [counts] = [counts for name, counts in status["functions"].items() if "APIHandler" in name]
+    assert counts["invocations"] >= 1
+    assert counts["errors"] == 0
+    assert all(alive(pid) for pid in counts["workers"])
+    assert {"inbox", "dead", "sagemaker"} <= set(status)
+
+
+def test_a_function_can_be_invoked_through_the_api_of_lambda(running: Running) -> None:
+    [name] = [name for name in running.status()["functions"] if "Reconcile" in name]
+    before = len(running.seen("ticks"))
+    event = {"id": "by-hand", "detail-type": "d", "source": "s", "account": "a", "time": "t", "region": "r"}
+    event |= {"resources": [], "detail": {}, "version": "0"}  # type: ignore[dict-item]  JSON of several types
+    answer = running.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event).encode())
+    assert (answer["StatusCode"], answer.get("FunctionError")) == (200, None)
+    assert len(running.seen("ticks")) > before
+    assert any(tick["id"] == "by-hand" for tick in running.seen("ticks"))
+
+
+def test_a_second_start_on_the_same_home_says_so(running: Running) -> None:
+    with pytest.raises(launch.LaunchError, match="already runs"):
+        launch.start(running.home, project=running.project)
+    command = [sys.executable, "-m", "dropforge.local", "--home", str(running.home), "--project", str(running.project)]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert told.returncode == 1
+    assert "already runs" in told.stderr
+    assert launch.status(running.home)
+
+
+def test_two_clouds_run_side_by_side_and_a_parent_s_death_takes_its_own_along(running: Running, tmp_path: Path) -> None:
+    other = Running(tmp_path)
+    program = f"""
+import time
+from pathlib import Path
+from dropforge.local import launch
+launch.start(Path({str(other.home)!r}), speed=1, attached=True, project=Path({str(other.project)!r}))
+time.sleep(600)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
+    try:
+        card = wait_until(lambda: Home(other.home).read_card(), 60)
+        assert card["endpoint"] != running.card["endpoint"]
+        other.card = card
+        assert other.http("/v1/health")[0] == 200
+        pids = [card["pid"], *children(card["pid"])]
+        assert len(pids) >= 2
+        other.client("s3").put_object(Bucket=other.stage["bucket"], Key="only-here", Body=b"x")
+        assert "Contents" not in running.client("s3").list_objects_v2(
+            Bucket=running.stage["bucket"], Prefix="only-here"
+        )
+    finally:
+        parent.kill()
+        parent.wait()
+    wait_until(lambda: not any(alive(pid) for pid in pids))
+    assert launch.status(other.home) is None
+    assert not Home(other.home).card.exists()
+    assert launch.status(running.home)
+
+
+def test_a_stop_and_start_finds_everything_as_it_was(tmp_path: Path) -> None:
+    cloud = Running(tmp_path).start()
+    try:
+        first = cloud.card
+        cloud.client("s3").put_object(Bucket=cloud.stage["bucket"], Key="kept", Body=b"object")
+        cloud.client("dynamodb").put_item(TableName=cloud.stage["table"], Item={"pk": {"S": "kept"}})
+        url = cloud.client("sqs").get_queue_url(QueueName="tiny-dev-dead")["QueueUrl"]
+        cloud.client("sqs").send_message(QueueUrl=url, MessageBody="kept")
+        assert launch.stop(cloud.home) is True
+        assert launch.status(cloud.home) is None
+        assert not alive(first["pid"])
+
+        cloud.start()
+        assert {**cloud.card, "pid": 0} == {**first, "pid": 0}
+        assert cloud.client("s3").get_object(Bucket=cloud.stage["bucket"], Key="kept")["Body"].read() == b"object"
+        item = cloud.client("dynamodb").get_item(TableName=cloud.stage["table"], Key={"pk": {"S": "kept"}})
+        assert "Item" in item
+        [message] = cloud.client("sqs").receive_message(QueueUrl=url)["Messages"]
+        assert message["Body"] == "kept"
+        assert cloud.http("/v1/health")[0] == 200
+
+        # And the same after a kill: what was on disk a moment ago is there, and the card is known as stale.
+        cloud.client("dynamodb").put_item(TableName=cloud.stage["table"], Item={"pk": {"S": "late"}})
+        snapshot = cloud.home / "ministack" / "dynamodb.json"
+        wait_until(lambda: '"late"' in snapshot.read_text())
+        workers = children(cloud.card["pid"])
+        os.kill(cloud.card["pid"], signal.SIGKILL)
+        wait_until(lambda: not any(alive(pid) for pid in workers))
+        assert launch.status(cloud.home) is None
+        cloud.start()
+        item = cloud.client("dynamodb").get_item(TableName=cloud.stage["table"], Key={"pk": {"S": "late"}})
+        assert "Item" in item
+        assert cloud.card["stages"] == first["stages"]
+    finally:
+        launch.stop(cloud.home)
+
+
+def test_a_cloud_whose_template_is_wrong_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+    cloud = Running(tmp_path)
+    (cloud.project / "app.py").write_text("raise RuntimeError('no such app')")
+    with pytest.raises(launch.LaunchError, match="no such app"):
+        cloud.start()
+    assert launch.status(cloud.home) is None
+    assert not Home(cloud.home).claimed()
