@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.errors import ConflictError, ThrottledError
 from tests.fakes.calls import CrashError
-from tests.flows.workshop import FOLDER, TOML, Interrupter, Room, other
+from tests.flows.workshop import FOLDER, Interrupter, Room, other
 
 
 @pytest.fixture
@@ -72,13 +72,16 @@ def seen(room: Room) -> set[str]:
     return {key.removeprefix("pipelines/digits/") for key in room.world.bucket.keys("pipelines/digits/")}
 
 
-def test_a_file_that_changes_while_it_is_refused_is_read_again(room: Room) -> None:
-    room.put({**FOLDER, "pipeline.toml": "nonsense = 1\n"})
-    better = lambda: room.world.bucket.put("pipelines/digits/pipeline.toml", TOML)  # noqa: E731 (told in one line)
-    room.pipelines.bucket = Interrupter(room, "pipeline.toml", better)
+def test_a_folder_that_changes_while_it_is_refused_is_read_again(room: Room) -> None:
+    room.put({key: body for key, body in FOLDER.items() if key != "smoke/seven.png"})
+    room.pipelines.bucket = Interrupter(
+        room, "pipeline.toml", lambda: room.world.bucket.put("pipelines/digits/smoke/seven.png", "png")
+    )
 
+    room.run(seconds=5)
+
+    assert room.record.problem is None
     room.run()
-
     assert room.status["state"] == "accepted"
 
 

@@ -63,6 +63,13 @@ list = [
     }
 
 
+def test_quotes_before_the_end_of_a_long_string_belong_to_it() -> None:
+    text = 'a = [\n"""x"""",\n"""y""""", \'\'\'z\'\'\'\'\n]\nb = 1\n'
+    assert tomllib.loads(text) == {"a": ['x"', 'y""', "z'"], "b": 1}
+
+    assert key_lines(text) == {("a",): 1, ("a", 0): 2, ("a", 1): 3, ("a", 2): 3, ("b",): 5}
+
+
 def test_a_key_without_a_line_of_its_own_has_that_of_its_table() -> None:
     lines = key_lines("[train]\nx = 1\n")
 
