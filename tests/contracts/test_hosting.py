@@ -53,6 +53,12 @@ def test_a_model_that_exists_with_the_same_digest_is_done(world: ContractWorld) 
     world.hosting.ensure_model(model(world))
 
 
+def test_a_model_needs_its_data(world: ContractWorld) -> None:
+    uri = f"s3://{world.bucket.name}/nothing/model.tar.gz"
+    with pytest.raises(NotFoundError):
+        world.hosting.ensure_model(ModelRequest(config(world), programs.IMAGE, uri, {}))
+
+
 def test_a_model_name_that_holds_something_else_is_a_conflict(world: ContractWorld) -> None:
     world.hosting.ensure_model(model(world))
     with pytest.raises(ConflictError):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chalicelib.errors import ConflictError, InvalidError
-from chalicelib.model import Dataset, DatasetId, Entry, PipelineRecord, Release, Run, Serving
+from chalicelib.model import Candidate, Dataset, DatasetId, Entry, PipelineRecord, Release, Run, Serving
 from chalicelib.names import run12
 from chalicelib.ports import Page
 from tests.contracts.values import (
@@ -21,7 +22,7 @@ from tests.contracts.values import (
     run,
     run_id,
 )
-from tests.contracts.worlds import ContractWorld
+from tests.contracts.worlds import ContractWorld, existing
 
 FULL = [FULL_DATASET, FULL_RUN, FULL_RELEASE, FULL_PIPELINE]
 SUBJECTS = [f"dataset:{FULL_DATASET.id}", f"run:{run12(FULL_RUN.id)}", "release:digits", "pipeline:digits"]
@@ -76,6 +77,13 @@ def test_an_item_that_was_never_stored_cannot_be_saved_as_a_later_rev(
     with pytest.raises(ConflictError):
         world.records.save(dataset(rev=3), *entries)
     assert world.records.dataset(dataset().id) is None
+
+
+def test_a_metric_that_is_no_number_comes_back_as_such(world: ContractWorld) -> None:
+    world.records.save(run(candidate=Candidate("job", metrics={"loss": float("nan"), "low": float("-inf")})))
+    found = existing(existing(world.records.run(run().id)).candidate)
+    assert math.isnan(found.metrics["loss"])
+    assert found.metrics["low"] == float("-inf")
 
 
 def test_a_run_is_found_by_its_twelve_digits(world: ContractWorld) -> None:

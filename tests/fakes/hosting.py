@@ -16,6 +16,7 @@ from chalicelib.errors import (
 )
 from chalicelib.names import Names
 from chalicelib.ports import Answer, Clock, ConfigRequest, EndpointSeen, ModelRequest
+from tests.fakes.bucket import FakeBucket
 
 How = Literal["fails-creation", "fails-update", "never-up", "answers-wrongly", "errors", "hangs"]
 Say = bytes | Answer | Callable[[bytes], bytes | Answer]
@@ -33,8 +34,9 @@ class _Endpoint:
 
 
 class FakeHosting:
-    def __init__(self, clock: Clock, names: Names) -> None:
+    def __init__(self, clock: Clock, names: Names, bucket: FakeBucket) -> None:
         self.clock = clock
+        self.bucket = bucket
         self.names = names
         self.answers: dict[str, Say] = {}
         """By configuration or model name: what its container says, or a function of the payload."""
@@ -48,6 +50,8 @@ class FakeHosting:
         self._broken: dict[str, How] = {}
 
     def ensure_model(self, model: ModelRequest) -> None:
+        if model.name not in self.models and not self.bucket.keys(model.model_uri.split("/", 3)[3]):
+            raise NotFoundError(f"Could not find model data at {model.model_uri}.", name=model.name)
         kept = self.models.setdefault(model.name, deepcopy(model))
         if kept.environment.get("DROPFORGE_REQUEST") != model.environment.get("DROPFORGE_REQUEST"):
             raise ConflictError(f"The model {model.name} holds something else.", name=model.name)

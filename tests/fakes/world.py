@@ -46,7 +46,7 @@ class World:
         self.records = recorded(self._calls, "records", FakeRecords(), ports.Records)
         self.jobs = recorded(self._calls, "jobs", FakeJobs(self.clock, bucket), ports.Jobs)
         self.registry = recorded(self._calls, "registry", FakeRegistry(), ports.Registry)
-        self.hosting = recorded(self._calls, "hosting", FakeHosting(self.clock, settings.names), ports.Hosting)
+        self.hosting = recorded(self._calls, "hosting", FakeHosting(self.clock, settings.names, bucket), ports.Hosting)
 
     @property
     def calls(self) -> Sequence[Call]:

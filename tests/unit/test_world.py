@@ -94,8 +94,11 @@ def test_a_job_that_is_told_to_stop_takes_its_time() -> None:
 
 
 def hosting(world: World, *configs: str) -> None:
+    world.bucket.put("model.tar.gz", b"weights")
     for config in configs:
-        world.hosting.ensure_model(ModelRequest(f"m-{config}", "image", "s3://bucket/model", {"DROPFORGE_RUN": config}))
+        world.hosting.ensure_model(
+            ModelRequest(f"m-{config}", "image", "s3://bucket/model.tar.gz", {"DROPFORGE_RUN": config})
+        )
         world.hosting.ensure_config(ConfigRequest(config, f"m-{config}", "ml.m5.large", 1))
 
 
