@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from chalicelib.decide.keys import OVERRIDES, READY, Refusal, folder, read_key
+from chalicelib.decide.keys import Refusal, folder, read_key
 from chalicelib.decide.ready import CHANNEL
 from chalicelib.model import DatasetId, S3Object
 
@@ -45,8 +45,9 @@ class Survey:
     def entries(self) -> tuple[tuple[str, S3Object], ...]:
         """Pair each object with its relative key, in S3's order: what the digest is made of."""
         if self.single:
-            return ((relative(self.dataset, self.single.key), self.single),)
-        return tuple((relative(self.dataset, it.key), it) for it in self.data)
+            return ((extension(self.single.key), self.single),)
+        start = len(folder(self.dataset))
+        return tuple((it.key[start:], it) for it in self.data)
 
     def counts(self) -> Counter[str]:
         """Count the objects of each channel."""
@@ -55,21 +56,14 @@ class Survey:
         return Counter(channel(name) for name, _ in self.entries())
 
 
-def relative(dataset: DatasetId, key: str) -> str:
-    """Give an object's key inside its dataset, the extension for a single object."""
-    prefix = folder(dataset)
-    if key.startswith(prefix):
-        return key[len(prefix) :]
+def extension(key: str) -> str:
+    """Give the extension of a single object's key: its relative key in the digest."""
     drop = read_key(key)
-    return drop.relative if drop else key
+    return drop.relative if drop else ""
 
 
 def channel(relative_key: str) -> str:
     return relative_key.partition("/")[0]
-
-
-def is_data(dataset: DatasetId, key: str) -> bool:
-    return relative(dataset, key) not in {READY, OVERRIDES}
 
 
 def inspect(survey: Survey) -> Refusal | None:
@@ -115,13 +109,13 @@ def _single(survey: Survey) -> Refusal | None:
     single = survey.single
     if single is None:
         return None
-    extension = relative(survey.dataset, single.key)
-    if not extension:
+    ending = extension(single.key)
+    if not ending:
         return Refusal(
             f"{single.key} lies beside the datasets and has no extension: it is neither a file of one nor an archive.",
             f"Upload it under {folder(survey.dataset)}training/, or with an extension such as .zip or .csv.",
         )
-    if extension.lower() == "manifest":
+    if ending.lower() == "manifest":
         return Refusal(
             f"not supported yet: datasets that are a .manifest ({single.key}).",
             f"Upload the files themselves under {folder(survey.dataset)}training/.",
@@ -163,7 +157,12 @@ def _channels(survey: Survey) -> Refusal | None:
 
 
 def _both(survey: Survey) -> Refusal | None:
-    folders = {name[:cut] for name, _ in survey.entries() for cut, sign in enumerate(name) if sign == "/"}
+    folders: set[str] = set()
+    for name, _ in survey.entries():
+        parent = name.rpartition("/")[0]
+        while parent and parent not in folders:
+            folders.add(parent)
+            parent = parent.rpartition("/")[0]
     return _refused(survey, lambda name: name in folders, "both a file and a folder", _AGAIN)
 
 
