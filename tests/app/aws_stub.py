@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -121,7 +121,8 @@ def _handler(stub: AwsStub) -> type[BaseHTTPRequestHandler]:
             if said.late:
                 stub.ended.wait(said.late)
             if not said.hang_up:
-                self._send(said)
+                with suppress(ConnectionError):  # who asked may have stopped waiting
+                    self._send(said)
 
         def _send(self, said: Says) -> None:
             self.send_response(said.status)
