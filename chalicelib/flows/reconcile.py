@@ -66,7 +66,7 @@ class Reconcile:
         self.datasets = datasets
         self.runs = runs
         self.releases = releases
-        self.sweep = Sweep(bucket=bucket, records=records, pipelines=pipelines, datasets=datasets)
+        self.sweep = Sweep(bucket=bucket, records=records, clock=clock, pipelines=pipelines, datasets=datasets)
 
     def tick(self) -> None:
         """Look at what is due, then for what nobody told of. One failing item stops no other."""

@@ -12,14 +12,15 @@ from typing import Protocol
 from chalicelib.decide.keys import read_key
 from chalicelib.decide.sweep import DATASETS, PIPELINES, Place, behind, read_place
 from chalicelib.events import UploadSeen
-from chalicelib.model import DatasetState, S3Object
+from chalicelib.model import Dataset, DatasetState, S3Object
 from chalicelib.names import is_junk, is_pipeline
-from chalicelib.ports import Bucket, Page, Records
+from chalicelib.ports import Bucket, Clock, Page, Records
 
 _CURSOR = "sweep"
 _PAGES = 10
 _NAMES = 100
 """Names looked at in one sweep: each costs a read of the table."""
+_MENDING = 86_400
 _NOBODY = "sweep"
 """In the place of a message id: no message is to come again, the next round looks again."""
 
@@ -33,9 +34,12 @@ class Datasets(Protocol):
 
 
 class Sweep:
-    def __init__(self, *, bucket: Bucket, records: Records, pipelines: Pipelines, datasets: Datasets) -> None:
+    def __init__(
+        self, *, bucket: Bucket, records: Records, clock: Clock, pipelines: Pipelines, datasets: Datasets
+    ) -> None:
         self.bucket = bucket
         self.records = records
+        self.clock = clock
         self.pipelines = pipelines
         self.datasets = datasets
         self._pages = self._names = 0
@@ -84,10 +88,14 @@ class Sweep:
         if drop is None:
             return
         record = self.records.dataset(drop.dataset)
-        if record is None or record.state is DatasetState.REFUSED:
+        if record is None or self._was_just_refused(record):
             since = record.last_seen if record else -1
             news = [it for it in self._objects(name) if it.modified > since]
             self.datasets.uploaded([UploadSeen(_NOBODY, it.key, it.size, it.modified) for it in news])
+
+    def _was_just_refused(self, record: Dataset) -> bool:
+        """Tell whether somebody may be mending it; older refusals would only make every round longer."""
+        return record.state is DatasetState.REFUSED and record.last_seen > self.clock() - _MENDING
 
     def _objects(self, name: str) -> list[S3Object]:
         """Give the first page of a folder, or the one object."""

@@ -71,6 +71,20 @@ def test_a_refused_dataset_that_was_mended_without_an_event_is_found_once() -> N
     assert yard.dataset().state is DatasetState.SEALED
 
 
+def test_refusals_of_long_ago_make_no_round_longer() -> None:
+    yard = Yard()
+    yard.pipeline()
+    for each in range(50):
+        yard.put(f"datasets/digits/d{each}/evaluation/a.png")
+    yard.wait(125)
+    yard.world.clock.advance(2 * 86_400)
+    yard.put("datasets/digits/new/training/a.png", told=False)
+    before = lists(yard)
+    yard.reconcile.sweep.go_on()
+    assert lists(yard) - before <= 6
+    assert "digits/new" in known(yard)
+
+
 def test_hostile_names_are_found_and_refused_and_the_walk_goes_on() -> None:
     yard = Yard()
     yard.pipeline()
