@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from dropforge.cli.api import Api
@@ -85,6 +86,13 @@ def _stage_passed(entry: dict[str, Any]) -> StageReached | None:
     return StageReached(stage, str(note or "")) if stage else None
 
 
+def _newest(changes: list[Change]) -> Iterator[Change]:
+    """Leave out progress that later progress overtook before anybody looked."""
+    for change, following in zip_longest(changes, changes[1:]):
+        if not (isinstance(change, Progressed) and isinstance(following, Progressed)):
+            yield change
+
+
 class Follower:
     """Looks again and again at one dataset or run, until the run ends or nobody asks any more."""
 
@@ -157,7 +165,7 @@ class Follower:
     def _log(self, run: str) -> Iterator[Change]:
         while (self.last.get("candidate") or {}).get("status"):
             page = self.api.get("v1", "runs", run, "log", next=self._token)
-            yield from (read_line(line) for line in page["lines"])
+            yield from _newest([read_line(line) for line in page["lines"]])
             token, self._token = self._token, page.get("next") or self._token
             if not page["lines"] or token == self._token:
                 return

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -73,19 +74,21 @@ def main() -> None:
 
 
 def run(terminal: Terminal, clock: Clock) -> None:
-    with tempfile.TemporaryDirectory(prefix="dropforge-demo-") as folder:
+    with tempfile.TemporaryDirectory(prefix="dropforge-demo-") as folder, ThreadPoolExecutor(1) as beside:
         home, pictures = Path(folder) / "home", Path(folder) / "digits"
+        making = beside.submit(make_dataset.make, pictures)
         with local_cloud(home, terminal, clock) as place:
             bucket, api = Bucket(place), Api(place)
-            counts = make_dataset.make(pictures)
+            counts = making.result()
             terminal.say(f"2. {sum(counts.values()):,} digits as PNG files; {counts['held-out']} of them are held out")
-            push(bucket, place, clock)
-            terminal.say(f"3. Pushed examples/digits/pipeline as pipelines/{PIPELINE}/: accepted")
+            verdict = push(bucket, place, terminal, clock)
             drop(bucket, pictures / "drop", terminal)
-            seen = watch(api, place, terminal, clock)
+            verdict()
+            run = watch(api, place, terminal, clock)
             asked = ask(api, pictures / "held-out", terminal, clock)
             arrived = api.get("v1", "datasets", PIPELINE, DATASET)["first_seen"]
-            report.show(terminal, asked, report.stages(seen["timeline"], arrived), clock.spent)
+            timeline = api.get("v1", "runs", run)["timeline"]
+            report.show(terminal, asked, report.stages(timeline, arrived), clock.spent)
     check(asked)
 
 
@@ -107,22 +110,28 @@ def local_cloud(home: Path, terminal: Terminal, clock: Clock) -> Iterator[Place]
             launch.stop(home)
 
 
-def push(bucket: Bucket, place: Place, clock: Clock) -> None:
+def push(bucket: Bucket, place: Place, terminal: Terminal, clock: Clock) -> Callable[[], None]:
+    """Push the pipeline; give what waits for the verdict on it, for it settles while the files are dropped."""
     plan = pushes.plan_push(_HERE / "pipeline", PIPELINE)
     for _ in pushes.upload(bucket, plan):
         pass
-    verdict = pushes.await_verdict(
-        bucket,
-        PIPELINE,
-        before=None,
-        last_key=plan.objects[-1][0],
-        settled=lambda status: status.state != "settling",
-        seconds=clock.left(),
-        pause=place.pause,
-    )
-    if verdict is None or verdict.state != "accepted":
-        told = "; ".join(pushes.problems(verdict)) if verdict else "there was no verdict"
-        raise RefusedError(f"The pipeline was not accepted: {told}.")
+    terminal.say(f"3. Pushed examples/digits/pipeline as pipelines/{PIPELINE}/, with jobkit beside its source")
+
+    def verdict() -> None:
+        told = pushes.await_verdict(
+            bucket,
+            PIPELINE,
+            before=None,
+            last_key=plan.objects[-1][0],
+            settled=lambda status: status.state != "settling",
+            seconds=clock.left(),
+            pause=place.pause,
+        )
+        if told is None or told.state != "accepted":
+            why = "; ".join(pushes.problems(told)) if told else "there was no verdict"
+            raise RefusedError(f"The pipeline was not accepted: {why}.")
+
+    return verdict
 
 
 def drop(bucket: Bucket, folder: Path, terminal: Terminal) -> None:
@@ -135,8 +144,8 @@ def drop(bucket: Bucket, folder: Path, terminal: Terminal) -> None:
             pass
 
 
-def watch(api: Api, place: Place, terminal: Terminal, clock: Clock) -> dict[str, Any]:
-    """Show the run until it is live; give it as last seen."""
+def watch(api: Api, place: Place, terminal: Terminal, clock: Clock) -> str:
+    """Show the run until it is live; give its name."""
     terminal.say("5. What becomes of it:")
     follower = Follower(api, dataset=f"{PIPELINE}/{DATASET}", pause=place.pause)
     Display(terminal).watch(follower.changes(seconds=clock.left()))
@@ -144,7 +153,7 @@ def watch(api: Api, place: Place, terminal: Terminal, clock: Clock) -> dict[str,
         clock.left()
         unforeseen = FailedError(f"The run ended as {follower.stage}, not live.")
         raise outcome(follower.last, follower.stage) or unforeseen
-    return follower.last
+    return str(follower.run)
 
 
 def ask(api: Api, folder: Path, terminal: Terminal, clock: Clock) -> list[report.Asked]:

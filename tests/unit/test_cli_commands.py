@@ -235,3 +235,15 @@ def test_the_exit_codes_stand_in_the_help(dropforge: Tool) -> None:
     said = dropforge("--help").out
     for words in ("0 ok", "2", "3 refused", "4 failed", "5 rejected", "6 timed out"):
         assert words in said
+
+
+def test_progress_that_was_overtaken_before_anybody_looked_is_left_out(cloud: StubCloud, dropforge: Tool) -> None:
+    said = [f"dropforge.progress=0.{number}0 epoch {number}" for number in range(1, 9)]
+    lines = [{"at": None, "text": text} for text in [*said[:4], "a word", *said[4:]]]
+    cloud.routes[f"/api/v1/runs/{RUN}"] = 200, run("live")
+    cloud.routes[f"/api/v1/runs/{RUN}/log"] = lambda query: (
+        200,
+        {"lines": [] if query.get("next") else lines, "next": "a"},
+    )
+    shown = [line.split("s  ", 1)[1].strip() for line in dropforge("show", RUN, "--follow").out.splitlines()]
+    assert shown == ["40% epoch 4", "| a word", "80% epoch 8", "== live"]
