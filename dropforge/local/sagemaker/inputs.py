@@ -47,9 +47,9 @@ def check(s3: Any, channel: Mapping[str, Any], role: str, region: str) -> None:
     if not found:
         uri = source["S3Uri"]
         raise ValidationError(
-            f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket exists in'
-            f' the selected region ({region}), that objects exist under that S3 prefix, and that the role "{role}" has'
-            f' "s3:ListBucket" permissions on bucket "{bucket}".'
+            f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket exists'
+            f' in the selected region ({region}), that objects exist under that S3 prefix, and that the role "{role}"'
+            f' has "s3:ListBucket" permissions on bucket "{bucket}".'
         )
 
 

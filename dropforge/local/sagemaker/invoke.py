@@ -60,8 +60,8 @@ class Invoker:
                 raise InvokeValidationError(f"The header {name} is not in the local cloud.")
         if len(body) > _LARGEST_BODY:
             raise InvokeValidationError(
-                "1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length less"
-                f" than or equal to {_LARGEST_BODY}"
+                "1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length"
+                f" less than or equal to {_LARGEST_BODY}"
             )
         variant = headers.get("x-amzn-sagemaker-target-variant")
         fleet, server = self._take(unquote(endpoint), variant)

@@ -126,8 +126,8 @@ class Server:
         except ClientError as error:
             raise StartError(
                 f'Failed to download model data for container "container_1" from URL: "{uri}". Please ensure that there'
-                " is an object located at the URL and that the role passed to CreateModel has permissions to download the"
-                f" object. ({error})"
+                " is an object located at the URL and that the role passed to CreateModel has permissions to download"
+                f" the object. ({error})"
             ) from error
 
     def _live(self) -> float:

@@ -6,6 +6,7 @@ and the same arguments. This runs inside the sandbox, with nothing of ours but t
 
 from __future__ import annotations
 
+import collections
 import json
 import os
 import shlex
@@ -14,13 +15,15 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 from pathlib import Path
 from typing import Any
 
 ML = Path("/opt/ml")
 CODE = ML / "code"
 _RESERVED = "sagemaker_"
-_TAIL_LINES = 20
+_TAIL_LINES = 40
+_LAST_LINES_SECONDS = 0.3
 
 
 class ScriptError(Exception):
@@ -57,28 +60,32 @@ def _run(program: str, hyperparameters: dict[str, Any]) -> int:
     sys.stdout.flush()
     process = subprocess.Popen(command, cwd=CODE, env=environment, stderr=subprocess.PIPE)
     signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGTERM))
-    tail = _pass_on(process)
+    kept: collections.deque[str] = collections.deque(maxlen=_TAIL_LINES)
+    reader = threading.Thread(target=_pass_on, args=(process, kept), daemon=True)
+    reader.start()
     code = process.wait()
+    reader.join(_LAST_LINES_SECONDS)  # not for ever: a child that the script left may hold the stream open
     if code:
         code = 128 - code if code < 0 else code
-        _write_failure(
-            f'ExecuteUserScriptError:\nExitCode {code}\nErrorMessage "{tail}"\nCommand "{shlex.join(command)}"'
-        )
+        said, line = _error_in("".join(kept)), shlex.join(command)
+        _write_failure(f'ExecuteUserScriptError:\nExitCode {code}\nErrorMessage "{said}"\nCommand "{line}"')
     return code
 
 
-def _pass_on(process: subprocess.Popen[bytes]) -> str:
-    """Pass stderr on as it comes, and keep its end: after a Python exception, from the last traceback on."""
-    kept: list[str] = []
+def _pass_on(process: subprocess.Popen[bytes], kept: collections.deque[str]) -> None:
+    """Pass stderr on as it comes, and keep its last lines."""
     if process.stderr is not None:
         for line in process.stderr:
             sys.stderr.buffer.write(line)
             sys.stderr.buffer.flush()
-            kept = [*kept, line.decode(errors="replace")][-_TAIL_LINES:]
-    text = "".join(kept)
-    last = text.rfind("Traceback (most recent call last)")
-    lines = [line for line in text[max(last, 0) :].splitlines() if last < 0 or not line.startswith((" ", "Traceback"))]
-    return "\n".join(lines)
+            kept.append(line.decode(errors="replace"))
+
+
+def _error_in(text: str) -> str:
+    """Give the end of a traceback where there is one: the error, without the way to it."""
+    start = text.rfind("Traceback (most recent call last)")
+    lines = text[max(start, 0) :].splitlines()
+    return "\n".join(line for line in lines if start < 0 or not line.startswith((" ", "Traceback")))
 
 
 def to_arguments(hyperparameters: dict[str, Any]) -> list[str]:

@@ -1,0 +1,3 @@
+"""Fails as most scripts do."""
+
+raise ValueError("no such column: seven")

@@ -1,0 +1,12 @@
+"""Brings the model only: all else is the image's own."""
+
+import numpy as np
+
+
+class Doubling:
+    def predict(self, data):
+        return np.asarray(data) * 2
+
+
+def model_fn(model_dir):
+    return Doubling()

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.local.sagemaker.world import IMAGE, ROLE, World, until
+
+
+@pytest.fixture
+def group(world: World) -> str:
+    name = f"group-{uuid.uuid4().hex[:8]}"
+    world.sagemaker.create_model_package_group(ModelPackageGroupName=name)
+    return name
+
+
+def _register(world: World, group: str, **more: Any) -> str:
+    containers = [{"Image": IMAGE, "ModelDataUrl": world.put_archive({"answer.txt": "packaged"})}]
+    request: dict[str, Any] = {
+        "ModelPackageGroupName": group,
+        "InferenceSpecification": {
+            "Containers": containers,
+            "SupportedContentTypes": ["image/png"],
+            "SupportedResponseMIMETypes": ["application/json"],
+        },
+        **more,
+    }
+    return str(world.sagemaker.create_model_package(**request)["ModelPackageArn"])
+
+
+def test_each_package_is_the_next_version_of_its_group(world: World, group: str) -> None:
+    arns = [_register(world, group) for _ in range(3)]
+    seen = [world.sagemaker.describe_model_package(ModelPackageName=arn) for arn in arns]
+    assert [one["ModelPackageVersion"] for one in seen] == [1, 2, 3]
+    assert seen[0]["ModelApprovalStatus"] == "PendingManualApproval"
+    assert seen[0]["ModelPackageStatus"] == "Completed"
+    found = world.sagemaker.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"]
+    assert [one["ModelPackageArn"] for one in found] == arns
+
+
+def test_the_same_client_token_gives_the_same_package(world: World, group: str) -> None:
+    containers = [{"Image": IMAGE, "ModelDataUrl": "s3://bucket/model.tar.gz"}]
+    specification = {"Containers": containers, "SupportedContentTypes": [], "SupportedResponseMIMETypes": []}
+    first = _register(world, group, ClientToken="run-1", InferenceSpecification=specification)
+    assert _register(world, group, ClientToken="run-1", InferenceSpecification=specification) == first
+    assert _register(world, group, ClientToken="run-2", InferenceSpecification=specification) != first
+    with pytest.raises(ClientError, match="ClientToken was used before"):
+        _register(world, group, ClientToken="run-1")
+
+
+def test_approval_and_metadata_can_be_changed_and_the_change_is_told(world: World, group: str) -> None:
+    arn = _register(world, group, CustomerMetadataProperties={"run": "abc", "old": "x"})
+    world.sagemaker.update_model_package(
+        ModelPackageArn=arn,
+        ModelApprovalStatus="Approved",
+        CustomerMetadataProperties={"by": "rule"},
+        CustomerMetadataPropertiesToRemove=["old"],
+    )
+    seen = world.sagemaker.describe_model_package(ModelPackageName=arn)
+    assert seen["ModelApprovalStatus"] == "Approved"
+    assert seen["CustomerMetadataProperties"] == {"run": "abc", "by": "rule"}
+    told = until(lambda: len(found := world.told(arn)) == 2 and found)
+    assert [event["ModelApprovalStatus"] for event in told] == ["PendingManualApproval", "Approved"]
+    found = world.sagemaker.list_model_packages(ModelPackageGroupName=group, ModelApprovalStatus="Approved")
+    assert len(found["ModelPackageSummaryList"]) == 1
+
+
+def test_a_group_exists_once(world: World, group: str) -> None:
+    with pytest.raises(ClientError, match="Model Package Group already exists"):
+        world.sagemaker.create_model_package_group(ModelPackageGroupName=group)
+    assert (
+        world.sagemaker.describe_model_package_group(ModelPackageGroupName=group)["ModelPackageGroupStatus"]
+        == "Completed"
+    )
+
+
+def test_a_model_may_be_made_of_a_package(world: World, group: str) -> None:
+    arn = _register(world, group)
+    name = f"of-{group}"
+    world.sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer={"ModelPackageName": arn})
+    assert world.sagemaker.describe_model(ModelName=name)["PrimaryContainer"]["Image"] == IMAGE
+
+
+def test_tags_can_be_added_listed_and_removed(world: World) -> None:
+    arn = world.sagemaker.describe_model(ModelName=world.config("serves.py"))["ModelArn"]
+    world.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}])
+    world.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "b", "Value": "3"}])
+    world.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["a"])
+    assert world.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "b", "Value": "3"}]
+
+
+def test_lists_are_filtered_sorted_and_paged_and_a_page_is_not_shifted_by_what_comes_later(world: World) -> None:
+    mark = uuid.uuid4().hex[:8]
+    uri = world.put_archive({"answer.txt": "x"})
+
+    def make(number: int) -> str:
+        name = f"list-{mark}-{number}"
+        container = {"Image": IMAGE, "ModelDataUrl": uri}
+        world.sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
+        return name
+
+    names = [make(number) for number in range(5)]
+
+    def page(**more: Any) -> tuple[list[str], str | None]:
+        answer = world.sagemaker.list_models(NameContains=f"LIST-{mark}", MaxResults=2, **more)
+        return [one["ModelName"] for one in answer["Models"]], answer.get("NextToken")
+
+    first, token = page()
+    assert first == names[:2:-1]
+    make(9)
+    second, token = page(NextToken=token)
+    assert second == names[2:0:-1]
+    assert page(NextToken=token) == (names[:1], None)
+    assert page(SortBy="Name", SortOrder="Ascending")[0] == names[:2]
+    with pytest.raises(ClientError, match="Invalid NextToken"):
+        page(NextToken="nonsense")
+
+
+def test_jobs_are_found_by_their_status(world: World) -> None:
+    failed = world.train("raises.py")["TrainingJobName"]
+    completed = world.train("leaves_no_model.py")["TrainingJobName"]
+
+    def names(status: str) -> set[str]:
+        answer = world.sagemaker.list_training_jobs(StatusEquals=status, MaxResults=100)
+        return {one["TrainingJobName"] for one in answer["TrainingJobSummaries"]}
+
+    assert failed in names("Failed") - names("Completed")
+    assert completed in names("Completed") - names("Failed")
+    assert names("InProgress") == set()
