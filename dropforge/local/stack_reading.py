@@ -6,7 +6,7 @@ Nothing about triggers is known from anywhere else: what the stack does not say 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,7 +128,7 @@ def read(client: Client, name: str) -> Deployed:
         apis=tuple(
             api
             for each in ids("AWS::ApiGateway::RestApi")
-            for api in _apis(client("apigateway"), each, ids("AWS::ApiGateway::Stage"), _binary_types(processed))
+            for api in _apis(client("apigateway"), each, ids("AWS::ApiGateway::Stage"), _bodies(processed))
         ),
     )
 
@@ -184,7 +184,7 @@ def _schedules(events: Any, rules: Iterable[str]) -> Iterator[Schedule]:
             yield Schedule(found["Arn"], found["ScheduleExpression"], pairs)
 
 
-def _apis(gateway: Any, api: str, stages: Iterable[str], binary_types: frozenset[str]) -> Iterator[Api]:
+def _apis(gateway: Any, api: str, stages: Iterable[str], bodies: Sequence[Mapping[str, Any]]) -> Iterator[Api]:
     resources = gateway.get_resources(restApiId=api, embed=["methods"], limit=500)["items"]
     routes = tuple(
         Route(
@@ -197,15 +197,11 @@ def _apis(gateway: Any, api: str, stages: Iterable[str], binary_types: frozenset
         for resource in resources
         for method, details in resource.get("resourceMethods", {}).items()
     )
-    responses = {
-        response["responseType"]: GatewayResponse(
-            status=int(response["statusCode"]) if response.get("statusCode") else None,
-            templates=response.get("responseTemplates", {}),
-            headers=_gateway_headers(response.get("responseParameters", {})),
-        )
-        for response in gateway.get_gateway_responses(restApiId=api, limit=500)["items"]
-        if not response["defaultResponse"]
-    }
+    said = {kind: it for body in bodies for kind, it in body.get("x-amazon-apigateway-gateway-responses", {}).items()}
+    made = gateway.get_gateway_responses(restApiId=api, limit=500)["items"]
+    said |= {it["responseType"]: it for it in made if not it["defaultResponse"]}
+    responses = {kind: _gateway_response(it) for kind, it in said.items()}
+    binary_types = frozenset(each for body in bodies for each in body.get("x-amazon-apigateway-binary-media-types", []))
     declared = frozenset(gateway.get_rest_api(restApiId=api).get("binaryMediaTypes", []))
     for stage in stages:
         yield Api(api, stage, routes, binary_types | declared, responses, _keys(gateway, api, stage))
@@ -214,6 +210,14 @@ def _apis(gateway: Any, api: str, stages: Iterable[str], binary_types: frozenset
 def _integrated(uri: str) -> str:
     """Read the function's name from an integration's uri."""
     return uri.partition("/functions/")[2].removesuffix("/invocations").split(":")[6]
+
+
+def _gateway_response(said: Mapping[str, Any]) -> GatewayResponse:
+    return GatewayResponse(
+        status=int(said["statusCode"]) if said.get("statusCode") else None,
+        templates=said.get("responseTemplates", {}),
+        headers=_gateway_headers(said.get("responseParameters", {})),
+    )
 
 
 def _gateway_headers(parameters: Mapping[str, str]) -> dict[str, str]:
@@ -237,11 +241,10 @@ def _processed(cloudformation: Any, name: str) -> dict[str, Any]:
     return dict(json.loads(body)) if isinstance(body, str) else dict(body)
 
 
-def _binary_types(processed: Mapping[str, Any]) -> frozenset[str]:
-    """Read the binary media types from the swagger itself: ministack does not take them over from there."""
-    bodies = (
+def _bodies(processed: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """Give the APIs' swagger: ministack takes neither binary media types nor gateway responses over from there."""
+    return tuple(
         resource.get("Properties", {}).get("Body", {})
         for resource in processed.get("Resources", {}).values()
         if resource["Type"] == "AWS::ApiGateway::RestApi"
     )
-    return frozenset(each for body in bodies for each in body.get("x-amazon-apigateway-binary-media-types", []))
