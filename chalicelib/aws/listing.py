@@ -125,7 +125,7 @@ def read_token(token: str) -> list[str]:
     """Give the parts back; InvalidError for anything that `write_token` has not written."""
     try:
         parts = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-    except (binascii.Error, UnicodeError, ValueError) as error:
+    except (binascii.Error, UnicodeError, ValueError, RecursionError) as error:
         raise InvalidError("That `next` is not one that a list gave.", token=token) from error
     if not isinstance(parts, list) or not all(isinstance(part, str) and part for part in parts):
         raise InvalidError("That `next` is not one that a list gave.", token=token)
