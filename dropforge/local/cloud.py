@@ -165,6 +165,9 @@ def _log_to(file: Path) -> None:
     handler = logging.FileHandler(file)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    for talkative in ("kms", "samtranslator"):
+        # They warn of what nobody here uses.
+        logging.getLogger(talkative).setLevel(logging.ERROR)
 
 
 def _end_when_told(plan: Plan) -> None:

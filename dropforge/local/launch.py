@@ -19,10 +19,12 @@ from dropforge.local.home import Home
 _READY_WITHIN = 90.0
 _STOPPED_WITHIN = 15.0
 _ANSWER_WITHIN = 5.0
+_ENDING_WITHIN = 1.0
+"""One that was killed just now holds its home until the kernel has taken it down."""
 _POLL = 0.05
 _LOG_LINES = 15
 
-_attached: dict[Path, subprocess.Popen[bytes]] = {}
+_started: dict[Path, subprocess.Popen[bytes]] = {}
 
 
 class LaunchError(Exception):
@@ -43,7 +45,7 @@ def start(
     Otherwise it stays until `stop`.
     """
     place = Home(home)
-    if place.claimed():
+    if not _await_released(place, _ENDING_WITHIN):
         raise LaunchError(f"a local cloud already runs in {place.path}; stop it first, or use another home")
     place.path.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-P", "-m", "dropforge.local", "--home", str(place.path), "--speed", str(speed)]
@@ -61,8 +63,7 @@ def start(
             # Ctrl-C at a terminal is for the caller, who then says what becomes of the cloud.
             start_new_session=True,
         )
-    if attached:
-        _attached[place.path] = process
+    _started[place.path] = process
     try:
         return _await_ready(place, process, began)
     except BaseException:
@@ -83,7 +84,7 @@ def stop(home: Path) -> bool:
     if not _await_released(place, _STOPPED_WITHIN):
         os.kill(pid, signal.SIGKILL)
         _await_released(place, _ANSWER_WITHIN)
-    child = _attached.pop(place.path, None)
+    child = _started.pop(place.path, None)
     if child:
         _end(child)
     return True

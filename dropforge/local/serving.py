@@ -6,8 +6,10 @@ import asyncio
 import socket
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, cast
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -17,20 +19,44 @@ _HEADERS_WITHIN = 15.0
 _STOP_WITHIN = 2
 
 
-class _PatientProtocol(H11Protocol):
-    """Closes a connection whose first request does not even finish its headers: uvicorn alone would wait for ever."""
+class _Impatient(H11Protocol):
+    """Closes a connection that does not finish a request's headers in time: uvicorn alone would wait for ever."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's is untyped here
+    def __init__(self, *args: Any, headers_within: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._within = headers_within
+        self._watch: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         super().connection_made(transport)
-        self._first = self.loop.call_later(_HEADERS_WITHIN, self._give_up)
+        self._begin_watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state is h11.IDLE:
+            self._begin_watch()
+        else:
+            self._end_watch()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        # The beginning of a next request may have come together with this one.
+        if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+            self._begin_watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._first.cancel()
+        self._end_watch()
         super().connection_lost(exc)
 
-    def _give_up(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
-            self.transport.close()
+    def _begin_watch(self) -> None:
+        # Not begun anew by every byte that trickles in.
+        if self._watch is None:
+            self._watch = self.loop.call_later(self._within, self.transport.close)
+
+    def _end_watch(self) -> None:
+        if self._watch:
+            self._watch.cancel()
+        self._watch = None
 
 
 class Server:
@@ -42,6 +68,7 @@ class Server:
         listening: socket.socket,
         *,
         name: str,
+        headers_within: float = _HEADERS_WITHIN,
         before: Callable[[], Awaitable[None]] | None = None,
         beside: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
@@ -51,7 +78,7 @@ class Server:
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(
                 cast("Any", app),
-                http=_PatientProtocol,
+                http=cast("Any", partial(_Impatient, headers_within=headers_within)),
                 interface="asgi3",
                 proxy_headers=False,
                 lifespan="off",

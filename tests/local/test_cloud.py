@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -238,10 +239,19 @@ def test_a_stop_and_start_finds_everything_as_it_was(tmp_path: Path) -> None:
         os.kill(cloud.card["pid"], signal.SIGKILL)
         wait_until(lambda: not any(alive(pid) for pid in workers))
         assert launch.status(cloud.home) is None
-        cloud.start()
+        with socket.socket() as stranger:
+            # Somebody took the port meanwhile: another is found, and queues are reached there.
+            stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            stranger.bind(("127.0.0.1", int(first["endpoint"].rpartition(":")[2])))
+            stranger.listen()
+            cloud.start()
+        assert cloud.card["endpoint"] != first["endpoint"]
+        assert cloud.card["stages"] == first["stages"]
         item = cloud.client("dynamodb").get_item(TableName=cloud.stage["table"], Key={"pk": {"S": "late"}})
         assert "Item" in item
-        assert cloud.card["stages"] == first["stages"]
+        before = len(cloud.seen("batches"))
+        cloud.client("s3").put_object(Bucket=cloud.stage["bucket"], Key="datasets/again", Body=b"x")
+        wait_until(lambda: len(cloud.seen("batches")) > before)
     finally:
         launch.stop(cloud.home)
 
@@ -253,3 +263,16 @@ def test_a_cloud_whose_template_is_wrong_says_why_and_leaves_nothing(tmp_path: P
         cloud.start()
     assert launch.status(cloud.home) is None
     assert not Home(cloud.home).claimed()
+
+
+def test_a_machine_without_user_namespaces_is_told_so_in_one_sentence(tmp_path: Path) -> None:
+    # In a namespace of its own the limit is one's own to set.
+    start = f"{sys.executable} -m dropforge.local --home {tmp_path / 'home'} --project {ROOT}"
+    inside = f"echo 0 > /proc/sys/user/max_user_namespaces && exec {start}"
+    told = subprocess.run(
+        ["unshare", "-Ur", "sh", "-c", inside], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert told.returncode == 1
+    assert "namespaces" in told.stderr
+    assert len(told.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "home").exists()

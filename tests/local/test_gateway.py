@@ -102,7 +102,7 @@ class Door:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     functions = Functions()
     gateway = Gateway(API, functions, KEYS, within=1.5)
-    server = Server(gateway.asgi, Home(tmp_path_factory.mktemp("home")).listen("api"), name="test")
+    server = Server(gateway.asgi, Home(tmp_path_factory.mktemp("home")).listen("api"), name="test", headers_within=0.5)
     server.start()
     yield Door(server.port, functions)
     server.stop()
@@ -340,6 +340,29 @@ def test_a_client_that_sends_slowly_keeps_nobody_else_waiting(door: Door) -> Non
     assert time.monotonic() - began < 2
     for each in slow:
         each.close()
+
+
+@pytest.mark.parametrize("before", [b"", b"GET /api/v1/health HTTP/1.1\r\nHost: h\r\n\r\n"])
+def test_a_client_that_never_ends_its_headers_is_hung_up_on(door: Door, before: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=5) as raw:
+        raw.sendall(before + b"GET /api/v1/health HTTP/1.1\r\nHost: ")
+        received = b""
+        while part := raw.recv(4096):
+            received += part
+    assert received.count(b"200 OK") == (1 if before else 0)
+
+
+def test_a_client_between_two_requests_is_not(door: Door) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=10)
+    connection.request("GET", "/api/v1/health")
+    connection.getresponse().read()
+    used = connection.sock
+    assert door.call("GET", "/api/v1/echo/slow")[0] == 200
+    threading.Event().wait(0.7)  # longer than headers may take
+    connection.request("GET", "/api/v1/health")
+    assert connection.getresponse().status == 200
+    assert connection.sock is used
+    connection.close()
 
 
 def test_nonsense_on_the_wire_gets_no_stack_trace(door: Door) -> None:

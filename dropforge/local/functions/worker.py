@@ -143,7 +143,6 @@ class Worker:
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "en_US.UTF-8",
             "TZ": ":UTC",
-            "PYTHONDONTWRITEBYTECODE": "1",
             "LAMBDA_TASK_ROOT": str(self._ground.project),
             "LAMBDA_RUNTIME_DIR": str(_RUNTIME.parent),
             "AWS_EXECUTION_ENV": f"AWS_Lambda_python{version}",
