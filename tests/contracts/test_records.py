@@ -203,6 +203,8 @@ def test_what_is_due_is_named_oldest_first(world: ContractWorld) -> None:
     )
     assert world.records.due("dataset", 300.0, limit=1) == ("dataset:digits/early",)
     assert world.records.due("dataset", 50.0, limit=10) == ()
+    world.records.save(dataset("at once", due=0.0))
+    assert world.records.due("dataset", 0.0, limit=10) == ("dataset:digits/at once",)
 
 
 @pytest.mark.parametrize(("item", "subject"), list(zip(FULL, SUBJECTS, strict=True)), ids=SUBJECTS)

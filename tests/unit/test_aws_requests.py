@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.session import Session
 from botocore.validate import ParamValidator
 
+from chalicelib.aws.bucket import Bucket
 from chalicelib.aws.clients import Clients
 from chalicelib.aws.hosting import Hosting
 from chalicelib.aws.items import DOCUMENT_LIMIT
@@ -143,6 +144,25 @@ def test_a_package_says_where_it_comes_from_and_is_asked_for_with_a_token_of_its
     assert asked["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"] == "s3://bucket/metrics.json"
     approval = recorder.asked["update_model_package"]
     assert (approval["ModelApprovalStatus"], len(approval["ApprovalDescription"])) == ("Approved", 1024)
+
+
+def test_a_run_that_is_registered_is_found_and_not_made_again_once_its_token_is_forgotten() -> None:
+    about = {**ANSWERS["describe_model_package"], "CustomerMetadataProperties": {"run": run_id(1)}}
+    listed = {"ModelPackageSummaryList": [{"ModelPackageArn": "arn:package/1"}]}
+    recorder = Recorder({"list_model_packages": listed, "describe_model_package": about})
+    registry = Registry(SETTINGS, recorder.clients())
+    asked = PackageRequest("group", run_id(1), "image", "s3://b/k", {}, (), {}, None, approved=False, note="")
+    assert registry.register(asked).arn == "arn:package/1"
+    assert "create_model_package" not in recorder.asked
+    assert registry.find("group", run_id(2)) is None
+
+
+def test_a_page_of_folders_starts_behind_everything_in_the_last_one() -> None:
+    # S3 itself would list the folder again, by what lies in it; the local one does not.
+    recorder = Recorder({"list_objects_v2": {"IsTruncated": False}})
+    Bucket(SETTINGS, recorder.clients()).prefixes("d/", after="d/a/")
+    assert recorder.asked["list_objects_v2"]["StartAfter"] > "d/a/\U0001f600"
+    assert recorder.asked["list_objects_v2"]["StartAfter"] < "d/a0"
 
 
 def test_an_update_keeps_nothing_of_the_old_configuration(model: Any) -> None:
