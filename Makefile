@@ -28,9 +28,7 @@ check: .venv/.dev  ## lint and types
 
 # What CloudFormation gets: the functions' zip and the template, in $(OUT).
 package: .venv/.dev
-	find chalicelib -name __pycache__ -prune -exec rm -rf {} +
-	AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-$${AWS_REGION:-us-east-1}} PYTHONDONTWRITEBYTECODE=1 \
-	  $(BIN)/chalice package --stage $(STAGE) --merge-template infra/template.yaml $(OUT)
+	$(BIN)/python infra/package.py --stage $(STAGE) --out $(OUT)
 
 # Needs uv. The three locks share one set of versions: dev.txt is the widest, the others are constrained by it.
 lock:
