@@ -12,19 +12,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Protocol, assert_never
 
 from chalicelib.decide import dataset as decide
 from chalicelib.decide.identity import listing_digest
-from chalicelib.decide.keys import READY, Refusal, folder
+from chalicelib.decide.keys import Refusal, folder
 from chalicelib.decide.layout import Survey
-from chalicelib.decide.ready import SIZE_LIMIT, Ready, read_ready, too_large
-from chalicelib.errors import ConflictError, DropforgeError, NotFoundError
+from chalicelib.errors import ConflictError, DropforgeError
 from chalicelib.events import UploadSeen
 from chalicelib.flows import sealing
 from chalicelib.flows.arrivals import Arrival, Arrivals, by_dataset, newest
 from chalicelib.flows.seal import Seals
+from chalicelib.flows.sight import Loads, Sight, trigger_of
 from chalicelib.model import Dataset, DatasetId, DatasetState, Entry
 from chalicelib.pipeline import Version
 from chalicelib.ports import Bucket, Clock, Records, Timer
@@ -33,10 +32,6 @@ from chalicelib.settings import Settings
 _TRIES = 5
 _PAGE = 50
 _WAKES_A_SECOND = 20
-
-
-class Loads(Protocol):
-    def load(self, pipeline: str, digest: str) -> Version: ...
 
 
 class Reports(Protocol):
@@ -60,7 +55,7 @@ class Datasets:
         self.records = records
         self.timer = timer
         self.clock = clock
-        self.versions = versions
+        self.sight = Sight(bucket=bucket, records=records, versions=versions)
         self.arrivals = Arrivals(bucket=bucket, records=records)
         self.report = report
         self.seals = Seals(
@@ -71,7 +66,6 @@ class Datasets:
             tell=report.dataset,
             run_ready=run_ready,
         )
-        self._loaded: dict[str, Version] = {}
 
     def uploaded(self, uploads: Sequence[UploadSeen]) -> tuple[str, ...]:
         """Note a batch of arrivals, one save for each dataset; gives the ids of the messages that must come again."""
@@ -112,7 +106,9 @@ class Datasets:
     def _note(self, dataset: DatasetId, arrivals: Sequence[Arrival], *, retold: bool) -> None:
         seen = self.records.dataset(dataset)
         news = self.arrivals.news(seen, arrivals)
-        step = decide.intake(seen, news, self._trigger(dataset.pipeline), self.clock()) if news else decide.Ignore()
+        step = (
+            decide.intake(seen, news, self.sight.trigger(dataset.pipeline), self.clock()) if news else decide.Ignore()
+        )
         base = seen or Dataset(dataset, first_seen=self.clock(), last_seen=newest(arrivals))
         self._act(base, step, retold=retold)
 
@@ -123,7 +119,7 @@ class Datasets:
         if seen.state is not DatasetState.COLLECTING:
             self._close(seen, retold=retold)
             return
-        version = self._version(dataset.pipeline)
+        version = self.sight.version(dataset.pipeline)
         if version is None:
             self._await_pipeline(seen, retold=retold)
             return
@@ -135,7 +131,7 @@ class Datasets:
 
     def _judge(self, seen: Dataset, version: Version) -> decide.Wait | decide.Refuse | decide.Seal:
         """Gather only what the next question needs: time first, then open uploads, then the listing."""
-        now, trigger, ready = self.clock(), _trigger_of(version), self._ready(seen)
+        now, trigger, ready = self.clock(), trigger_of(version), self.sight.ready(seen)
         step = decide.look(seen, trigger, ready, now)
         if not isinstance(step, decide.List):
             return step
@@ -200,50 +196,11 @@ class Datasets:
             self.records.save(replace(seen, due=None))
 
     def _await_pipeline(self, seen: Dataset, *, retold: bool) -> None:
-        why = self._why_missing(seen.id.pipeline)
+        why = self.sight.why_missing(seen.id.pipeline)
         self._act(seen, decide.no_pipeline(why, self.clock()), retold=retold)
-
-    def _ready(self, seen: Dataset) -> Ready | None:
-        """Read `_READY`, unless it was used up by the last seal."""
-        found = self.bucket.head(folder(seen.id) + READY)
-        if found is None or not (seen.ready or seen.sealed_at is None or found.modified > seen.sealed_at):
-            return None
-        if found.size > SIZE_LIMIT:
-            return too_large(found.modified)
-        try:
-            return read_ready(self.bucket.read(found.key), found.modified)
-        except NotFoundError:
-            return None
-
-    def _trigger(self, pipeline: str) -> decide.Trigger:
-        version = self._version(pipeline)
-        return _trigger_of(version) if version else decide.Trigger()
-
-    def _version(self, pipeline: str) -> Version | None:
-        """Give the pipeline's current version; None where none was accepted yet."""
-        record = self.records.pipeline(pipeline)
-        if record is None or record.version is None:
-            return None
-        loaded = self._loaded.get(pipeline)
-        if loaded is None or loaded.digest != record.version:
-            loaded = self._loaded[pipeline] = self.versions.load(pipeline, record.version)
-        return loaded
-
-    def _why_missing(self, pipeline: str) -> str:
-        if self.records.pipeline(pipeline):
-            return f"The pipeline {pipeline} has no accepted version yet; status/{pipeline}.json says why."
-        known = [record.name for record in self.records.pipelines(limit=_PAGE).items]
-        near = get_close_matches(pipeline, known, n=1)
-        meant = f' (did you mean "{near[0]}"?)' if near else ""
-        return f'There is no pipeline named "{pipeline}" yet{meant}; the dataset starts when it arrives.'
 
     def _wake(self, dataset: DatasetId, seconds: int) -> None:
         self.timer.wake(f"dataset:{dataset}", seconds=max(0, min(seconds, decide.WAKE_LIMIT)))
-
-
-def _trigger_of(version: Version) -> decide.Trigger:
-    trigger = version.pipeline.trigger
-    return decide.Trigger(trigger.quiet_seconds, marker=trigger.start == "marker")
 
 
 def _retry(step: Callable[[bool], None]) -> None:
