@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 import time
 from typing import Any
@@ -26,6 +27,8 @@ class Rollout:
         self._fleets: dict[str, Fleet] = {}
         self._closing = threading.Event()
         self._threads: set[threading.Thread] = set()
+        shutil.rmtree(place.home, ignore_errors=True)  # what a kill left; models are fetched again
+        self._left = store.select("kind = ?", (endpoints.KIND,))  # known before the first call of this life
 
     def fleet(self, endpoint: str) -> Fleet | None:
         """Give the servers that answer for an endpoint now."""
@@ -39,8 +42,7 @@ class Rollout:
 
     def resume(self) -> None:
         """Serve again what served, go on with what was under way; returns when the former answer, or after a while."""
-        rows = self._store.select("kind = ?", (endpoints.KIND,))
-        for row in rows:
+        for row in self._left:
             if plan := row.doc.get("_plan"):
                 self._fleets[row.name] = fleet = Fleet(self._place, row.name, plan)
                 fleet.start()
@@ -48,7 +50,7 @@ class Rollout:
         for fleet in list(self._fleets.values()):
             for server in fleet.servers:
                 server.up.wait(max(0.0, deadline - time.monotonic()))
-        for row in rows:
+        for row in self._left:
             if row.status in {"Creating", "Updating", "Deleting"}:
                 self.launch(row.name)
 

@@ -135,7 +135,7 @@ class Server:
         began = time.monotonic()
         image = images.folder(self._variant["image"], self._place.known)
         environment = {"SAGEMAKER_BIND_TO_PORT": str(PORT), **self._variant["environment"]}
-        spec = sandbox.Spec(("serve",), self._folder, environment, image=image, hidden=(self._place.home.parent,))
+        spec = sandbox.Spec(("serve",), self._folder, environment, image=image, hidden=(self._place.home.parents[1],))
         process = self._process = sandbox.start(spec)
         reader = threading.Thread(target=self._read, args=(process,), name=f"log-{self.endpoint}", daemon=True)
         reader.start()

@@ -68,6 +68,8 @@ class Training:
         self._grace = limits.stop
         self._live: dict[str, Live] = {}
         self._closing = threading.Event()
+        unfinished = store.select("kind = ? AND status IN (?, ?)", (jobs.KIND, "InProgress", "Stopping"))
+        self._left = [row.name for row in unfinished]  # known before the first call of this life
 
     def launch(self, name: str) -> None:
         live = self._live[name] = Live()
@@ -82,9 +84,9 @@ class Training:
 
     def resume(self) -> None:
         """Tell the truth about jobs that a former life of the cloud left unfinished: they are lost."""
-        for row in self._store.select("kind = ? AND status IN (?, ?)", (jobs.KIND, "InProgress", "Stopping")):
-            self._finish(row.name, End("Failed", "Failed", CUT_SHORT))
-            shutil.rmtree(self._home / row.name, ignore_errors=True)
+        for name in self._left:
+            self._finish(name, End("Failed", "Failed", CUT_SHORT))
+            shutil.rmtree(self._home / name, ignore_errors=True)
 
     def close(self) -> None:
         """Kill what runs; the next start will say that these jobs were cut short."""
@@ -135,7 +137,7 @@ class Training:
         image = images.folder(algorithm["TrainingImage"], self._known)
         command = ("train",)
         process = sandbox.start(
-            sandbox.Spec(command, folder, container.environment(job), image=image, hidden=(self._home.parent,))
+            sandbox.Spec(command, folder, container.environment(job), image=image, hidden=(self._home.parents[1],))
         )
         live.process = process
         stream = self._logs.open(TRAINING_GROUP, f"{name}/{HOST}-{int(job['CreationTime'])}")

@@ -1,4 +1,4 @@
-"""S3 and CloudWatch Logs beside the SageMaker under test, in a process of their own: `python -m … FOLDER`, prints its port."""
+"""S3 and CloudWatch Logs beside the SageMaker under test, in a process of their own; prints the port."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.sagemaker.world import IMAGE, ROLE, World, until
+from tests.local.sagemaker.world import IMAGE, ROLE, World
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_approval_and_metadata_can_be_changed_and_the_change_is_told(world: Worl
     seen = world.sagemaker.describe_model_package(ModelPackageName=arn)
     assert seen["ModelApprovalStatus"] == "Approved"
     assert seen["CustomerMetadataProperties"] == {"run": "abc", "by": "rule"}
-    told = until(lambda: len(found := world.told(arn)) == 2 and found)
+    told = world.told(arn, 2)
     assert [event["ModelApprovalStatus"] for event in told] == ["PendingManualApproval", "Approved"]
     found = world.sagemaker.list_model_packages(ModelPackageGroupName=group, ModelApprovalStatus="Approved")
     assert len(found["ModelPackageSummaryList"]) == 1

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -31,7 +30,7 @@ def test_an_endpoint_goes_from_creating_to_in_service_and_its_events_spell_it_in
     seen = world.endpoint(echo)
     assert seen["EndpointStatus"] == "InService"
     assert seen["ProductionVariants"][0]["CurrentInstanceCount"] == 1
-    told = until(lambda: len(found := world.told(echo)) == 2 and found)
+    told = world.told(echo, 2)
     assert [event["EndpointStatus"] for event in told] == ["CREATING", "IN_SERVICE"]
     assert told[0]["EndpointArn"] == seen["EndpointArn"]
     assert told[0]["CreationTime"] == int(seen["CreationTime"].timestamp() * 1000)
@@ -116,8 +115,7 @@ def test_a_server_that_dies_fails_its_request_and_is_started_again(world: World)
     def answered() -> str | None:
         try:
             return world.invoke(name)
-        except ClientError as error:
-            assert error.response["Error"]["Code"] in {"ServiceUnavailable", "ModelError"}
+        except (world.runtime.exceptions.ServiceUnavailable, world.runtime.exceptions.ModelError):
             return None
 
     assert until(answered)
@@ -133,7 +131,7 @@ def test_a_model_that_never_answers_its_ping_fails_the_endpoint_and_says_where_t
     seen = world.endpoint(name)
     assert seen["EndpointStatus"] == "Failed"
     assert "did not pass the ping health check" in seen["FailureReason"]
-    until(lambda: world.told(name)[-1]["EndpointStatus"] == "FAILED")
+    until(lambda: world.last_told(name)["EndpointStatus"] == "FAILED")
     with pytest.raises(ClientError, match="not found"):
         world.invoke(name)
     world.sagemaker.delete_endpoint(EndpointName=name)
@@ -180,7 +178,7 @@ def test_an_update_under_load_fails_no_request_and_each_is_answered_by_the_old_o
     done: list[bool] = []
 
     def ask_on() -> list[str]:
-        said = []
+        said: list[str] = []
         while not done or len(said) < 20:
             said.append(json.loads(world.invoke(name))["model"])
         return said

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -30,10 +31,10 @@ def test_a_job_goes_through_every_status_in_order_and_its_events_tell_the_same(w
     job = world.train("tells_what_it_sees.py", Tags=[{"Key": "team", "Value": "digits"}])
     steps = job["SecondaryStatusTransitions"]
     assert [step["Status"] for step in steps] == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
-    assert all(one["EndTime"] == next_one["StartTime"] for one, next_one in zip(steps, steps[1:], strict=False))
+    assert all(one["EndTime"] == next_one["StartTime"] for one, next_one in itertools.pairwise(steps))
     assert job["TrainingStartTime"] <= job["TrainingEndTime"]
     assert job["BillableTimeInSeconds"] == job["TrainingTimeInSeconds"] >= 1
-    told = until(lambda: len(found := world.told(job["TrainingJobName"])) == len(steps) and found)
+    told = world.told(job["TrainingJobName"], len(steps))
     assert [event["SecondaryStatus"] for event in told] == [step["Status"] for step in steps]
     assert [event["TrainingJobStatus"] for event in told] == ["InProgress"] * 4 + ["Completed"]
     assert told[-1]["TrainingJobArn"] == job["TrainingJobArn"]
@@ -114,7 +115,7 @@ def test_a_script_that_writes_a_failure_is_quoted_with_its_exit_code(world: Worl
     assert len(job["FailureReason"]) <= 1024
     output = f"s3://{world.bucket}/out/{job['TrainingJobName']}/output/output.tar.gz"
     assert world.unpack(output) == {"partial.txt": b"what there was"}
-    until(lambda: world.told(job["TrainingJobName"])[-1].get("FailureReason") == job["FailureReason"])
+    until(lambda: world.last_told(job["TrainingJobName"]).get("FailureReason") == job["FailureReason"])
 
 
 def test_a_script_that_raises_fails_the_job_with_the_error_it_raised(world: World) -> None:
@@ -161,4 +162,4 @@ def test_a_job_cut_short_by_the_end_of_the_cloud_has_failed_when_it_starts_again
     assert job["TrainingJobStatus"] == "Failed"
     assert job["FailureReason"].startswith("InternalServerError")
     assert "the local cloud was stopped" in job["FailureReason"].lower()
-    until(lambda: world.told(name)[-1]["TrainingJobStatus"] == "Failed")
+    until(lambda: world.last_told(name)["TrainingJobStatus"] == "Failed")

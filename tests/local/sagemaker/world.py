@@ -1,4 +1,4 @@
-"""A SageMaker on a port of its own, as a test meets it: boto3 clients, sources to upload, jobs and endpoints to wait for."""
+"""A SageMaker on a port of its own, as a test meets it: clients, sources to upload, jobs and endpoints to wait for."""
 
 from __future__ import annotations
 
@@ -150,10 +150,10 @@ class World:
         )
         return name
 
-    def deploy(self, program: str, count: int = 1, **env: str) -> str:
+    def deploy(self, program: str, count: int = 1) -> str:
         """Make an endpoint and wait until it is InService or Failed; gives its name."""
         name = f"endpoint-{uuid.uuid4().hex[:12]}"
-        self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=self.config(program, count, **env))
+        self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=self.config(program, count))
         self.settled(name)
         return name
 
@@ -168,8 +168,15 @@ class World:
         answer = self.runtime.invoke_endpoint(EndpointName=endpoint, Body=body, **more)
         return str(answer["Body"].read().decode())
 
-    def told(self, name: str) -> list[dict[str, Any]]:
-        """Give the events about a job or an endpoint, in order."""
+    def told(self, name: str, count: int) -> list[dict[str, Any]]:
+        """Wait for so many events about a job, an endpoint or a package; gives them in order."""
+        until(lambda: len(self._told(name)) >= count)
+        return self._told(name)
+
+    def last_told(self, name: str) -> dict[str, Any]:
+        return self.told(name, 1)[-1]
+
+    def _told(self, name: str) -> list[dict[str, Any]]:
         keys = ("TrainingJobName", "EndpointName", "ModelPackageArn")
         return [detail for _, detail in self.events if name in {detail.get(key) for key in keys}]
 

@@ -1,9 +1,9 @@
 """Loads, answers its pings, and fails at each request."""
 
 
-def model_fn(model_dir):
+def model_fn(_: str) -> None:
     return None
 
 
-def transform_fn(model, body, content_type, accept):
+def transform_fn(*_: object) -> None:
     raise RuntimeError("the model has forgotten everything")

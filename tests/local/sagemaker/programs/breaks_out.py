@@ -5,20 +5,21 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 victim, port = sys.argv[2], int(sys.argv[4])
-tries = {}
+tries: dict[str, object] = {}
 
 
-def attempt(name, action):
+def attempt(name: str, action: Callable[[], object]) -> None:
     try:
         tries[name] = f"done: {action()}"
     except OSError as error:
         tries[name] = f"refused: {error.strerror or error}"
 
 
-def run(*command):
+def run(*command: str) -> int:
     return subprocess.run(command, capture_output=True, check=False).returncode
 
 

@@ -1,5 +1,5 @@
 """A model that is not what its code expects."""
 
 
-def model_fn(model_dir):
+def model_fn(_: str) -> None:
     raise ValueError("this is not a model")

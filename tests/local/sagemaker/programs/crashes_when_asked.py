@@ -3,11 +3,11 @@
 import os
 
 
-def model_fn(model_dir):
+def model_fn(_: str) -> None:
     return None
 
 
-def transform_fn(model, body, content_type, accept):
-    if "crash" in str(body):
+def transform_fn(_model: None, body: str, *_: str) -> tuple[str, str]:
+    if "crash" in body:
         os._exit(9)
     return str(os.getpid()), "text/plain"

@@ -3,5 +3,5 @@
 import time
 
 
-def model_fn(model_dir):
+def model_fn(_: str) -> None:
     time.sleep(3600)

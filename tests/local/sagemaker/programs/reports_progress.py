@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 
-def end(*_):
+def end(*_: object) -> None:
     Path(os.environ["SM_MODEL_DIR"], "model.txt").write_text("saved when asked to stop")
     sys.exit(0)
 

@@ -1,24 +1,24 @@
 """A model that answers with what it was given, and says who it is."""
 
 import json
-import os
 from pathlib import Path
+from typing import Any
 
-import flask
+import flask  # type: ignore[import-not-found]  # the image brings it
 
 
-def model_fn(model_dir):
+def model_fn(model_dir: str) -> str:
     return Path(model_dir, "answer.txt").read_text()
 
 
-def input_fn(body, content_type):
+def input_fn(body: bytes, content_type: str) -> dict[str, Any]:
     return {"length": len(body), "type": content_type}
 
 
-def predict_fn(data, model):
-    return {**data, "model": model, "server": os.stat("/opt/ml/model").st_ino}
+def predict_fn(data: dict[str, Any], model: str) -> dict[str, Any]:
+    return {**data, "model": model, "server": Path("/opt/ml/model").stat().st_ino}
 
 
-def output_fn(prediction, accept):
+def output_fn(prediction: dict[str, Any], accept: str) -> Any:
     headers = {"X-Amzn-SageMaker-Custom-Attributes": f"answered-by={prediction['model']}"}
     return flask.Response(json.dumps({**prediction, "accept": accept}), mimetype="application/json", headers=headers)

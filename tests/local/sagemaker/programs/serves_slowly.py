@@ -3,10 +3,10 @@
 import time
 
 
-def model_fn(model_dir):
+def model_fn(_: str) -> None:
     return None
 
 
-def transform_fn(model, body, content_type, accept):
+def transform_fn(_model: None, body: str, *_: str) -> tuple[str, str]:
     time.sleep(float(body))
     return "awake", "text/plain"

@@ -16,8 +16,8 @@ Path(os.environ["SM_MODEL_DIR"], "seen.json").write_text(
             "files": sorted(
                 str(path.relative_to(ml / "input" / "data")) for path in (ml / "input" / "data").rglob("*")
             ),
-            "root": sorted(os.listdir("/")),
-            "processes": sorted(name for name in os.listdir("/proc") if name.isdigit()),
+            "root": sorted(path.name for path in Path("/").iterdir()),
+            "processes": sorted(path.name for path in Path("/proc").iterdir() if path.name.isdigit()),
             "host": [socket.gethostname(), socket.gethostbyname("algo-1")],
             "path": sys.path,
         }
