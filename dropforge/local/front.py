@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -20,7 +21,8 @@ class Front:
     def __init__(self, ministack: Asgi) -> None:
         self._ministack = ministack
         self._services: dict[str, Asgi] = {}
-        self._told: list[Callable[[], dict[str, Any]]] = []
+        self._told: list[Callable[[], dict[str, Any]]] = [self._counted]
+        self._calls: Counter[tuple[str, str]] = Counter()
 
     def tell(self, status: Callable[[], dict[str, Any]]) -> None:
         """Add a part's keys to what the status says."""
@@ -37,8 +39,23 @@ class Front:
             status = {key: value for tell in self._told for key, value in tell().items()}
             await answer_json(send, 200, status)
         else:
-            app = self._services.get(signed_service(scope) or "", self._ministack)
-            await app(scope, receive, send)
+            service = signed_service(scope) or "unsigned"
+            self._calls[service, operation(scope)] += 1
+            await self._services.get(service, self._ministack)(scope, receive, send)
+
+    def _counted(self) -> dict[str, Any]:
+        """Tell how often each operation was called, as `{"aws": {service: {operation: calls}}}`."""
+        told: dict[str, dict[str, int]] = {}
+        for (service, called), calls in self._calls.items():
+            told.setdefault(service, {})[called] = calls
+        return {"aws": told}
+
+
+def operation(scope: Scope) -> str:
+    """Name what a request asks for: the target of a JSON protocol, else the method (a listing of a bucket: `LIST`)."""
+    target = dict(scope["headers"]).get(b"x-amz-target", b"").decode("latin-1")
+    listing = b"list-type=2" in scope.get("query_string", b"")
+    return str(target.rpartition(".")[2]) or ("LIST" if listing else str(scope["method"]))
 
 
 def signed_service(scope: Scope) -> str | None:

@@ -133,6 +133,18 @@ def read(client: Client, name: str) -> Deployed:
     )
 
 
+def is_mapping_enabled(client: Client, mapping: QueueMapping) -> bool:
+    """Ask whether an event source mapping is to be polled now: people switch it off and on while it is deployed."""
+    return bool(client("lambda").get_event_source_mapping(UUID=mapping.id)["State"] == "Enabled")
+
+
+def is_rule_enabled(client: Client, schedule: Schedule) -> bool:
+    """Ask whether a rule's schedule is to fire now."""
+    bus, _, name = schedule.arn.rpartition(":rule/")[2].rpartition("/")
+    found = client("events").describe_rule(Name=name, **({"EventBusName": bus} if bus else {}))
+    return bool(found["State"] == "ENABLED")
+
+
 def _function(awslambda: Any, name: str) -> Function:
     config = awslambda.get_function_configuration(FunctionName=name)
     try:
@@ -159,7 +171,7 @@ def _mappings(client: Client, ids: Iterable[str]) -> Iterator[QueueMapping]:
     sqs = client("sqs")
     for each in ids:
         found = client("lambda").get_event_source_mapping(UUID=each)
-        if found["State"] != "Enabled" or ":sqs:" not in found["EventSourceArn"]:
+        if ":sqs:" not in found["EventSourceArn"]:
             continue
         arn = found["EventSourceArn"]
         yield QueueMapping(
@@ -178,7 +190,7 @@ def _schedules(events: Any, rules: Iterable[str]) -> Iterator[Schedule]:
     for rule in rules:
         bus, _, name = rule.rpartition("|")
         found = events.describe_rule(Name=name, **({"EventBusName": bus} if bus else {}))
-        if found.get("ScheduleExpression") and found["State"] == "ENABLED":
+        if found.get("ScheduleExpression"):
             targets = events.list_targets_by_rule(Rule=name)["Targets"]
             pairs = tuple((target["Arn"], target.get("Input")) for target in targets)
             yield Schedule(found["Arn"], found["ScheduleExpression"], pairs)

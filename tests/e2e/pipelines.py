@@ -1,4 +1,4 @@
-"""Tiny pipelines to push, tiny datasets to drop, and eyes on what becomes of them, for every test that goes the whole way.
+"""Tiny pipelines to push, tiny datasets to drop, and eyes on what becomes of them, for tests that go the whole way.
 
 tiny = Tiny(fresh("cats"))
 push(cloud, tiny)

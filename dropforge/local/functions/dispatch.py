@@ -18,7 +18,7 @@ from dropforge.local.functions.schedules import Schedules
 from dropforge.local.functions.worker import Answer, Ground
 from dropforge.local.home import ACCOUNT, REGION
 from dropforge.local.stack import Client
-from dropforge.local.stack_reading import Deployed, Function
+from dropforge.local.stack_reading import Deployed, Function, is_mapping_enabled, is_rule_enabled
 
 _FOR_HTTP = 8
 _FOR_EVENTS = 2
@@ -49,11 +49,25 @@ class Functions:
             for function in stack.functions:
                 self._pools[function.name] = Pool(function, self._ground, _bound(function, stack))
             self._pollers += [
-                QueuePoller(mapping, self._pools[mapping.function], self._client, region=REGION, speed=self._speed)
+                QueuePoller(
+                    mapping,
+                    self._pools[mapping.function],
+                    self._client,
+                    region=REGION,
+                    speed=self._speed,
+                    is_enabled=lambda it: is_mapping_enabled(self._client, it),
+                )
                 for mapping in stack.mappings
             ]
         rules = [schedule for stack in stacks for schedule in stack.schedules]
-        self._schedules = Schedules(rules, self._fire, account=ACCOUNT, region=REGION, speed=self._speed)
+        self._schedules = Schedules(
+            rules,
+            self._fire,
+            account=ACCOUNT,
+            region=REGION,
+            speed=self._speed,
+            is_enabled=lambda it: is_rule_enabled(self._client, it),
+        )
         self._logs.start()
         self._deliveries.start()
         for poller in self._pollers:

@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,6 +21,7 @@ _LARGEST_BATCH = 5_500_000
 """Bytes of bodies: Lambda calls early rather than above its 6 MB."""
 _AFTER_TROUBLE = 1.0
 _WINDOW_POLL = 0.05
+_OFF_POLL = 0.5
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +29,18 @@ logger = logging.getLogger(__name__)
 class QueuePoller:
     """One event source mapping at work."""
 
-    def __init__(self, mapping: QueueMapping, pool: Pool, client: Client, *, region: str, speed: float) -> None:
+    def __init__(
+        self,
+        mapping: QueueMapping,
+        pool: Pool,
+        client: Client,
+        *,
+        region: str,
+        speed: float,
+        is_enabled: Callable[[QueueMapping], bool] = lambda _: True,
+    ) -> None:
         self._mapping = mapping
+        self._is_enabled = is_enabled
         self._pool = pool
         self._sqs = client("sqs")
         self._region = region
@@ -58,7 +69,7 @@ class QueuePoller:
             batch: list[dict[str, Any]] = []
             try:
                 # A place may have become free by the stop itself: a message taken now would count as received.
-                batch = [] if self._stopped.is_set() else self._gather()
+                batch = self._gather() if self._may_receive() else []
             except Exception as error:  # noqa: BLE001  the edge of the thread: a poller never dies of one bad answer
                 if not self._stopped.wait(_AFTER_TROUBLE):
                     logger.warning("receiving for %s failed: %s", self._mapping.function, error)
@@ -66,6 +77,15 @@ class QueuePoller:
                 self._hands.submit(self._handle, batch, time.time())
             else:
                 self._places.release()
+
+    def _may_receive(self) -> bool:
+        """Tell whether to take messages now; a mapping that is switched off is asked about again after a while."""
+        if self._stopped.is_set():
+            return False
+        enabled = self._is_enabled(self._mapping)
+        if not enabled:
+            self._stopped.wait(_OFF_POLL)
+        return enabled
 
     def _gather(self) -> list[dict[str, Any]]:
         """Collect a batch: until it is full, or the window after its first message has passed."""

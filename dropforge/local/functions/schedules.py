@@ -27,8 +27,18 @@ logger = logging.getLogger(__name__)
 class Schedules:
     """One thread that knows when each rule is next."""
 
-    def __init__(self, schedules: Sequence[Schedule], fire: Fire, *, account: str, region: str, speed: float) -> None:
+    def __init__(
+        self,
+        schedules: Sequence[Schedule],
+        fire: Fire,
+        *,
+        account: str,
+        region: str,
+        speed: float,
+        is_enabled: Callable[[Schedule], bool] = lambda _: True,
+    ) -> None:
         self._fire = fire
+        self._is_enabled = is_enabled
         self._account, self._region, self._speed = account, region, speed
         self._stopped = threading.Event()
         self._next = {schedule: when for schedule in schedules if (when := self._after(schedule, time.time()))}
@@ -51,7 +61,11 @@ class Schedules:
             del self._next[schedule]
             if following:
                 self._next[schedule] = following
-            self._fire_all(schedule)
+            try:
+                if self._is_enabled(schedule):
+                    self._fire_all(schedule)
+            except Exception as error:  # noqa: BLE001  the edge of the thread: nobody to ask now is asked next time
+                logger.warning("%s did not fire: %s", schedule.arn, error)
 
     def _fire_all(self, schedule: Schedule) -> None:
         event = json.dumps(scheduled_event(schedule.arn, self._account, self._region, datetime.now(UTC)))
