@@ -76,7 +76,7 @@ class Cloud:
         """Start everything; gives the card that tells others how to reach it."""
         with ThreadPoolExecutor() as packing:
             packed = {stage: packing.submit(self._package, stage) for stage in self._plan.stages}
-            ministack = Ministack(self._home.path, Account(ACCOUNT, REGION, self._port))
+            ministack = Ministack(self._home.path, Account(ACCOUNT, REGION, self._port, self._keys))
             self._parts.callback(ministack.stop)
             functions = Functions(
                 self._home.path, self._plan.project, self._client, self._environment(), speed=self._plan.speed

@@ -21,6 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from dropforge.local.home import Keys
+
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -51,6 +53,7 @@ class Account:
     number: str
     region: str
     port: int
+    keys: Keys
 
 
 class Ministack:
@@ -59,6 +62,7 @@ class Ministack:
     def __init__(self, home: Path, account: Account) -> None:
         self._account = account
         os.environ.update(_environment(home, account))
+        os.environ.pop("AWS_SESSION_TOKEN", None)
         import ministack.app  # reads the environment that was just set
 
         self._app = ministack.app
@@ -172,6 +176,8 @@ def _environment(home: Path, account: Account) -> dict[str, str]:
         "GATEWAY_PORT": str(account.port),
         "MINISTACK_ACCOUNT_ID": account.number,
         "MINISTACK_REGION": account.region,
+        "AWS_ACCESS_KEY_ID": account.keys.access,  # it checks signed links against these
+        "AWS_SECRET_ACCESS_KEY": account.keys.secret,
         "PERSIST_STATE": "1",
         "STATE_DIR": str(home / "ministack"),
         "S3_PERSIST": "1",

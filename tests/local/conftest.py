@@ -48,7 +48,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     home = Home(tmp_path_factory.mktemp("home"))
     listening = home.listen("aws")
     port = listening.getsockname()[1]
-    ministack = Ministack(home.path, Account(ACCOUNT, REGION, port))
+    ministack = Ministack(home.path, Account(ACCOUNT, REGION, port, home.keys()))
     recorder = Recorder()
     ministack.hand_over(recorder)
     front = Front(ministack.asgi)

@@ -7,6 +7,7 @@ import socket
 import sys
 from pathlib import Path
 
+from dropforge.local.home import Keys
 from dropforge.local.ministack import Account, Ministack
 from dropforge.local.serving import Server
 
@@ -16,7 +17,7 @@ def main() -> None:
     listening.bind(("127.0.0.1", 0))
     listening.listen(128)
     port = listening.getsockname()[1]
-    ministack = Ministack(Path(sys.argv[1]), Account("000000000000", "us-east-1", port))
+    ministack = Ministack(Path(sys.argv[1]), Account("000000000000", "us-east-1", port, Keys("test", "test")))
     server = Server(ministack.asgi, listening, name="neighbours", before=ministack.start)
     server.start()
     sys.stdout.write(f"{port}\n")
