@@ -274,3 +274,16 @@ def test_an_update_that_sagemaker_never_takes_is_given_up_after_three_times() ->
     assert it.told("release:digits").count("update not taken") == 3
     assert [digest.endswith(run12(run.id)) for digest in it.release.failed] == [True]
     assert it.live_config == config
+
+
+def test_a_lease_whose_update_has_come_up_does_not_hold_back_the_rollback() -> None:
+    it, config = _with_champion()
+    broken = _config_of_next(it)
+    run = it.register()
+    it.world.hosting.settle()
+    it.releases.advance(PIPELINE)
+    dead = Lease("a worker that died after its call", it.world.clock() + 1500)
+    it.world.records.save(replace(it.release, lease=dead))
+    it.world.hosting.broken(broken, "answers-wrongly")
+    it.release_to_rest()
+    _assert_champion_serves(it, config, run)

@@ -11,6 +11,7 @@ from chalicelib.errors import RefusedError, ThrottledError, UnavailableError
 from chalicelib.events import JobChanged
 from chalicelib.model import RunState
 from chalicelib.names import run12
+from tests.fakes.calls import CrashError
 from tests.fakes.world import SETTINGS
 from tests.flows.machines import GATE, LABELS, METRICS, TRAIN, Machines
 
@@ -325,3 +326,27 @@ def test_a_waiting_run_is_written_once_a_minute_at_most() -> None:
     for _ in range(10):
         it.runs.job_changed(JobChanged(it.job(run)))
     assert it.run(run).rev == rev
+
+
+def test_the_end_of_a_run_is_told_even_if_the_worker_dies_before_telling_it() -> None:
+    it = Machines()
+    run = it.seal()
+    it.runs.advance(run12(run.id))
+    it.world.jobs.fail(it.job(run), "AlgorithmError: it broke")
+    before = len(it.world.calls)
+    twin = Machines()
+    again = twin.seal()
+    twin.runs.advance(run12(again.id))
+    twin.world.jobs.fail(twin.job(again), "AlgorithmError: it broke")
+    assert len(twin.world.calls) == before
+    twin.runs.advance(run12(again.id))
+    writes = [number for number, call in enumerate(twin.world.calls[before:], start=1) if str(call) == "bucket.write"]
+    it.world.fail_at(writes[0])
+    with pytest.raises(CrashError):
+        it.runs.advance(run12(run.id))
+    assert it.status()["stage"] == "training"
+    it.restart()
+    it.world.clock.advance(61)
+    it.reconcile()
+    assert it.status()["stage"] == "failed"
+    assert it.run(run).due is None
