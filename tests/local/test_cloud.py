@@ -133,6 +133,13 @@ def test_the_doors_of_the_api_are_as_the_template_says(running: Running) -> None
         assert json.loads(answer.read()) == {"size": 5}
 
 
+def test_sagemaker_answers_on_the_same_port_as_everything_else(running: Running) -> None:
+    assert running.client("sagemaker").list_training_jobs()["TrainingJobSummaries"] == []
+    runtime = running.client("sagemaker-runtime")
+    with pytest.raises(runtime.exceptions.ClientError, match="ValidationError"):
+        runtime.invoke_endpoint(EndpointName="nowhere", Body=b"x")
+
+
 def test_what_a_function_prints_is_in_cloudwatch_logs(running: Running) -> None:
     running.http("/v1/health")
     [name] = [name for name in running.status()["functions"] if "APIHandler" in name]
