@@ -12,6 +12,7 @@ from dropforge.local.front import Front
 from dropforge.local.home import ACCOUNT, REGION, Home
 from dropforge.local.ministack import Account, Ministack
 from dropforge.local.serving import Server
+from tests.local.door import Door, opened
 
 
 @dataclass
@@ -60,3 +61,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     ministack.stop()
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def served_door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    with opened(tmp_path_factory.mktemp("door")) as door:
+        yield door
+
+
+@pytest.fixture
+def door(served_door: Door) -> Door:
+    served_door.functions.forget()
+    return served_door
