@@ -199,7 +199,7 @@ class Release:
     lease: Lease | None = None
     stage_since: float | None = None
     attempts: int = 0
-    """Endpoints made anew and updates asked for in the present stage: bounds them, and tells "not asked" from "rolled back"."""
+    """Endpoints made anew and updates asked for in this stage: bounds them; tells "not asked" from "rolled back"."""
     due: float | None = None
     rev: int = 0
 

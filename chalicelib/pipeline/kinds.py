@@ -17,12 +17,13 @@ TWENTY_EIGHT_DAYS = 28 * 24 * 3600
 """The longest training job, in seconds."""
 VALUE_LIMIT = 2500
 """Characters of one hyperparameter's value."""
-OUR_HYPERPARAMETERS = ("sagemaker_program", "sagemaker_submit_directory")
-"""What script mode adds to the user's own hyperparameters; they count against SageMaker's limit."""
-HYPERPARAMETER_LIMIT = 100 - len(OUR_HYPERPARAMETERS)
+OUR_HYPERPARAMETERS = 5
+"""What `decide/training.py` adds for script mode to the user's own; they count against SageMaker's limit."""
+HYPERPARAMETER_LIMIT = 100 - OUR_HYPERPARAMETERS
 METRIC_LIMIT = 40
 METRIC_NAME = re.compile(r"[^\s=]{1,255}")
-_ENVIRONMENT_LIMIT = 100
+_ENVIRONMENT_LIMIT = 90
+"""SageMaker takes 100; a job and a model get some of ours beside them."""
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,511}")
 _ENVIRONMENT_VALUE_LIMIT = 512
 _HYPERPARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,255}")
@@ -80,7 +81,7 @@ def _hyperparameters(values: dict[str, Any]) -> dict[str, Any]:
     if len(values) > HYPERPARAMETER_LIMIT:
         raise ValueError(
             f"has {len(values)} hyperparameters; {HYPERPARAMETER_LIMIT} are allowed "
-            f"(SageMaker takes 100, of which {len(OUR_HYPERPARAMETERS)} tell it where the script is)"
+            f"(SageMaker takes 100, of which {OUR_HYPERPARAMETERS} tell it where the script is)"
         )
     for name, value in values.items():
         if not _HYPERPARAMETER_NAME.fullmatch(name):

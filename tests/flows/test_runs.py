@@ -11,6 +11,7 @@ from chalicelib.errors import RefusedError, ThrottledError, UnavailableError
 from chalicelib.events import JobChanged
 from chalicelib.model import RunState
 from chalicelib.names import run12
+from chalicelib.pipeline.kinds import HYPERPARAMETER_LIMIT
 from tests.fakes.calls import CrashError
 from tests.fakes.world import SETTINGS
 from tests.flows.machines import TRAIN, Machines
@@ -45,6 +46,21 @@ def test_overrides_of_the_dataset_reach_the_job() -> None:
     run = it.seal(overrides="[train.hyperparameters]\nepochs = 3\n")
     it.runs.advance(run12(run.id))
     assert it.world.jobs.started[0].hyperparameters["epochs"] == "3"
+
+
+def test_a_stage_that_allows_less_after_the_seal_changes_no_run_of_before() -> None:
+    it = Machines(settings=replace(SETTINGS, overrides=()))
+    run = it.seal(overrides="[train.hyperparameters]\nepochs = 3\n")
+    it.runs.advance(run12(run.id))
+    assert it.world.jobs.started[0].hyperparameters["epochs"] == "3"
+
+
+def test_as_many_hyperparameters_as_the_file_may_hold_fit_beside_ours() -> None:
+    it = Machines()
+    run = it.seal()
+    it.runs.advance(run12(run.id))
+    ours = [name for name in it.world.jobs.started[0].hyperparameters if name.startswith("sagemaker_")]
+    assert len(ours) + HYPERPARAMETER_LIMIT == 100
 
 
 def test_every_event_twice_starts_one_job_and_registers_one_package() -> None:
