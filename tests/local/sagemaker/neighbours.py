@@ -11,6 +11,8 @@ from dropforge.local.home import Keys
 from dropforge.local.ministack import Account, Ministack
 from dropforge.local.serving import Server
 
+ACCESS, SECRET = "AKIATEST", "secret"
+
 
 def main() -> None:
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,6 +16,14 @@ from tests.local.sagemaker.world import World, until
 def echo(world: World) -> str:
     """An endpoint that answers with what it was given."""
     return world.deploy("serves.py")
+
+
+@pytest.fixture(autouse=True)
+def _no_servers_left_behind(world: World, echo: str) -> Iterator[None]:
+    yield
+    for name in _names(world) - {echo}:
+        if world.settled(name):
+            world.sagemaker.delete_endpoint(EndpointName=name)
 
 
 def _model_error(world: World, endpoint: str, body: bytes) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from botocore.config import Config
 
 from dropforge.local.sagemaker import Limits, SageMaker
 from dropforge.local.serving import Server
+from tests.local.sagemaker.neighbours import ACCESS, SECRET
 
 PROGRAMS = Path(__file__).parent / "programs"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
@@ -35,16 +36,25 @@ class World:
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.bucket = f"bucket-{uuid.uuid4().hex[:12]}"
         self._neighbours = neighbours
+        self._lock = threading.Lock()
+        self._clients: dict[tuple[str, int], Any] = {}
         self.s3, self.logs = self.client("s3"), self.client("logs")
         self.s3.create_bucket(Bucket=self.bucket)
         self.start()
 
     def client(self, service: str, port: int | None = None) -> Any:
-        return boto3.session.Session("AKIATEST", "secret", region_name="us-east-1").client(
-            service,
-            endpoint_url=f"http://127.0.0.1:{port or self._neighbours}",
-            config=Config(retries={"total_max_attempts": 1}, max_pool_connections=20, s3={"addressing_style": "path"}),
-        )
+        """Give the client of a service; made once, for that takes its time."""
+        port = port or self._neighbours
+        with self._lock:
+            if (service, port) not in self._clients:
+                self._clients[service, port] = boto3.session.Session(ACCESS, SECRET, region_name="us-east-1").client(
+                    service,
+                    endpoint_url=f"http://127.0.0.1:{port}",
+                    config=Config(
+                        retries={"total_max_attempts": 1}, max_pool_connections=20, s3={"addressing_style": "path"}
+                    ),
+                )
+            return self._clients[service, port]
 
     def start(self) -> None:
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -162,7 +172,7 @@ class World:
         return answer
 
     def settled(self, name: str) -> dict[str, Any]:
-        return until(lambda: self._if(self.endpoint(name), "EndpointStatus", {"InService", "Failed"}))
+        return until(lambda: self._if(self.endpoint(name), "EndpointStatus", {"InService", "Failed", "Deleting"}))
 
     def invoke(self, endpoint: str, body: bytes = b"", **more: Any) -> str:
         answer = self.runtime.invoke_endpoint(EndpointName=endpoint, Body=body, **more)

@@ -6,8 +6,6 @@ import io
 import json
 from typing import Any
 
-import numpy as np
-
 from . import content_types
 from .errors import ClientError, UnsupportedFormatError
 
@@ -16,6 +14,8 @@ TEXT_TYPES = frozenset(content_types.UTF8_TYPES)
 
 def decode(obj: bytes | str, content_type: str) -> Any:
     """Make an array of a request's body."""
+    import numpy as np  # only who uses the image's own formats pays for it
+
     kind = content_type.partition(";")[0].strip()
     text = obj.decode() if isinstance(obj, bytes) and kind in TEXT_TYPES else obj
     try:
@@ -32,6 +32,8 @@ def decode(obj: bytes | str, content_type: str) -> Any:
 
 def encode(array_like: Any, content_type: str) -> bytes | str:
     """Make the body of an answer."""
+    import numpy as np  # see decode
+
     kind = content_type.partition(";")[0].strip()
     if kind == content_types.JSON:
         return json.dumps(array_like, default=_plain)
