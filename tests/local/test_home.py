@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import socket
 import stat
 from pathlib import Path
 
@@ -51,3 +53,23 @@ def test_a_card_left_by_a_dead_cloud_is_known_as_stale(tmp_path: Path) -> None:
     assert launch.stop(tmp_path) is False
     home.claim()
     assert home.read_card() is None
+
+
+def test_answers_never_wait_for_an_acknowledgement(tmp_path: Path) -> None:
+    class Told(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            accepted = transport.get_extra_info("socket")
+            told.append(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            transport.close()
+
+    async def connect() -> None:
+        with Home(tmp_path).listen("aws") as listening:
+            server = await asyncio.get_running_loop().create_server(Told, sock=listening)
+            reader, writer = await asyncio.open_connection(*listening.getsockname())
+            await reader.read()
+            writer.close()
+            server.close()
+
+    told: list[int] = []
+    asyncio.run(connect())
+    assert told == [1]
