@@ -116,7 +116,7 @@ def _locked(descriptor: int, kind: int) -> bool:
 
 
 def _bind(port: int) -> socket.socket | None:
-    # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer waits 40 ms for an acknowledgement.
+    # asyncio sets TCP_NODELAY only where the protocol is named; without it answers wait 40 ms for acknowledgements.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
