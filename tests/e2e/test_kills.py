@@ -1,0 +1,248 @@
+"""Functions that are killed in the middle of a step: what they began ends as if nothing had happened.
+
+The deployed code is the project's own, in a copy that knows how to kill itself: right after a call that a test names
+has gone through, before anything could tell of it. Each such moment has a pipeline of its own, all go side by side.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dropforge.local import launch
+from tests.e2e.conftest import ROOT, SPEED, Cloud, wait_until
+from tests.e2e.pipelines import (
+    PIXEL,
+    Tiny,
+    drop,
+    fresh,
+    go_live,
+    jobs_of,
+    knobs,
+    label_of,
+    push,
+    release_of,
+    until_sealed,
+    until_stage,
+)
+
+PATIENCE = 420.0
+"""Seconds for a dozen pipelines at once on a busy machine."""
+_SHIPPED = ("app.py", "chalicelib", ".chalice", "infra")
+_KILLS_ITSELF = """
+
+def _die_where_planned():
+    import json, os, pathlib, signal
+    from botocore.client import BaseClient
+
+    plans, call = pathlib.Path(__file__).parents[2] / "plans", BaseClient._make_api_call
+
+    def called(self, operation, params):
+        answer = call(self, operation, params)
+        told = json.dumps(params, default=str)
+        if self.meta.service_model.service_name == "sagemaker":
+            with (plans / "calls").open("a") as calls:
+                calls.write(json.dumps([operation, params], default=str) + "\\n")
+        for plan in plans.glob("*.plan"):
+            try:
+                wanted = json.loads(plan.read_text())
+                if operation == wanted["operation"] and all(word in told for word in [plan.stem, *wanted["words"]]):
+                    plan.rename(plan.with_suffix(".done"))
+                    os.kill(os.getpid(), signal.SIGKILL)
+            except FileNotFoundError:
+                continue  # another worker died for it
+        return answer
+
+    BaseClient._make_api_call = called
+
+_die_where_planned()
+"""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A call to die right after: its operation, and words that are in it beside the pipeline's name."""
+
+    operation: str
+    words: tuple[str, ...] = ()
+
+
+MOMENTS = {
+    "the wake-up of a drop is set": Moment("SendMessage", ("dataset:",)),
+    "the sealed keys are frozen": Moment("PutObject", ("sealed.json",)),
+    "the training job is created": Moment("CreateTrainingJob"),
+    "the training is remembered": Moment("TransactWriteItems", ("training started",)),
+    "the package is registered": Moment("CreateModelPackage"),
+    "the release is asked": Moment("SendMessage", ("release:",)),
+    "the model is created": Moment("CreateModel"),
+    "the configuration is created": Moment("CreateEndpointConfig"),
+    "the rehearsal endpoint is created": Moment("CreateEndpoint", ("-rehearse-",)),
+    "the smoke test is answered": Moment("InvokeEndpoint", ("-rehearse-",)),
+    "the rehearsal endpoint is deleted": Moment("DeleteEndpoint", ("-rehearse-",)),
+    "the live endpoint is created": Moment("CreateEndpoint", ("-realtime",)),
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A cloud whose functions die where they are told to."""
+
+    cloud: Cloud
+    plans: Path
+
+    def plan(self, pipeline: str, moment: Moment) -> None:
+        written = self.plans / f"{pipeline}.new"
+        written.write_text(json.dumps({"operation": moment.operation, "words": moment.words}))
+        written.rename(written.with_suffix(".plan"))
+
+    def died(self, pipeline: str) -> bool:
+        return (self.plans / f"{pipeline}.done").exists()
+
+    def calls(self, pipeline: str) -> Counter[str]:
+        """Count the calls to SageMaker that went through for a pipeline and changed something."""
+        lines = (json.loads(line) for line in (self.plans / "calls").read_text().splitlines())
+        mine = [(operation, params) for operation, params in lines if pipeline in json.dumps(params)]
+        return Counter(
+            f"{operation} {_kind(params)}".strip()
+            for operation, params in mine
+            if operation in {"CreateTrainingJob", "CreateEndpoint", "UpdateEndpoint"}
+        )
+
+
+def _kind(params: dict[str, Any]) -> str:
+    name = params.get("EndpointName", "")
+    return "rehearsal" if "-rehearse-" in name else "live" if name else ""
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Deploy the project's copy that can kill itself."""
+    folder = tmp_path_factory.mktemp("kills")
+    project, home, plans = folder / "project", folder / "home", folder / "project" / "plans"
+    plans.mkdir(parents=True)
+    for name in _SHIPPED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, project / name)
+    with (project / "chalicelib" / "aws" / "clients.py").open("a") as clients:
+        clients.write(_KILLS_ITSELF)
+    card = launch.start(home, speed=SPEED, attached=True, project=project)
+    yield Stage(Cloud(card), plans)
+    launch.stop(home)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of the pipelines that met death at their moments; and of one that did not."""
+
+    pipelines: dict[str, str]
+    runs: dict[str, dict[str, Any]]
+    untouched: str
+
+
+@pytest.fixture(scope="module")
+def ended(stage: Stage) -> Ended:
+    """Bring a pipeline a moment from its first drop to live, killed once on its way."""
+    untouched = Tiny(fresh("calm"))
+    push(stage.cloud, untouched, seconds=PATIENCE)
+    go_live(stage.cloud, untouched.name, "one", knobs(label="a"))
+    tinies = {moment: Tiny(fresh("kill")) for moment in MOMENTS}
+    for moment, tiny in tinies.items():
+        push(stage.cloud, tiny, seconds=PATIENCE)
+        stage.plan(tiny.name, MOMENTS[moment])
+        drop(stage.cloud, tiny.name, "one", knobs(label="a"))
+    runs = {}
+    for moment, tiny in tinies.items():
+        run = until_sealed(stage.cloud, tiny.name, "one", seconds=PATIENCE)
+        runs[moment] = until_stage(stage.cloud, run, "live", seconds=PATIENCE)
+    return Ended({moment: tiny.name for moment, tiny in tinies.items()}, runs, untouched.name)
+
+
+def outcome(stage: Stage, pipeline: str) -> dict[str, Any]:
+    """Give all that two pipelines with the same story have in common, names aside."""
+    cloud, release = stage.cloud, release_of(stage.cloud, pipeline)
+    sagemaker, head = cloud.client("sagemaker"), f"dropforge-dev-{pipeline}"
+    [run] = cloud.get(f"/v1/runs?pipeline={pipeline}")["runs"]
+    return {
+        "run": {name: run[name] for name in ("state", "stage", "reason", "metrics", "labels", "channels")},
+        "release": {name: release[name] for name in ("stage", "generation", "pending", "failed", "previous")},
+        "live is desired": release["live"] == release["desired"],
+        "jobs": len(jobs_of(cloud, pipeline)),
+        "packages": len(sagemaker.list_model_packages(ModelPackageGroupName=head)["ModelPackageSummaryList"]),
+        "models": len(sagemaker.list_models(NameContains=head)["Models"]),
+        "configurations": len(sagemaker.list_endpoint_configs(NameContains=head)["EndpointConfigs"]),
+        "endpoints": [name["EndpointName"][len(head) :] for name in _endpoints(sagemaker, head)],
+        "calls": stage.calls(pipeline),
+        "answer": label_of(cloud.predict(pipeline, PIXEL)),
+    }
+
+
+def _endpoints(sagemaker: Any, head: str) -> list[dict[str, Any]]:
+    return list(sagemaker.list_endpoints(NameContains=head)["Endpoints"])
+
+
+def test_a_story_that_nobody_disturbs_is_one_job_one_rehearsal_and_one_endpoint(stage: Stage, ended: Ended) -> None:
+    told = outcome(stage, ended.untouched)
+    assert told["calls"] == {"CreateTrainingJob": 1, "CreateEndpoint rehearsal": 1, "CreateEndpoint live": 1}
+    assert told["endpoints"] == ["-realtime"]
+    assert (told["jobs"], told["packages"], told["models"], told["configurations"]) == (1, 1, 1, 1)
+    assert (told["run"]["stage"], told["release"]["generation"], told["answer"]) == ("live", 1, "a")
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_function_killed_in_the_middle_of_a_step_ends_as_if_nothing_had_happened(
+    stage: Stage, ended: Ended, moment: str
+) -> None:
+    assert stage.died(ended.pipelines[moment])
+    assert ended.runs[moment]["stage"] == "live"
+    assert outcome(stage, ended.pipelines[moment]) == outcome(stage, ended.untouched)
+
+
+def test_a_function_killed_right_after_it_asked_for_an_update_asks_for_no_second_one(stage: Stage) -> None:
+    tiny = Tiny(fresh("update"))
+    push(stage.cloud, tiny)
+    go_live(stage.cloud, tiny.name, "old", knobs(label="old"))
+    stage.plan(tiny.name, Moment("UpdateEndpoint"))
+    drop(stage.cloud, tiny.name, "new", knobs(label="new"))
+    until_stage(stage.cloud, until_sealed(stage.cloud, tiny.name, "new"), "live", seconds=PATIENCE)
+    assert stage.died(tiny.name)
+    assert label_of(stage.cloud.predict(tiny.name, PIXEL)) == "new"
+    told = stage.calls(tiny.name)
+    assert (told["CreateTrainingJob"], told["CreateEndpoint live"], told["UpdateEndpoint live"]) == (2, 1, 1)
+    assert [name["EndpointName"] for name in _endpoints(stage.cloud.client("sagemaker"), f"-{tiny.name}-")] == [
+        f"dropforge-dev-{tiny.name}-realtime"
+    ]
+
+
+def test_functions_killed_again_and_again_get_a_drop_live_with_one_job_and_one_endpoint(stage: Stage) -> None:
+    tiny, killed = Tiny(fresh("storm")), 0
+    push(stage.cloud, tiny)
+    drop(stage.cloud, tiny.name, "one", knobs(label="a"))
+    pause = threading.Event()
+    for _ in range(25):
+        functions = stage.cloud.functions()
+        for name in ("OnUploads", "OnWake", "OnJobChanged", "OnEndpointChanged", "Reconcile"):
+            for pid in functions[name]["workers"]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    killed += 1
+        pause.wait(0.2)
+    assert killed >= 10
+    until_stage(stage.cloud, until_sealed(stage.cloud, tiny.name, "one", seconds=PATIENCE), "live", seconds=PATIENCE)
+    told = stage.calls(tiny.name)
+    assert told == {"CreateTrainingJob": 1, "CreateEndpoint rehearsal": 1, "CreateEndpoint live": 1}
+    assert label_of(stage.cloud.predict(tiny.name, PIXEL)) == "a"
+    assert wait_until(lambda: release_of(stage.cloud, tiny.name)["stage"] == "idle")
