@@ -126,13 +126,16 @@ class Cloud:
         assert reply.status == 200, reply
         return reply.json
 
+    def status(self) -> dict[str, Any]:
+        """Give what `/_dropforge/status` tells of the whole cloud."""
+        return dict(fetch(urllib.request.Request(f"{self.card['endpoint']}/_dropforge/status"), 10).json)  # noqa: S310  http
+
     def functions(self) -> dict[str, Any]:
-        """Give what `/_dropforge/status` tells of this stage's functions, by their logical names."""
-        status = fetch(urllib.request.Request(f"{self.card['endpoint']}/_dropforge/status"), 10).json  # noqa: S310  http
+        """Give what the status tells of this stage's functions, by their logical names."""
         head = f"{self.card['stages'][self.stage]['stack']}-"
         return {
             name.removeprefix(head).rpartition("-")[0]: counts
-            for name, counts in status["functions"].items()
+            for name, counts in self.status()["functions"].items()
             if name.startswith(head)
         }
 

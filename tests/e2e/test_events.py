@@ -1,0 +1,110 @@
+"""Events are hints: whatever happens to them on their way, the same comes of a drop."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from tests.e2e.conftest import Cloud, wait_until
+from tests.e2e.courier import Courier, bad_courier
+from tests.e2e.pipelines import (
+    PIXEL,
+    Tiny,
+    drop,
+    fresh,
+    go_live,
+    jobs_of,
+    knobs,
+    label_of,
+    push,
+    put_all,
+    release_of,
+    until_sealed,
+    until_stage,
+)
+from tests.e2e.triggers import calls, errors, invocations, more
+
+_LONG = {"seconds": 12}
+"""Training that goes on while its files are dropped again."""
+
+
+def test_every_event_delivered_twice_and_in_random_order_ends_in_the_same_state(cloud: Cloud) -> None:
+    seed = random.randrange(10**6)  # noqa: S311  an order, no secret
+    plain, shaken = Tiny(fresh("plain")), Tiny(fresh("shaken"))
+    push(cloud, plain)
+    wanted = [go_live(cloud, plain.name, name, knobs(label=name)) for name in ("one", "two")]
+    with bad_courier(cloud, seed) as courier:
+        put_all(cloud, f"pipelines/{shaken.name}/", shaken.files)
+        courier.work(lambda: (cloud.status_of(shaken.name) or {}).get("state") == "accepted")
+        before = calls(cloud, "sagemaker")
+        for name in ("one", "two"):
+            drop(cloud, shaken.name, name, knobs(label=name))
+            courier.work(lambda name=name: _is_live(cloud, shaken.name, name))  # type: ignore[misc] # bound for this turn
+        courier.finish()
+        _everything_again(courier)
+        asked = more(calls(cloud, "sagemaker"), before)
+
+    found = [cloud.get(f"/v1/runs/{cloud.get(f'/v1/datasets/{shaken.name}/{name}')['run']}") for name in ("one", "two")]
+    assert [_told(run) for run in found] == [_told(run) for run in _again(cloud, wanted)], f"seed {seed}"
+    assert _shape(release_of(cloud, shaken.name)) == _shape(release_of(cloud, plain.name)), f"seed {seed}"
+    assert label_of(cloud.predict(shaken.name, PIXEL)) == "two"
+    # One training job for each drop; of each model one rehearsal; one endpoint for clients, made once and updated once.
+    rehearsal, made, updated = _endpoints(courier, shaken.name)
+    assert len(jobs_of(cloud, shaken.name)) == 2, jobs_of(cloud, shaken.name)
+    assert (rehearsal, made, updated) == (2, 1, 1), f"seed {seed}"
+    assert not errors(cloud), f"seed {seed}"
+
+
+def test_the_same_files_dropped_again_mid_training_stop_nothing_and_start_nothing(cloud: Cloud) -> None:
+    tiny = Tiny(fresh("again"), hyperparameters=_LONG)
+    files = knobs(label="b")
+    push(cloud, tiny)
+    drop(cloud, tiny.name, "one", files)
+    run = until_sealed(cloud, tiny.name, "one")
+    wait_until(lambda: cloud.get(f"/v1/runs/{run}")["stage"] == "training")
+    before, asked = invocations(cloud)["OnUploads"], calls(cloud, "sagemaker")
+    drop(cloud, tiny.name, "one", files)
+    wait_until(lambda: invocations(cloud)["OnUploads"] > before)
+    seen = until_stage(cloud, run)
+    assert until_sealed(cloud, tiny.name, "one") == run
+    assert jobs_of(cloud, tiny.name) == [seen["candidate"]["job"]]
+    asked = more(calls(cloud, "sagemaker"), asked)
+    assert "StopTrainingJob" not in asked, asked
+    assert "CreateTrainingJob" not in asked, asked
+    assert label_of(cloud.predict(tiny.name, PIXEL)) == "b"
+
+
+def _is_live(cloud: Cloud, pipeline: str, name: str) -> bool:
+    return bool((cloud.status_of(f"{pipeline}/{name}") or {}).get("stage") == "live")
+
+
+def _everything_again(courier: Courier) -> None:
+    courier.again()
+    courier.finish()
+
+
+def _endpoints(courier: Courier, pipeline: str) -> tuple[int, int, int]:
+    """Count from SageMaker's own events: rehearsals made, endpoints for clients made, and updates of those."""
+    told = [event["detail"] for kind, event in courier.seen if kind == "OnEndpointChanged"]
+    mine = [each for each in told if f"-{pipeline}-" in each["EndpointName"]]
+    rehearsals = {(each["EndpointName"], each["CreationTime"]) for each in mine if "-rehearse-" in each["EndpointName"]}
+    live = [each for each in mine if each["EndpointName"].endswith("-realtime")]
+    updates = {each["LastModifiedTime"] for each in live if each["EndpointStatus"] == "UPDATING"}
+    return len(rehearsals), len({each["CreationTime"] for each in live}), len(updates)
+
+
+def _again(cloud: Cloud, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [dict(cloud.get(f"/v1/runs/{run['run']}")) for run in runs]
+
+
+def _told(run: dict[str, Any]) -> dict[str, Any]:
+    """Give what two runs of the same data through the same pipeline have in common: all but names and times."""
+    same = ("state", "stage", "reason", "todo", "channels", "metrics", "labels", "release")
+    attempts = (run["candidate"]["attempt"], run["candidate"]["status"])
+    return {name: run[name] for name in same} | {"attempts": attempts}
+
+
+def _shape(release: dict[str, Any]) -> dict[str, Any]:
+    slots = ("live", "desired", "pending", "previous")
+    kept = {name: release[name] and (release[name]["model_version"], release[name]["labels"]) for name in slots}
+    return kept | {name: release[name] for name in ("stage", "generation", "failed")}
