@@ -164,13 +164,14 @@ class Datasets:
                 assert_never(step)
 
     def _remember(self, seen: Dataset, note: decide.Note, *, retold: bool) -> None:
+        """Save before waking: a wake-up that overtook the record would find nothing to look at, and be used up."""
         noted = note.dataset
-        if note.wake is not None:
-            self._wake(noted.id, math.ceil(note.wake - self.clock()))
         if retold or note.opened or noted.waiting != seen.waiting:
             self.report.dataset(noted)
         if noted != seen:
             self.records.save(noted, *([Entry(self.clock(), "collecting")] if note.opened else []))
+        if note.wake is not None:
+            self._wake(noted.id, math.ceil(note.wake - self.clock()))
 
     def _refuse(self, seen: Dataset, step: decide.Refuse) -> None:
         found = step.survey
