@@ -103,6 +103,15 @@ top_k = {self.top_k}
         }
 
 
+class Registered(Tiny):
+    """One whose models are trained and registered only: nothing is deployed."""
+
+    @property
+    def toml(self) -> str:
+        before, _, rest = super().toml.partition("[deploy]")
+        return f"deploy = false\n{before}[serve]{rest.partition('[serve]')[2]}"
+
+
 def put_all(cloud: Cloud, folder: str, files: Mapping[str, bytes]) -> None:
     """Put many objects at once, in no particular order."""
     cloud.client("s3")  # made before the hands ask for it at once
@@ -117,9 +126,10 @@ def push(cloud: Cloud, tiny: Tiny, *, seconds: float = PATIENCE) -> str:
 
     def accepted() -> str | None:
         status = cloud.status_of(tiny.name)
-        assert not status or status["state"] != "refused", status
-        is_new = status and (status["state"], status["at"]) != (before.get("state"), before.get("at"))
-        return str(status["version"]) if is_new and status["state"] == "accepted" else None
+        if not status or (status["state"], status["at"]) == (before.get("state"), before.get("at")):
+            return None
+        assert status["state"] != "refused", status
+        return str(status["version"]) if status["state"] == "accepted" else None
 
     return wait_until(accepted, seconds)
 
