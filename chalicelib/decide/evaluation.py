@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -12,7 +11,7 @@ from chalicelib.decide.run import LOOK_AGAIN, Move, Register, Step, end
 from chalicelib.model import Entry, Run, RunState
 
 _SHOWN = 5
-_LABELS = re.compile(r"dropforge\.labels=(\[.*\])")
+_LABELS = "dropforge.labels=["
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +69,17 @@ def labels_in(lines: Iterable[str]) -> tuple[str, ...] | None:
     """Read the last `dropforge.labels=[…]` of a training log; None where there is none that can be read."""
     found: tuple[str, ...] | None = None
     for line in lines:
-        if match := _LABELS.search(line):
-            found = _label_list(match[1]) or found
+        _, mark, rest = line.partition(_LABELS)
+        if mark:
+            found = _label_list(f"[{rest[: rest.rfind(']') + 1]}") or found
     return found
 
 
 def _label_list(text: str) -> tuple[str, ...] | None:
+    """Read a JSON array of labels; half a surrogate pair is no text that anything can store or send."""
     try:
         values = json.loads(text)
+        json.dumps(values, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     return tuple(map(str, values)) if all(isinstance(value, str | int | float) for value in values) else None

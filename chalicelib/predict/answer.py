@@ -71,10 +71,15 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _prediction(item: Any) -> Prediction:
     match item:
-        case {"label": str(label), "score": score, **rest} if len(label) <= LABEL_LIMIT:
+        case {"label": str(label), "score": score, **rest} if len(label) <= LABEL_LIMIT and _is_text(label):
             return Prediction(label, _number(score), _box(rest.get("box")))
         case _:
             raise UnreadableAnswerError("A prediction is not {label, score} with a label that is a short text.")
+
+
+def _is_text(label: str) -> bool:
+    """Tell whether it can be stored and sent: JSON may escape half a surrogate pair."""
+    return label.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in label)
 
 
 def _box(box: Any) -> tuple[float, ...] | None:

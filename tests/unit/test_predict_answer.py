@@ -74,6 +74,7 @@ def test_a_box_is_handed_on() -> None:
         b'{"predictions": [{"label": "dog", "score": 1, "box": [1, 2, 3]}]}',
         b'{"predictions": [{"label": "dog", "score": 1, "box": [1, 2, 3, "4"]}]}',
         b'{"predictions": [{"label": "' + b"d" * 1001 + b'", "score": 1}]}',
+        b'{"predictions": [{"label": "\\ud800", "score": 1}]}',
         b" " * (LIMIT + 1),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -62,12 +63,20 @@ def test_any_log_gives_labels_or_none(lines: list[str]) -> None:
         ('2026-01-01 INFO dropforge.labels=["ä,b", "c]"]', ("ä,b", "c]")),
         ("dropforge.labels=[0, 1]", ("0", "1")),
         ("dropforge.labels=[", None),
+        ('dropforge.labels=["\\ud800"]', None),
+        ('dropforge.labels=["a"] and dropforge.labels=["b"]', None),
         ('dropforge.labels=[["a"]]', None),
         ("labels=['a']", None),
     ],
 )
 def test_labels_are_read_from_their_line(line: str, labels: tuple[str, ...] | None) -> None:
     assert labels_in([line]) == labels
+
+
+def test_a_hostile_line_takes_no_longer_than_it_is_long() -> None:
+    begun = process_time()
+    assert labels_in(["dropforge.labels=[" * 14_000]) is None
+    assert process_time() - begun < 0.5
 
 
 def test_the_last_labels_that_can_be_read_count() -> None:
