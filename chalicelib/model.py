@@ -108,6 +108,8 @@ class Candidate:
     attempt: int = 1
     request: str = ""
     """Digest of the request that made it; the job carries it as DROPFORGE_REQUEST."""
+    stop_asked: bool = False
+    """Whether it was us who asked SageMaker to stop it."""
     status: str = ""
     secondary: str = ""
     reason: str | None = None

@@ -35,7 +35,10 @@ class StartTraining:
 
 @dataclass(frozen=True, slots=True)
 class StopTraining:
+    """No dataset holds the run any more: its job is to cost nothing further. `run` says who asked."""
+
     job: str
+    run: Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,8 @@ def train(run: Run, candidate: Candidate, seen: JobSeen | None, now: float) -> S
         return _vanished(run, candidate, now)
     if seen.request != candidate.request:
         return _taken(run, candidate.job, now)
-    return _follow(replace(run, candidate=_as_seen(candidate, seen)), candidate, seen, now)
+    candidate = _as_seen(candidate, seen)
+    return _follow(replace(run, candidate=candidate), candidate, seen, now)
 
 
 def _follow(run: Run, candidate: Candidate, seen: JobSeen, now: float) -> Step:
@@ -96,9 +100,9 @@ def _follow(run: Run, candidate: Candidate, seen: JobSeen, now: float) -> Step:
         case "Failed":
             return _failed(run, candidate, seen, now)
         case "Stopped":
-            return _stopped(run, seen, now)
+            return take_up(run, now) if candidate.stop_asked else _stopped(run, seen, now)
         case "InProgress" if run.superseded:
-            return StopTraining(candidate.job)
+            return StopTraining(candidate.job, replace(run, candidate=replace(candidate, stop_asked=True)))
         case _:
             return Wait(run)
 
@@ -107,6 +111,22 @@ def end(run: Run, state: RunState, now: float, reason: str, todo: str | None = N
     """End a run for good. It stays due once more: should this worker die before it tells the end, the next one does."""
     moved = replace(run, state=state, reason=reason, todo=todo, ended_at=now, due=now + LOOK_AGAIN)
     return Move(moved, Entry(now, state.value, {"reason": reason}))
+
+
+def take_up(run: Run, now: float) -> Move:
+    """Try a run again that was stopped for want of a dataset, now that one holds it."""
+    again = _next_attempt(run.candidate) if run.candidate else None
+    moved = replace(
+        run,
+        state=RunState.PREPARING,
+        candidate=again,
+        superseded=False,
+        reason=None,
+        todo=None,
+        ended_at=None,
+        due=now + LOOK_AGAIN,
+    )
+    return Move(moved, Entry(now, "trying again: wanted again", {"attempt": again.attempt if again else 1}))
 
 
 def put_off(run: Run, reason: str, now: float) -> Move:
@@ -128,6 +148,11 @@ def _as_seen(candidate: Candidate, seen: JobSeen) -> Candidate:
     )
 
 
+def _next_attempt(candidate: Candidate) -> Candidate:
+    """Begin anew under a name of its own: SageMaker takes the name of a job once for ever."""
+    return replace(candidate, attempt=candidate.attempt + 1, request="", status="", secondary="", stop_asked=False)
+
+
 def _vanished(run: Run, candidate: Candidate, now: float) -> Step:
     since = candidate.ended_at if candidate.status == "Vanished" and candidate.ended_at is not None else now
     if now - since < VANISHED_LIMIT:
@@ -144,7 +169,7 @@ def _vanished(run: Run, candidate: Candidate, now: float) -> Step:
 def _failed(run: Run, candidate: Candidate, seen: JobSeen, now: float) -> Move:
     reason = seen.reason or "SageMaker gives no reason."
     if reason.startswith("CapacityError") and candidate.attempt < ATTEMPTS and not run.superseded:
-        again = replace(candidate, attempt=candidate.attempt + 1, request="", status="", secondary="")
+        again = _next_attempt(candidate)
         moved = replace(run, state=RunState.PREPARING, candidate=again, due=now + LOOK_AGAIN)
         return Move(moved, Entry(now, "trying again: no capacity", {"reason": reason, "attempt": again.attempt}))
     return end(run, RunState.FAILED, now, reason, "Read the training log, then push a corrected pipeline or dataset.")

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from chalicelib.decide import run as decide
 from chalicelib.errors import ConflictError
-from chalicelib.model import DatasetId, DatasetState, Entry, Run
+from chalicelib.model import DatasetId, DatasetState, Entry, Run, RunState
 from chalicelib.names import run12
 from chalicelib.ports import Clock, Records
 
@@ -31,8 +32,9 @@ class Handover:
         self._review(run)
 
     def join(self, run: str, dataset: DatasetId) -> None:
-        """Point a dataset at a run that exists; one that was about to be stopped goes on."""
+        """Point a dataset at a run that exists; one that was stopped, or is about to be, for want of one goes on."""
         self.records.point(run, dataset)
+        self._take_up(run)
         self._review(run)
 
     def check(self, run: str) -> None:
@@ -40,6 +42,14 @@ class Handover:
         found = self.records.run(run)
         if found and found.created_at + _SETTLING <= self.clock():
             self._review(run)
+
+    def _take_up(self, run: str) -> None:
+        """Try a run again that ended only because no dataset held it any more."""
+        found = self.records.run(run)
+        if found and found.state is RunState.STOPPED and found.superseded:
+            move = decide.take_up(found, self.clock())
+            self.records.save(move.run, move.entry)
+            self.run_ready(run12(run))
 
     def _review(self, run: str) -> None:
         """Bring `superseded` in line with the pointers, until nothing moves it any more."""

@@ -120,8 +120,8 @@ class Runs:
                 return self._wait(run, seen)
             case decide.StartTraining(job):
                 return self._start(run, job)
-            case decide.StopTraining(job):
-                return self._stop(run, job)
+            case decide.StopTraining(job, stopping):
+                return self._stop(stopping, job)
             case decide.Register(labels, why):
                 return self._register(run, labels, why)
             case decide.Move():
@@ -149,11 +149,12 @@ class Runs:
             return True  # described next: it counts only with our digest
         return self._record(decide.begin(run, job, None, self.clock()))
 
-    def _stop(self, run: Run, job: str) -> bool:
-        self.jobs.stop(job)
+    def _stop(self, stopping: Run, job: str) -> bool:
+        """Remember that it was us before asking: a job that a person stopped stays stopped, this one may be wanted."""
         now = self.clock()
-        stopping = replace(run, due=now + decide.LOOK_AGAIN)
-        self._record(decide.Move(stopping, Entry(now, "asked to stop", {"job": job, "why": "superseded"})))
+        entry = Entry(now, "asked to stop", {"job": job, "why": "superseded"})
+        self._record(decide.Move(replace(stopping, due=now + decide.LOOK_AGAIN), entry))
+        self.jobs.stop(job)
         return False
 
     def _register(self, run: Run, labels: tuple[str, ...], why: str) -> bool:
