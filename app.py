@@ -13,7 +13,8 @@ from aws_lambda_powertools import Logger
 from chalice.app import Chalice, CloudWatchEvent, ConvertToMiddleware, Rate, SQSEvent
 
 from chalicelib import deliver, events, wiring
-from chalicelib.http import BINARY_TYPES, clients, operators
+from chalicelib.http import clients, operators
+from chalicelib.media import BINARY_TYPES
 from chalicelib.settings import names_from_env
 
 NAMES = names_from_env(os.environ).head

@@ -8,8 +8,9 @@ from chalice.app import Blueprint, Request, Response
 
 from chalicelib import wiring
 from chalicelib.errors import NotFoundError
-from chalicelib.http import BINARY_TYPES, bodies
+from chalicelib.http import bodies
 from chalicelib.http.door import Door
+from chalicelib.media import BINARY_TYPES
 from chalicelib.names import is_pipeline
 from chalicelib.predict.limits import BODY_LIMIT
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from chalicelib.images import VERSIONS
+from chalicelib.media import BINARY_TYPES, is_text
 from chalicelib.pipeline.explain import show
 from chalicelib.pipeline.kinds import METRIC_LIMIT
 from chalicelib.pipeline.parts import metric_definitions
@@ -17,6 +18,7 @@ Found = Iterator[tuple[Place, str]]
 def broken(pipeline: Pipeline, instance_types: Collection[str] | None) -> Found:
     """Name what contradicts itself or the stage; without `instance_types` the stage is not asked."""
     yield from _training(pipeline)
+    yield from _accepted(pipeline)
     yield from _smoke_tests(pipeline)
     if len(metric_definitions(pipeline)) > METRIC_LIMIT:
         yield (
@@ -44,6 +46,13 @@ def _training(pipeline: Pipeline) -> Found:
             yield ("train", "source_dir"), "is needed: a relative path inside the pipeline's folder"
         if not train.entry_point:
             yield ("train", "entry_point"), "is needed: a relative path inside source_dir"
+
+
+def _accepted(pipeline: Pipeline) -> Found:
+    whole = f"text, JSON and XML do, and {', '.join(BINARY_TYPES)}"
+    for media_type in pipeline.serve.accept:
+        if media_type not in BINARY_TYPES and not is_text(media_type):
+            yield ("serve", "accept"), f"names {show(media_type)}, which would not reach a model whole; {whole}"
 
 
 def _smoke_tests(pipeline: Pipeline) -> Found:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pybase64
 
 from chalicelib.errors import InvalidError, NotFoundError
+from chalicelib.media import is_text
 from chalicelib.predict.limits import BODY_LIMIT
 from chalicelib.predict.refusals import TooLargeError, UnreadableBodyError, UnsupportedTypeError
 
@@ -78,13 +79,9 @@ def _decoded(request: Request) -> bytes:
 
 def _text(request: Request) -> bytes:
     """Take text as it is; bytes that came as text were mangled on their way, and no reading makes them whole."""
-    if not _is_text(request.content_type):
+    if not is_text(request.content_type):
         raise UnreadableBodyError(f"The body did not arrive as bytes; {request.content_type} must be sent raw.")
     return request.body.encode()
-
-
-def _is_text(content_type: str) -> bool:
-    return content_type.startswith("text/") or content_type.endswith(("/json", "+json", "/jsonlines", "/xml", "+xml"))
 
 
 def _begins_right(content_type: str, sent: bytes) -> bool:

@@ -82,6 +82,13 @@ labels = ["0", "1"]
     ]
 
 
+def test_a_type_that_the_gateway_would_mangle_is_refused_before_any_client_sends_it() -> None:
+    found = problems(f'{SHORTEST}[serve]\naccept = ["image/png", "text/csv", "application/json", "audio/wav"]\n')
+
+    assert [each.key for each in found] == ["serve.accept"]
+    assert 'names "audio/wav", which would not reach a model whole' in found[0].message
+
+
 def test_a_smoke_test_is_held_to_what_serve_says() -> None:
     found = problems(f"""{SHORTEST}
 [[deploy.smoke_test]]
