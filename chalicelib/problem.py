@@ -17,7 +17,7 @@ def problem(error: DropforgeError, request_id: str) -> dict[str, Any]:
     """Describe an error. `about:blank` means that the status says what kind it is, and `code` says it more exactly."""
     return {
         "type": "about:blank",
-        "title": HTTPStatus(error.status).phrase,
+        "title": _TITLES.get(error.status) or HTTPStatus(error.status).phrase,
         "status": error.status,
         "detail": error.message if error.status != HTTPStatus.INTERNAL_SERVER_ERROR else INTERNAL,
         "code": error.code,
@@ -32,4 +32,6 @@ def headers(error: DropforgeError) -> dict[str, str]:
     return {"Content-Type": MEDIA_TYPE} | ({"Retry-After": str(wait)} if wait is not None else {})
 
 
+_TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""RFC 9110's names, as the gateway's own errors have them; Python knows them from 3.13 on only."""
 INTERNAL = "Something went wrong on our side; the log has it under this request_id."
