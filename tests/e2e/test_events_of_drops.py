@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,7 +23,6 @@ from tests.e2e.pipelines import (
     log_of,
     push,
     release_of,
-    until_dataset,
     until_sealed,
     until_stage,
 )
@@ -31,9 +31,9 @@ from tests.e2e.pipelines import (
 def test_a_dataset_that_came_before_its_pipeline_starts_when_the_pipeline_arrives(cloud: Cloud) -> None:
     tiny = Tiny(fresh("late"))
     drop(cloud, tiny.name, "early", knobs(label="b"))
-    waiting = until_dataset(cloud, tiny.name, "early", "collecting")
-    wait_until(lambda: (cloud.status_of(f"{tiny.name}/early") or {}).get("state") == "collecting")
-    assert "pipeline" in cloud.get(f"/v1/datasets/{tiny.name}/early")["waiting"], waiting
+    wait_until(lambda: "pipeline" in _waiting(cloud, tiny.name, "early"))
+    assert cloud.status_of(f"{tiny.name}/early")["state"] == "collecting"
+    assert not jobs_of(cloud, tiny.name)
     push(cloud, tiny)
     run = until_sealed(cloud, tiny.name, "early")
     assert until_stage(cloud, run)["dataset"] == f"{tiny.name}/early"
@@ -56,15 +56,10 @@ def test_one_object_is_a_dataset_and_reaches_training_verbatim_as_its_one_channe
 def test_a_ready_file_with_counts_seals_the_moment_that_the_listing_agrees(cloud: Cloud) -> None:
     tiny = Tiny(fresh("counts"), quiet_seconds=900)
     push(cloud, tiny)
-    first, last = {"training/a.csv": b"1\n", "training/b.csv": b"2\n"}, {"training/c.csv": b"3\n"}
+    some, last = {"training/a.csv": b"1\n", "training/b.csv": b"2\n"}, {"training/c.csv": b"3\n"}
     cloud.put(f"datasets/{tiny.name}/one/_READY", json.dumps({"training": 3}))
-    drop(cloud, tiny.name, "one", first, ready=False)
-
-    def counted() -> str | None:
-        waiting = cloud.http("GET", f"/v1/datasets/{tiny.name}/one", signed=True).json.get("waiting")
-        return waiting if waiting and "2" in waiting and "3" in waiting else None
-
-    assert wait_until(counted)
+    drop(cloud, tiny.name, "one", some, ready=False)
+    wait_until(lambda: "agrees with _READY" in _waiting(cloud, tiny.name, "one"))
     drop(cloud, tiny.name, "one", last, ready=False)
     run = until_sealed(cloud, tiny.name, "one")
     assert cloud.get(f"/v1/runs/{run}")["channels"] == [{"name": "training", "objects": 3, "bytes": 6}]
@@ -83,7 +78,7 @@ def test_editing_gate_deploy_and_serve_alone_rolls_out_and_trains_nothing(cloud:
     ]
     for generation, edited in enumerate(edits, 2):
         version = push(cloud, edited)
-        release = wait_until(lambda wanted=version: _lives(cloud, tiny.name, wanted), 120)  # type: ignore[misc] # bound for this turn
+        release = wait_until(partial(_lives, cloud, tiny.name, version), 120)
         assert (release["generation"], release["live"]["run"]) == (generation, run)
     assert len(jobs_of(cloud, tiny.name)) == 1
     answer = wait_until(lambda: _answers(cloud, tiny.name, "renamed"))
@@ -102,9 +97,19 @@ def test_the_same_content_under_another_name_is_trained_once(cloud: Cloud) -> No
     drop(cloud, tiny.name, "three", files)
     assert {until_sealed(cloud, tiny.name, "three")} == runs
     for name in ("one", "two", "three"):
-        wait_until(lambda name=name: cloud.status_of(f"{tiny.name}/{name}")["stage"] == "live")  # type: ignore[misc] # bound for this turn
+        wait_until(partial(_is_told_live, cloud, f"{tiny.name}/{name}"))
     assert len(jobs_of(cloud, tiny.name)) == 1
     assert release_of(cloud, tiny.name)["generation"] == 1
+
+
+def _waiting(cloud: Cloud, pipeline: str, name: str) -> str:
+    """Give the sentence that says why a dataset is still collecting."""
+    reply = cloud.http("GET", f"/v1/datasets/{pipeline}/{name}", signed=True)
+    return str(reply.json["waiting"]) if reply.status == 200 else ""
+
+
+def _is_told_live(cloud: Cloud, dataset: str) -> bool:
+    return bool(cloud.status_of(dataset)["stage"] == "live")
 
 
 def _lives(cloud: Cloud, pipeline: str, version: str) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from tests.e2e.conftest import Cloud
+from tests.e2e.conftest import Cloud, wait_until
 from tests.e2e.pipelines import PIXEL, Tiny, drop, fresh, jobs_of, knobs, label_of, push, until_sealed, until_stage
 from tests.e2e.triggers import EVENTS, invocations, more, switched_off
 
@@ -18,6 +18,7 @@ _KINDS = ("pipeline", "dataset", "run", "release")
 def test_with_every_event_dropped_the_schedule_alone_brings_a_drop_live(cloud: Cloud) -> None:
     tiny = Tiny(fresh("lost"))
     with switched_off(cloud, *EVENTS):
+        wait_until(lambda: not cloud.status()["inbox"])  # what was delivered before has been handled
         before = invocations(cloud)
         with minutes_that_pass_quickly(cloud):
             push(cloud, tiny, seconds=_PATIENCE)
