@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dropforge.cli.errors import CliError, UsageError
 
 PREFIX = "dropforge"
+STRANGERS = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
+"""A profile or a session token of the shell would spoil the local cloud's own keys."""
 
 
 class Kind(StrEnum):
@@ -46,8 +49,12 @@ class Place:
 
     @cached_property
     def session(self) -> Any:
-        access, secret = self.keys or (None, None)
-        return boto3.Session(aws_access_key_id=access, aws_secret_access_key=secret, region_name=self.region)
+        if self.keys is None:
+            return boto3.Session(region_name=self.region)
+        access, secret = self.keys
+        # Without a name for it, AWS_PROFILE is not read: at home a profile means nothing, and may not even exist.
+        alone = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+        return boto3.Session(access, secret, region_name=self.region, botocore_session=alone)
 
     def client(self, service: str) -> Any:
         return self.session.client(service, endpoint_url=self.endpoint)

@@ -8,14 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from dropforge.cli.cloud import Kind
+from dropforge.cli.cloud import STRANGERS, Kind
 from dropforge.cli.command import Session, command
 from dropforge.cli.errors import CliError, UsageError
 
 app = typer.Typer()
-
-_STRANGERS = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
-"""A profile or a session token of the shell would spoil the local cloud's own keys."""
 
 _Speed = Annotated[float, typer.Option(min=0.001, help="Pace of schedules and retries; 1 is AWS's own.")]
 _Stages = Annotated[list[str] | None, typer.Option("--with", help="A further stage to deploy; may be repeated.")]
@@ -29,6 +26,8 @@ def up(session: Session, *, speed: _Speed = 0.1, stages: _Stages = None) -> None
 
     if session.kind is Kind.AWS:
         raise UsageError("`up` starts a local cloud: AWS is always up.")
+    for name in STRANGERS:
+        os.environ.pop(name, None)
     running = launch.status(session.home)
     wanted = list(dict.fromkeys([session.stage, *(stages or ())]))
     try:
@@ -65,7 +64,7 @@ def env(session: Session) -> None:
         return
     print(f"# {session.place.header}")
     if session.place.kind is Kind.LOCAL:
-        print(f"unset {' '.join(_STRANGERS)}")
+        print(f"unset {' '.join(STRANGERS)}")
     for name, value in variables.items():
         print(f"export {name}={shlex.quote(value)}")
 
@@ -75,7 +74,7 @@ def execute(session: Session, *, program: _Program) -> None:
     """Run a command with those variables set; its exit code is ours."""
     environment = os.environ | session.place.environment()
     if session.place.kind is Kind.LOCAL:
-        environment = {name: value for name, value in environment.items() if name not in _STRANGERS}
+        environment = {name: value for name, value in environment.items() if name not in STRANGERS}
     try:
         os.execvpe(program[0], program, environment)  # noqa: S606 -- becoming the user's command is the purpose
     except OSError as error:

@@ -9,6 +9,7 @@ Exit 0 only if a model went live and was right about at least 95 % of pictures t
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import signal
 import tempfile
@@ -27,7 +28,7 @@ from dropforge.cli import drop as drops
 from dropforge.cli import push as pushes
 from dropforge.cli.api import Api
 from dropforge.cli.bucket import Bucket
-from dropforge.cli.cloud import Place, described_place
+from dropforge.cli.cloud import STRANGERS, Place, described_place
 from dropforge.cli.command import end
 from dropforge.cli.display import Display
 from dropforge.cli.errors import CliError, FailedError, RefusedError, TimedOutError
@@ -95,6 +96,8 @@ def run(terminal: Terminal, clock: Clock) -> None:
 @contextmanager
 def local_cloud(home: Path, terminal: Terminal, clock: Clock) -> Iterator[Place]:
     """Run a cloud for as long as this block lasts; it ends with this process, however that ends."""
+    for name in STRANGERS:
+        os.environ.pop(name, None)
     try:
         cloud = launch.start(home, attached=True)
     except launch.LaunchError as error:
