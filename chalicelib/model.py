@@ -15,7 +15,6 @@ class DatasetState(StrEnum):
     COLLECTING = "collecting"
     SEALED = "sealed"
     REFUSED = "refused"
-    SUPERSEDED = "superseded"
 
 
 class RunState(StrEnum):
@@ -240,6 +239,12 @@ class PipelineRecord:
     """The version whose [gate], [deploy] and [serve] the release has been told of."""
     due: float | None = None
     rev: int = 0
+
+    @property
+    def state(self) -> str:
+        if self.timer is not None:
+            return "settling"
+        return "refused" if self.problem is not None or self.version is None else "accepted"
 
 
 @dataclass(frozen=True, slots=True)

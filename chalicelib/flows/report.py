@@ -41,7 +41,7 @@ class Report:
             told = [{"line": None, "key": None, "message": record.problem}]
         document = {
             "pipeline": record.name,
-            "state": _pipeline_state(record),
+            "state": record.state,
             "version": record.version,
             "problems": told,
         }
@@ -91,12 +91,6 @@ class Report:
         at = datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         body = json.dumps({**document, "at": at}, ensure_ascii=False, indent=2)
         self.bucket.write(key, body.encode())
-
-
-def _pipeline_state(record: PipelineRecord) -> str:
-    if record.timer is not None:
-        return "settling"
-    return "refused" if record.problem or record.version is None else "accepted"
 
 
 def _counts(channels: Sequence[Channel]) -> dict[str, dict[str, int]]:

@@ -23,17 +23,11 @@ def pipeline(record: PipelineRecord) -> Json:
     return {
         "pipeline": record.name,
         "title": record.title,
-        "state": _pipeline_state(record),
+        "state": record.state,
         "version": record.version,
         "problem": record.problem,
         "accepted_at": moment(record.accepted_at),
     }
-
-
-def _pipeline_state(record: PipelineRecord) -> str:
-    if record.timer is not None:
-        return "settling"
-    return "refused" if record.problem is not None else "accepted"
 
 
 def dataset(seen: Dataset) -> Json:
