@@ -200,7 +200,7 @@ class Flows:
         """Let a new run take its first step. The dataset is sealed already: should this fail, the reconcile goes on."""
         try:
             self.runs.advance(run12)
-        except Exception:
+        except Exception:  # whatever it was, the seal stands: the run is due, and comes again
             log.exception("A new run did not start at once; the reconcile takes it up", run=run12)
 
     def _propose(self, _: str, run: Run) -> None:

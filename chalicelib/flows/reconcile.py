@@ -115,7 +115,7 @@ class Reconcile:
     def _try(self, subject: str, step: Callable[[], object]) -> None:
         try:
             step()
-        except Exception:
+        except Exception:  # the edge of an item: one that fails must not keep the others waiting
             log.exception("Reconciling failed", subject=subject)
             self._put_off(subject)
 
@@ -123,7 +123,7 @@ class Reconcile:
         """Move a failing item behind the others, the further the longer it has stood still."""
         try:
             self._move_due(subject)
-        except Exception:
+        except Exception:  # as above; it is due still, and the next tick meets it again
             log.exception("Putting off failed", subject=subject)
 
     def _move_due(self, subject: str) -> None:
