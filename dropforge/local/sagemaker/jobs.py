@@ -109,7 +109,7 @@ class Jobs:
         if not algorithm.get("TrainingImage"):
             raise ValidationError("The local cloud needs AlgorithmSpecification.TrainingImage.")
         images.folder(algorithm["TrainingImage"], self._known)
-        metrics.compile_all(algorithm.get("MetricDefinitions", ()))
+        metrics.check(algorithm.get("MetricDefinitions", ()))
         if request["ResourceConfig"].get("InstanceCount", 1) != 1:
             raise ValidationError("The local cloud trains on one instance: ResourceConfig.InstanceCount must be 1.")
         if request.get("EnableManagedSpotTraining"):

@@ -141,13 +141,14 @@ class Training:
         )
         live.process = process
         stream = self._logs.open(TRAINING_GROUP, f"{name}/{HOST}-{int(job['CreationTime'])}")
-        figures = metrics.compile_all(algorithm.get("MetricDefinitions", ()))
+        figures = metrics.read_all(algorithm.get("MetricDefinitions", ()))
         reader = threading.Thread(target=_read, args=(process, stream, figures), name=f"log-{name}", daemon=True)
         reader.start()
         end = self._watch(process, job, folder, live)
         reader.join(_LAST_LINES_SECONDS)
         self._logs.close(stream)
-        self._change(name, lambda doc: doc.update(FinalMetricDataList=figures.final()) if figures.last else None)
+        if final := figures.final():
+            self._change(name, lambda doc: doc.update(FinalMetricDataList=final))
         return end
 
     def _watch(self, process: sandbox.Process, job: Doc, folder: Path, live: Live) -> End:
@@ -229,6 +230,5 @@ def _read(process: sandbox.Process, stream: Stream, figures: metrics.Metrics) ->
     """Pass on what the program writes, line by line as it writes it."""
     with process.output as output:
         while line := output.readline(_LONGEST_LINE):
-            text = line.decode(errors="replace").rstrip("\r\n")
-            figures.read(text)
-            stream.write(text)
+            stream.write(line.decode(errors="replace").rstrip("\r\n"))
+            figures.read(line)
