@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tarfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -14,7 +15,7 @@ _COPY = 1024 * 1024
 
 
 class BadArchiveError(Exception):
-    """An archive that cannot be unpacked, or that would write where it must not."""
+    """An archive that cannot be made or unpacked, or that would write where it must not."""
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -27,10 +28,12 @@ def pack_and_upload(s3: Any, folder: Path, uri: str, scratch: Path) -> bool:
     """Upload a folder as an archive; nothing, and False, when there is nothing in it."""
     if not folder.is_dir() or not any(folder.iterdir()):
         return False
+    if sum(path.lstat().st_size for path in folder.rglob("*")) > _LARGEST:
+        raise BadArchiveError(f"the files take more than {_LARGEST} bytes")  # a file with holes claims any size
     archive = scratch / f"{folder.name}.upload.tar.gz"
     with tarfile.open(archive, "w:gz", compresslevel=_GZIP_LEVEL) as out:
         for path in sorted(folder.iterdir()):
-            out.add(path, arcname=path.name, filter=_plain)
+            out.add(path, arcname=path.name, filter=lambda member: _plain(out, member))
     bucket, key = split_uri(uri)
     s3.upload_file(str(archive), bucket, key)
     archive.unlink()
@@ -59,7 +62,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 if size > _LARGEST or files > _MOST_FILES:
                     raise BadArchiveError("the archive is too large")
                 _extract(opened, member, folder)
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         raise BadArchiveError(f"the archive cannot be read: {error}") from error
 
 
@@ -80,8 +83,12 @@ def _extract(opened: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> 
     target.chmod(0o755 if member.mode & 0o100 else 0o644)
 
 
-def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """Keep what another machine can unpack; whoever runs the cloud is nobody's business."""
+def _plain(archive: tarfile.TarFile, member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Keep what another machine can unpack; whoever runs the cloud is nobody's business.
+
+    A file with two names goes in twice: the archive is not to remember the first for a hard link to it.
+    """
+    archive.inodes.clear()  # type: ignore[attr-defined] # not in typeshed
     member.uid = member.gid = 0
     member.uname = member.gname = "root"
     return member if member.isfile() or member.isdir() or member.issym() else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import logging
 import shutil
 import signal
 import threading
@@ -26,6 +27,8 @@ _FALLS = 3
 """A server that ends so often before its first ping is answered will not come up by waiting."""
 _RESTART_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 _LONGEST_LINE = 64 * 1024
+
+logger = logging.getLogger(__name__)
 
 
 class StartError(Exception):
@@ -101,6 +104,9 @@ class Server:
                 self._closing.wait(pause)
         except (StartError, sandbox.SandboxError) as error:
             self.failure = str(error)
+        except Exception:  # the edge of the thread: a server that is not there must not pass for one that is
+            logger.exception("a server of endpoint %s met an internal error", self.endpoint)
+            self.failure = "We encountered an internal error. Please try again."
         finally:
             self.healthy = False
             self.up.set()

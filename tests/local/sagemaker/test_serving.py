@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -246,23 +248,34 @@ def test_a_deleted_endpoint_is_gone_with_its_servers(world: World) -> None:
     assert not [path for path in (world.home / "sagemaker" / "endpoints").iterdir() if name in path.name]
 
 
-def test_a_model_archive_with_a_link_in_it_is_never_unpacked(world: World) -> None:
-    config = world.config("serves.py", model={"answer.txt": "x"})
-    uri = world.sagemaker.describe_model(ModelName=config)["PrimaryContainer"]["ModelDataUrl"]
-    world.put(uri.removeprefix(f"s3://{world.bucket}/"), _archive_with_link())
-    world.sagemaker.create_endpoint(EndpointName=f"e-{config}", EndpointConfigName=config)
-    seen = world.settled(f"e-{config}")
-    assert seen["EndpointStatus"] == "Failed"
-    assert "is neither a file nor a folder" in seen["FailureReason"]
-
-
-def _archive_with_link() -> bytes:
-    import io
-    import tarfile
-
+def _archive(**what: Any) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         member = tarfile.TarInfo("answer.txt")
-        member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        for name, value in what.items():
+            setattr(member, name, value)
         archive.addfile(member)
     return packed.getvalue()
+
+
+_LINK = _archive(type=tarfile.SYMTYPE, linkname="/etc/passwd")
+_NUL = _archive(pax_headers={"path": "answer\0.txt"})
+_DAMAGED = _LINK[:12] + b"\xff" * 8 + _LINK[20:]
+
+
+@pytest.mark.parametrize(
+    ("archive", "words"),
+    [
+        pytest.param(_LINK, "is neither a file nor a folder", id="link"),
+        pytest.param(_NUL, "the archive cannot be read", id="NUL"),
+        pytest.param(_DAMAGED, "the archive cannot be read", id="damaged"),
+    ],
+)
+def test_a_model_archive_that_is_hostile_or_damaged_is_never_served(world: World, archive: bytes, words: str) -> None:
+    config = world.config("serves.py", model={"answer.txt": "x"})
+    uri = world.sagemaker.describe_model(ModelName=config)["PrimaryContainer"]["ModelDataUrl"]
+    world.put(uri.removeprefix(f"s3://{world.bucket}/"), archive)
+    world.sagemaker.create_endpoint(EndpointName=f"e-{config}", EndpointConfigName=config)
+    seen = world.settled(f"e-{config}")
+    assert seen["EndpointStatus"] == "Failed"
+    assert words in seen["FailureReason"]

@@ -84,6 +84,17 @@ def test_log_lines_arrive_while_the_job_runs_and_its_metrics_are_read_from_them(
     assert final == {"accuracy": 0.75, "loss": 0.001}
 
 
+def test_an_expression_that_never_ends_costs_its_own_metric_and_holds_up_nothing(world: World) -> None:
+    request = world.job_request("logs_a_riddle.py")
+    definitions = [{"Name": "riddle", "Regex": "((?:a+)+)$"}, {"Name": "accuracy", "Regex": "accuracy=([0-9.]+)"}]
+    request["AlgorithmSpecification"]["MetricDefinitions"] = definitions
+    world.sagemaker.create_training_job(**request)
+    name = request["TrainingJobName"]
+    until(lambda: "accuracy=0.75" in world.log(name))
+    assert world.ended(name)["TrainingJobStatus"] == "Completed"
+    assert [(one["MetricName"], one["Value"]) for one in world.job(name)["FinalMetricDataList"]] == [("accuracy", 0.75)]
+
+
 def test_a_stopped_job_gets_sigterm_and_may_still_save_its_model(world: World) -> None:
     name = world.begin("reports_progress.py")
     until(lambda: "accuracy=0.75" in world.log(name))
@@ -135,6 +146,12 @@ def test_a_job_without_a_model_completes_and_names_no_artifact(world: World) -> 
     assert "ModelArtifacts" not in job
     found = world.s3.list_objects_v2(Bucket=world.bucket, Prefix=f"out/{job['TrainingJobName']}/")
     assert found["KeyCount"] == 0
+
+
+def test_a_file_with_two_names_is_kept_under_both_and_a_file_of_holes_fails_the_upload(world: World) -> None:
+    job = world.train("names_a_file_twice.py")
+    assert world.unpack(job["ModelArtifacts"]["S3ModelArtifacts"]) == {"step-7.bin": b"weights", "best.bin": b"weights"}
+    assert job["FailureReason"].startswith("ClientError: Artifact upload failed: the files take more than")
 
 
 def test_an_entry_point_that_is_not_there_fails_the_job_by_its_name(world: World) -> None:
