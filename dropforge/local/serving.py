@@ -81,6 +81,7 @@ class Server:
                 http=cast("Any", partial(_Impatient, headers_within=headers_within)),
                 interface="asgi3",
                 proxy_headers=False,
+                ws="none",
                 lifespan="off",
                 access_log=False,
                 log_config=None,

@@ -129,6 +129,13 @@ def test_a_client_that_never_ends_its_headers_is_hung_up_on(door: Door, before: 
     assert received.count(b"200 OK") == (1 if before else 0)
 
 
+def test_a_client_that_asks_for_a_websocket_is_answered_as_anybody(door: Door) -> None:
+    door.functions.say({"statusCode": 200, "body": "ok"})
+    key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
+    status, _, body = door.call("GET", "/api/v1/health", None, {"Connection": "Upgrade", "Upgrade": "websocket", **key})
+    assert (status, body) == (200, b"ok")
+
+
 def test_a_client_between_two_requests_is_not(door: Door) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=10)
     connection.request("GET", "/api/v1/health")
