@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from dropforge.local.sagemaker import sandbox
+from dropforge.local.sagemaker.sandbox import view
 from tests.local.sagemaker.world import World, until
 
 
@@ -67,6 +68,11 @@ def test_a_job_sees_its_own_world_and_nothing_of_ours(world: World, monkeypatch:
     assert seen["host"] == ["algo-1", "127.0.0.1"]
     assert "home" not in seen["root"]
     assert seen["path"][0] == "/opt/ml/code"
+
+
+def test_the_keys_that_this_machine_keeps_beside_its_certificates_are_hidden() -> None:
+    spec = view.describe(("true",), Path("/nowhere"), {}, None, ())
+    assert {"/etc/ssl/private", "/etc/pki/tls/private"} <= set(spec["hidden"])
 
 
 def test_scripts_cannot_import_the_project_by_accident(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ _CONFIGURATION = (
     "mime.types",
     "fonts",
 )
+_SECRET = ("/etc/ssl/private", "/etc/pki/tls/private")
+"""Where this machine keeps its own keys, beside the certificates; a cloud started as root could read them."""
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _FILES = {
     "/etc/hosts": f"127.0.0.1 localhost\n127.0.0.1 {HOST}\n::1 localhost\n",
@@ -61,7 +63,7 @@ def describe(
         "links": links,
         "files": list(_FILES.items()),
         "binds": binds,
-        "hidden": [str(path) for path in hidden],
+        "hidden": [*_SECRET, *map(str, hidden)],
         "folder": "/opt/ml",
         "command": command,
         "environment": {**_environment(), **environment},
