@@ -13,6 +13,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ from tests.e2e.pipelines import (
 
 PATIENCE = 420.0
 """Seconds for a dozen pipelines at once on a busy machine."""
+_HANDS = 4
 _SHIPPED = ("app.py", "chalicelib", ".chalice", "infra")
 _KILLS_ITSELF = """
 
@@ -160,8 +162,9 @@ def ended(stage: Stage) -> Ended:
     push(stage.cloud, untouched, seconds=PATIENCE)
     go_live(stage.cloud, untouched.name, "one", knobs(label="a"))
     tinies = {moment: Tiny(fresh("kill")) for moment in MOMENTS}
+    with ThreadPoolExecutor(_HANDS) as hands:
+        list(hands.map(lambda tiny: push(stage.cloud, tiny, seconds=PATIENCE), tinies.values()))
     for moment, tiny in tinies.items():
-        push(stage.cloud, tiny, seconds=PATIENCE)
         stage.plan(tiny.name, MOMENTS[moment])
         drop(stage.cloud, tiny.name, "one", knobs(label="a"))
     runs = {}
