@@ -21,7 +21,7 @@ class Front:
     def __init__(self, ministack: Asgi) -> None:
         self._ministack = ministack
         self._services: dict[str, Asgi] = {}
-        self._told: list[Callable[[], dict[str, Any]]] = [self._counted]
+        self._told: list[Callable[[], dict[str, Any]]] = [self.counted]
         self._calls: Counter[tuple[str, str]] = Counter()
 
     def tell(self, status: Callable[[], dict[str, Any]]) -> None:
@@ -43,7 +43,7 @@ class Front:
             self._calls[service, operation(scope)] += 1
             await self._services.get(service, self._ministack)(scope, receive, send)
 
-    def _counted(self) -> dict[str, Any]:
+    def counted(self) -> dict[str, Any]:
         """Tell how often each operation was called, as `{"aws": {service: {operation: calls}}}`."""
         told: dict[str, dict[str, int]] = {}
         for (service, called), calls in self._calls.items():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,13 +77,23 @@ class Queue:
 
 
 @contextmanager
-def polling(stack: Stack, queue: Queue, folder: Path, *, speed: float = 0.001, **more: Any) -> Iterator[Pool]:
+def polling(
+    stack: Stack,
+    queue: Queue,
+    folder: Path,
+    *,
+    speed: float = 0.001,
+    is_enabled: Callable[[], bool] = lambda: True,
+    **more: Any,
+) -> Iterator[Pool]:
     with ThreadPoolExecutor(1) as spawner:
         ground = Ground(folder, {}, lambda *_: None, spawner)
         pool = Pool(Function("f", "arn:aws:lambda:us-east-1:0:function:f", "work.handle", 20, 128), ground, 2)
         values: dict[str, Any] = {"batch_size": 10, "window": 0, "partial": True, "concurrency": 1}
         mapping = QueueMapping("id", queue.url, queue.arn, "f", **(values | more))
-        poller = QueuePoller(mapping, pool, stack.client, region="us-east-1", speed=speed)
+        poller = QueuePoller(
+            mapping, pool, stack.client, region="us-east-1", speed=speed, is_enabled=lambda _: is_enabled()
+        )
         poller.start()
         try:
             yield pool
