@@ -14,7 +14,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from dropforge.cli.cloud import Kind, Place
-from dropforge.cli.errors import CliError
+from dropforge.cli.errors import CliError, Exit
 
 _TIMEOUT = urllib3.Timeout(connect=5, read=35)
 """The gateway itself gives up after 29 seconds."""
@@ -23,12 +23,14 @@ _TOO_MANY, _ERRORS, _SERVER_ERRORS = 429, 400, 500
 
 
 class ApiError(CliError):
-    """The API said no; `status`, `code` and `retryable` are its own words."""
+    """The API said no; `status`, `code` and `retryable` are its own words. What does not exist was named wrongly."""
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
         self.status = status
         self.code = str(problem.get("code") or "")
         self.retryable = bool(problem.get("retryable"))
+        if self.code == "not-found":
+            self.exit = Exit.USAGE
         said = str(problem.get("detail") or problem.get("title") or "no reason given").rstrip(".")
         request = f" [request {problem['request_id']}]" if problem.get("request_id") else ""
         super().__init__(f"The API answered {status}: {said}.{request}")

@@ -210,6 +210,13 @@ def test_wrong_usage_exits_2(dropforge: Tool) -> None:
     assert dropforge("drop", "digits", "/no/such/folder").code == 2
 
 
+def test_a_run_or_model_that_the_api_does_not_know_is_a_usage_error(dropforge: Tool, tmp_path: Path) -> None:
+    (tmp_path / "seven.png").write_bytes(b"png")
+    for words in (("show", RUN), ("log", RUN), ("predict", "nobody", str(tmp_path / "seven.png"))):
+        ended = dropforge(*words)
+        assert (ended.code, "The API answered 404: There is nothing" in ended.err) == (2, True), ended
+
+
 def test_ctrl_c_is_quiet_and_exits_130(cloud: StubCloud, dropforge: Tool) -> None:
     cloud.routes[f"/api/v1/runs/{RUN}"] = 200, run("training", candidate=None)
     with dropforge.start("wait", RUN) as process:
