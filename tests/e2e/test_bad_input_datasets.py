@@ -58,12 +58,12 @@ def yard(cloud: Cloud) -> str:
     return tiny.name
 
 
-def until_told(cloud: Cloud, dataset: str, state: str) -> dict[str, Any]:
+def until_told(cloud: Cloud, dataset: str, state: str, *, at: str = "state") -> dict[str, Any]:
     """Wait until `status/<pipeline>/<dataset>.json` says so."""
 
     def told() -> dict[str, Any] | None:
         status = cloud.status_of(dataset)
-        return dict(status) if status and status["state"] == state else None
+        return dict(status) if status and status[at] == state else None
 
     return wait_until(told, PATIENCE)
 
@@ -202,13 +202,8 @@ def test_the_same_content_under_the_same_or_another_name_is_one_paid_training(cl
     assert until_sealed(cloud, tiny.name, "three") == run
     assert until_dataset(cloud, tiny.name, "one")["run"] == run
     for name in ("one", "two", "three"):
-        assert wait_until(lambda name=name: _told_stage(cloud, f"{tiny.name}/{name}", "registered"), PATIENCE)
+        until_told(cloud, f"{tiny.name}/{name}", "registered", at="stage")
     assert len(jobs_of(cloud, tiny.name)) == 1
-
-
-def _told_stage(cloud: Cloud, dataset: str, stage: str) -> Any:
-    status = cloud.status_of(dataset)
-    return status if status and status["stage"] == stage else None
 
 
 def test_one_object_is_a_whole_dataset_and_reaches_the_script_verbatim(cloud: Cloud, yard: str) -> None:
