@@ -12,13 +12,14 @@ import shutil
 import signal
 import socket
 import sys
-import tarfile
 import traceback
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import source_archive  # type: ignore[import-not-found]  # beside this program in the container
 
 ML = Path("/opt/ml")
 MODEL, CODE = ML / "model", ML / "code"
@@ -140,8 +141,7 @@ def _user_module() -> ModuleType:
     source = os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
     CODE.mkdir(parents=True, exist_ok=True)
     if source.startswith("s3://"):
-        with tarfile.open(ML / "input" / "source" / "sourcedir.tar.gz", "r:gz") as opened:
-            opened.extractall(CODE, filter="data")
+        source_archive.unpack(ML / "input" / "source" / "sourcedir.tar.gz", CODE)
     elif (folder := Path(source) if source else MODEL / "code").is_dir() and folder != CODE:
         shutil.copytree(folder, CODE, dirs_exist_ok=True)
     os.chdir(CODE)

@@ -19,6 +19,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import source_archive  # type: ignore[import-not-found]  # beside this program in the container
+
 ML = Path("/opt/ml")
 CODE = ML / "code"
 _RESERVED = "sagemaker_"
@@ -153,8 +155,7 @@ def _bring_code(source: str) -> None:
     if not source.startswith("s3://"):
         shutil.copytree(source, CODE, dirs_exist_ok=True)
         return
-    with tarfile.open(archive, "r:gz") as opened:
-        opened.extractall(CODE, filter="data")
+    source_archive.unpack(archive, CODE)
 
 
 def _config(name: str) -> dict[str, Any]:

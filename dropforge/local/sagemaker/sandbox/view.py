@@ -43,7 +43,9 @@ def describe(
     command: tuple[str, ...], folder: Path, environment: Mapping[str, str], image: Path | None, hidden: Iterable[Path]
 ) -> dict[str, Any]:
     """Give the specification that `inside.py` follows."""
-    links, binds = list(_LINKS), list(_interpreter())
+    links = list(_LINKS)
+    # The sandbox's own /tmp comes first: this Python may live below the machine's, and is then laid into it.
+    binds = [(f"{folder}/ml", "/opt/ml", "write"), (f"{folder}/tmp", "/tmp", "write"), *_interpreter()]  # noqa: S108 - see above
     for name in _SYSTEM:
         if Path(name).is_symlink():
             links.append((name, str(Path(name).readlink())))
@@ -56,7 +58,6 @@ def describe(
     ]  # how many CPUs there are
     if image is not None:
         binds.append((str(image), "/opt/program", "read"))
-    binds += [(f"{folder}/ml", "/opt/ml", "write"), (f"{folder}/tmp", "/tmp", "write")]  # noqa: S108 - the sandbox's own
     return {
         "root": f"{folder}/root",
         "hostname": HOST,
