@@ -145,7 +145,7 @@ class Run:
     reason: str | None = None
     todo: str | None = None
     superseded: bool = False
-    """No sealed dataset points at it any more: it is to stop."""
+    """No sealed dataset has its files any more: it is to stop."""
     ended_at: float | None = None
     due: float | None = None
     rev: int = 0

@@ -87,7 +87,7 @@ def _label_list(text: str) -> tuple[str, ...] | None:
 
 def _changed(run: Run, keys: tuple[str, ...], now: float) -> Move:
     return end(
-        run,
+        replace(run, superseded=True),
         RunState.FAILED,
         now,
         f"Files of the sealed dataset were overwritten or deleted while it trained: {_some(keys)}.",

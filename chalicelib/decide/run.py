@@ -114,7 +114,7 @@ def end(run: Run, state: RunState, now: float, reason: str, todo: str | None = N
 
 
 def take_up(run: Run, now: float) -> Move:
-    """Try a run again that was stopped for want of a dataset, now that one holds it."""
+    """Try a run again that ended for want of its files, now that a dataset holds them."""
     again = _next_attempt(run.candidate) if run.candidate else None
     moved = replace(
         run,
@@ -127,6 +127,11 @@ def take_up(run: Run, now: float) -> Move:
         due=now + LOOK_AGAIN,
     )
     return Move(moved, Entry(now, "trying again: wanted again", {"attempt": again.attempt if again else 1}))
+
+
+def is_lost(run: Run) -> bool:
+    """Tell whether it ended for want of its files: the same content dropped again is to train."""
+    return run.superseded and run.state in {RunState.STOPPED, RunState.FAILED}
 
 
 def put_off(run: Run, reason: str, now: float) -> Move:

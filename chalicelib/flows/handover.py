@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from chalicelib.decide import run as decide
 from chalicelib.errors import ConflictError
-from chalicelib.model import DatasetId, DatasetState, Entry, Run, RunState
+from chalicelib.model import DatasetId, DatasetState, Entry, Run
 from chalicelib.names import run12
 from chalicelib.ports import Clock, Records
 
@@ -44,9 +44,9 @@ class Handover:
             self._review(run)
 
     def _take_up(self, run: str) -> None:
-        """Try a run again that ended only because no dataset held it any more."""
+        """Try a run again that ended only because no dataset had its files any more."""
         found = self.records.run(run)
-        if found and found.state is RunState.STOPPED and found.superseded:
+        if found and decide.is_lost(found):
             move = decide.take_up(found, self.clock())
             self.records.save(move.run, move.entry)
             self.run_ready(run12(run))

@@ -14,6 +14,7 @@ from chalicelib.decide.dataset import pending
 from chalicelib.decide.identity import listing_digest, run_id
 from chalicelib.decide.keys import OVERRIDES, Refusal, folder
 from chalicelib.decide.layout import Survey, missing_channels
+from chalicelib.decide.run import is_lost
 from chalicelib.errors import NotFoundError, RefusedError
 from chalicelib.flows import sealing
 from chalicelib.flows.handover import Handover
@@ -108,9 +109,15 @@ class Seals:
         return saved
 
     def _run(self, seen: Dataset, found: Survey, digest: str, resolved: Resolved) -> Run:
-        """Find the run of this content, or freeze its input and save it; either way the dataset points at it."""
+        """Find the run of this content, or freeze its input and save it; either way the dataset points at it.
+
+        One that was lost with its files reads them, when it is taken up again, from where they are now.
+        """
         name = resolved.run_id(digest, seen.id.pipeline)
         known = self.records.run(name)
+        if known and is_lost(known):
+            channels = sealing.freeze(self.bucket, found, digest, name)
+            known = self.records.save(replace(known, dataset=seen.id, channels=channels))
         if known:
             self.handover.join(known.id, seen.id)
             return known

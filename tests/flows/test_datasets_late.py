@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.model import Dataset, DatasetId, DatasetState, Entry, Run, RunState
+from chalicelib.model import Candidate, Dataset, DatasetId, DatasetState, Entry, Run, RunState
 from tests.flows.yard import FIRST, MNIST, SECOND, TRAIN, Yard
 
 OTHER = DatasetId("digits", "other")
@@ -124,6 +124,27 @@ def test_files_that_are_put_back_as_they_were_take_up_the_run_that_was_about_to_
     yard.wait(10)
     assert yard.dataset().run == first.id
     assert not run_of(yard, first.id).superseded
+
+
+@pytest.mark.parametrize("state", [RunState.FAILED, RunState.STOPPED])
+def test_files_that_are_put_back_after_their_run_was_lost_train_again_from_where_they_are(state: RunState) -> None:
+    yard = sealed()
+    first = yard.run()
+    yard.put(SECOND)
+    yard.wait(125)
+    lost = run_of(yard, first.id)
+    ended = replace(lost, state=state, candidate=Candidate("job-a1"), reason="lost", ended_at=1.0, due=None)
+    yard.world.records.save(ended)
+    yard.put(f"datasets/{OTHER}/training/0/a.png")
+    yard.wait(125)
+    again = yard.run(OTHER)
+    assert again.id == first.id
+    assert (again.state, again.superseded, again.reason, again.ended_at) == (RunState.PREPARING, False, None, None)
+    assert again.candidate is not None
+    assert again.candidate.attempt == 2
+    manifest = yard.world.bucket.peek_json(again.channels[0].uri.removeprefix(f"s3://{yard.world.bucket.name}/"))
+    assert manifest[0]["prefix"].endswith("/other/training/")
+    assert yard.ready[-1] == first.id[2:14]
 
 
 @pytest.mark.parametrize("state", [RunState.FAILED, RunState.REJECTED, RunState.STOPPED])

@@ -92,6 +92,21 @@ def test_a_run_whose_job_is_still_stopping_when_its_dataset_is_back_trains_again
     assert [seen_of(world, name) for name in world.jobs.names] == ["Stopped", "Stopped", "InProgress"]
 
 
+def test_a_run_whose_files_were_overwritten_trains_again_when_they_are_as_they_were() -> None:
+    world, _ = with_a_stopping_job()
+    second = str(status(world)["run"])
+    arrive(world, TOO_MANY, b"another image")
+    world.jobs.finish(world.jobs.names[1])
+    settle(world)
+    failed = world.records.run(second)
+    assert failed is not None
+    assert "overwritten" in str(failed.reason)
+    arrive(world, TOO_MANY)
+    come_to_rest(world)
+    assert (status(world)["run"], status(world)["stage"], status(world)["reason"]) == (second, "training", None)
+    assert world.jobs.names[2].endswith(f"{second}-0-a2")
+
+
 def test_a_run_that_is_back_is_stopped_again_when_its_dataset_goes_once_more() -> None:
     world, first = with_a_stopping_job()
     settle(world)
