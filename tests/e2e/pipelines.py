@@ -27,6 +27,8 @@ PIXEL = base64.b64decode(
 )
 _LAST_STAGES = frozenset({"live", "replaced", "release-failed", "rejected", "failed", "stopped"})
 _HANDS = 16
+_EVERY = 0.2
+"""Each look is a signed call that a function answers: looking all the time would slow down what is waited for."""
 
 
 def fresh(word: str = "tiny") -> str:
@@ -164,7 +166,7 @@ def until_dataset(
         reply = cloud.http("GET", f"/v1/datasets/{pipeline}/{dataset}", signed=True)
         return dict(reply.json) if reply.status == 200 and reply.json["state"] == state else None
 
-    return wait_until(seen, seconds)
+    return wait_until(seen, seconds, every=_EVERY)
 
 
 def until_sealed(cloud: Cloud, pipeline: str, dataset: str, *, seconds: float = PATIENCE) -> str:
@@ -180,7 +182,7 @@ def until_stage(cloud: Cloud, run: str, stage: str = "live", *, seconds: float =
         assert seen["stage"] == stage or seen["stage"] not in _LAST_STAGES, seen
         return seen if seen["stage"] == stage else None
 
-    return wait_until(there, seconds)
+    return wait_until(there, seconds, every=_EVERY)
 
 
 def go_live(cloud: Cloud, pipeline: str, dataset: str, files: Mapping[str, bytes] | None = None) -> dict[str, Any]:

@@ -37,13 +37,16 @@ def test_every_event_delivered_twice_and_in_random_order_ends_in_the_same_state(
     wanted = [go_live(cloud, plain.name, name, knobs(label=name)) for name in ("one", "two")]
     failed = errors(cloud)
     with bad_courier(cloud, seed) as courier:
+        before = invocations(cloud)
         put_all(cloud, f"pipelines/{shaken.name}/", shaken.files)
         courier.work(lambda: (cloud.status_of(shaken.name) or {}).get("state") == "accepted")
         for name in ("one", "two"):
             drop(cloud, shaken.name, name, knobs(label=name))
             courier.work(partial(_is_live, cloud, shaken.name, name))
         courier.finish()
-        _everything_again(courier)
+        courier.again()
+        courier.finish()
+        woken = more(invocations(cloud), before)
 
     found = [cloud.get(f"/v1/runs/{cloud.get(f'/v1/datasets/{shaken.name}/{name}')['run']}") for name in ("one", "two")]
     assert [_told(run) for run in found] == [_told(run) for run in _again(cloud, wanted)], f"seed {seed}"
@@ -54,6 +57,10 @@ def test_every_event_delivered_twice_and_in_random_order_ends_in_the_same_state(
     assert len(jobs_of(cloud, shaken.name)) == 2, jobs_of(cloud, shaken.name)
     assert (rehearsal, made, updated) == (2, 1, 1), f"seed {seed}"
     assert not more(errors(cloud), failed), f"seed {seed}"
+    # Each event came four times in the end, and nothing else woke anybody.
+    for function in ("OnWake", "OnJobChanged", "OnEndpointChanged"):
+        assert woken[function] == 4 * sum(kind == function for kind, _ in courier.seen), (seed, woken)
+    assert "Reconcile" not in woken, (seed, woken)
 
 
 def test_the_same_files_dropped_again_mid_training_stop_nothing_and_start_nothing(cloud: Cloud) -> None:
@@ -82,11 +89,6 @@ def test_the_same_files_dropped_again_mid_training_stop_nothing_and_start_nothin
 
 def _is_live(cloud: Cloud, pipeline: str, name: str) -> bool:
     return bool((cloud.status_of(f"{pipeline}/{name}") or {}).get("stage") == "live")
-
-
-def _everything_again(courier: Courier) -> None:
-    courier.again()
-    courier.finish()
 
 
 def _endpoints(courier: Courier, pipeline: str) -> tuple[int, int, int]:
