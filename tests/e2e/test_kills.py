@@ -1,7 +1,7 @@
 """Functions that are killed in the middle of a step: what they began ends as if nothing had happened.
 
 The deployed code is the project's own, in a copy that knows how to kill itself: right after a call that a test names
-has gone through, before anything could tell of it. Each such moment has a pipeline of its own, all go side by side.
+has gone through, before anything could tell of it.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ class Moment:
     words: tuple[str, ...] = ()
 
 
+# Each moment has a pipeline of its own, all go side by side.
 MOMENTS = {
     "the wake-up of a drop is set": Moment("SendMessage", ("dataset:",)),
     "the sealed keys are frozen": Moment("PutObject", ("sealed.json",)),
@@ -146,34 +147,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     launch.stop(home)
 
 
-@dataclass(frozen=True)
-class Ended:
-    """What became of the pipelines that met death at their moments; and of one that did not."""
-
-    pipelines: dict[str, str]
-    runs: dict[str, dict[str, Any]]
-    untouched: str
-
-
-@pytest.fixture(scope="module")
-def ended(stage: Stage) -> Ended:
-    """Bring a pipeline a moment from its first drop to live, killed once on its way."""
-    untouched = Tiny(fresh("calm"))
-    push(stage.cloud, untouched, seconds=PATIENCE)
-    go_live(stage.cloud, untouched.name, "one", knobs(label="a"))
-    tinies = {moment: Tiny(fresh("kill")) for moment in MOMENTS}
-    with ThreadPoolExecutor(_HANDS) as hands:
-        list(hands.map(lambda tiny: push(stage.cloud, tiny, seconds=PATIENCE), tinies.values()))
-    for moment, tiny in tinies.items():
-        stage.plan(tiny.name, MOMENTS[moment])
-        drop(stage.cloud, tiny.name, "one", knobs(label="a"))
-    runs = {}
-    for moment, tiny in tinies.items():
-        run = until_sealed(stage.cloud, tiny.name, "one", seconds=PATIENCE)
-        runs[moment] = until_stage(stage.cloud, run, "live", seconds=PATIENCE)
-    return Ended({moment: tiny.name for moment, tiny in tinies.items()}, runs, untouched.name)
-
-
 def outcome(stage: Stage, pipeline: str) -> dict[str, Any]:
     """Give all that two pipelines with the same story have in common, names aside."""
     cloud, release = stage.cloud, release_of(stage.cloud, pipeline)
@@ -197,21 +170,28 @@ def _endpoints(sagemaker: Any, head: str) -> list[dict[str, Any]]:
     return list(sagemaker.list_endpoints(NameContains=head)["Endpoints"])
 
 
-def test_a_story_that_nobody_disturbs_is_one_job_one_rehearsal_and_one_endpoint(stage: Stage, ended: Ended) -> None:
-    told = outcome(stage, ended.untouched)
-    assert told["calls"] == {"CreateTrainingJob": 1, "CreateEndpoint rehearsal": 1, "CreateEndpoint live": 1}
-    assert told["endpoints"] == ["-realtime"]
-    assert (told["jobs"], told["packages"], told["models"], told["configurations"]) == (1, 1, 1, 1)
-    assert (told["run"]["stage"], told["release"]["generation"], told["answer"]) == ("live", 1, "a")
+def test_a_function_killed_in_the_middle_of_a_step_ends_as_if_nothing_had_happened(stage: Stage) -> None:
+    untouched = Tiny(fresh("calm"))
+    push(stage.cloud, untouched, seconds=PATIENCE)
+    go_live(stage.cloud, untouched.name, "one", knobs(label="a"))
+    expected = outcome(stage, untouched.name)
+    assert expected["calls"] == {"CreateTrainingJob": 1, "CreateEndpoint rehearsal": 1, "CreateEndpoint live": 1}
+    assert expected["endpoints"] == ["-realtime"]
+    assert (expected["jobs"], expected["packages"], expected["models"], expected["configurations"]) == (1, 1, 1, 1)
+    assert (expected["run"]["stage"], expected["release"]["generation"], expected["answer"]) == ("live", 1, "a")
 
-
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_function_killed_in_the_middle_of_a_step_ends_as_if_nothing_had_happened(
-    stage: Stage, ended: Ended, moment: str
-) -> None:
-    assert stage.died(ended.pipelines[moment])
-    assert ended.runs[moment]["stage"] == "live"
-    assert outcome(stage, ended.pipelines[moment]) == outcome(stage, ended.untouched)
+    tinies = {moment: Tiny(fresh("kill")) for moment in MOMENTS}
+    with ThreadPoolExecutor(_HANDS) as hands:
+        list(hands.map(lambda tiny: push(stage.cloud, tiny, seconds=PATIENCE), tinies.values()))
+    for moment, tiny in tinies.items():
+        stage.plan(tiny.name, MOMENTS[moment])
+        drop(stage.cloud, tiny.name, "one", knobs(label="a"))
+    for tiny in tinies.values():
+        run = until_sealed(stage.cloud, tiny.name, "one", seconds=PATIENCE)
+        until_stage(stage.cloud, run, "live", seconds=PATIENCE)
+    assert [moment for moment, tiny in tinies.items() if not stage.died(tiny.name)] == []
+    told = {moment: outcome(stage, tiny.name) for moment, tiny in tinies.items()}
+    assert told == dict.fromkeys(MOMENTS, expected)
 
 
 def test_a_function_killed_right_after_it_asked_for_an_update_asks_for_no_second_one(stage: Stage) -> None:

@@ -41,12 +41,10 @@ class Place:
         self.cloud = Cloud(launch.start(self.home, speed=SPEED, attached=True, project=ROOT))
         return self.cloud
 
-    def kill(self) -> tuple[set[int], list[int]]:
-        """Kill the cloud as the kernel kills; gives the processes and ports it had."""
+    def what_runs(self) -> tuple[set[int], list[int]]:
+        """Give the processes and the ports that the cloud has now."""
         pid = int(self.cloud.card["pid"])
-        pids, ports = {pid, *below(pid)}, [_port(self.cloud.card["endpoint"]), _port(self.cloud.api)]
-        os.kill(pid, signal.SIGKILL)
-        return pids, ports
+        return {pid, *below(pid)}, [_port(self.cloud.card["endpoint"]), _port(self.cloud.api)]
 
 
 @pytest.fixture
@@ -149,7 +147,9 @@ def test_a_stop_and_a_start_find_buckets_runs_models_and_the_live_endpoint_as_th
 
 
 @pytest.mark.parametrize("how", ["stopped", "killed"])
-def test_a_cloud_that_goes_while_a_job_trains_tells_the_truth_about_that_job(place: Place, how: str) -> None:
+def test_a_cloud_that_goes_while_a_job_trains_leaves_nothing_running_and_then_tells_the_truth_about_that_job(
+    place: Place, how: str
+) -> None:
     tiny = Tiny(fresh("cut"))
     push(place.cloud, tiny)
     live = go_live(place.cloud, tiny.name, "one", knobs(label="kept"))["run"]
@@ -158,11 +158,19 @@ def test_a_cloud_that_goes_while_a_job_trains_tells_the_truth_about_that_job(pla
     run = until_sealed(place.cloud, tiny.name, "long")
     wait_until(lambda: "seen training/data.csv" in log_of(place.cloud, run), 120)
     job = place.cloud.get(f"/v1/runs/{run}")["candidate"]["job"]
+
+    pids, ports = place.what_runs()
+    # The cloud, its function workers, the sandboxes of a job and of a server, and what runs in them.
+    assert len(pids) >= 6
+    assert all(answers(port) for port in ports)
     if how == "stopped":
         launch.stop(place.home)
     else:
         _await_saved(place.home, run)
-        place.kill()
+        os.kill(int(place.cloud.card["pid"]), signal.SIGKILL)
+    wait_until(lambda: not any(alive(pid) for pid in pids))
+    assert not any(answers(port) for port in ports)
+    assert launch.status(place.home) is None
 
     cloud = place.start()
     wait_until(lambda: not open_work(cloud, run), 120)
@@ -172,28 +180,8 @@ def test_a_cloud_that_goes_while_a_job_trains_tells_the_truth_about_that_job(pla
     described = cloud.client("sagemaker").describe_training_job(TrainingJobName=job)
     assert (described["TrainingJobStatus"], described["FailureReason"]) == ("Failed", told["reason"])
     assert release_of(cloud, tiny.name)["live"]["run"] == live
+    assert cloud.get(f"/v1/runs/{live}")["stage"] == "live"
     assert label_of(until_answered(cloud, tiny.name)) == "kept"
-
-
-def test_a_killed_cloud_leaves_no_process_and_no_port_and_its_home_serves_again(place: Place) -> None:
-    tiny = Tiny(fresh("dies"))
-    push(place.cloud, tiny)
-    run = go_live(place.cloud, tiny.name, "one", knobs(label="kept"))["run"]
-    wait_until(lambda: release_of(place.cloud, tiny.name)["stage"] == "idle")
-    drop(place.cloud, tiny.name, "long", knobs(seconds=600))
-    long = until_sealed(place.cloud, tiny.name, "long")
-    wait_until(lambda: "seen training/data.csv" in log_of(place.cloud, long), 120)
-    _await_saved(place.home, long)
-    pids, ports = place.kill()
-    # The cloud, function workers, the sandboxes of a job and of a server, and what runs in them.
-    assert len(pids) >= 6
-    wait_until(lambda: not any(alive(pid) for pid in pids))
-    assert not any(answers(port) for port in ports)
-    assert launch.status(place.home) is None
-
-    cloud = place.start()
-    assert label_of(until_answered(cloud, tiny.name)) == "kept"
-    assert cloud.get(f"/v1/runs/{run}")["stage"] == "live"
 
 
 def _await_saved(home: Path, run: str) -> None:
