@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,8 @@ def _copy(source: Path, target: Path) -> None:
 def _upload(s3: Any, name: str, template: str) -> str:
     """Put the template (too large to be sent along) and the placeholder where CloudFormation finds them."""
     key = f"{name}.yaml"
-    s3.create_bucket(Bucket=_BUCKET)
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=_BUCKET)
     s3.put_object(Bucket=_BUCKET, Key=_PLACEHOLDER_KEY, Body=_EMPTY_ZIP)
     s3.put_object(Bucket=_BUCKET, Key=key, Body=template.encode())
     return f"https://s3.amazonaws.com/{_BUCKET}/{key}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -261,6 +262,16 @@ def test_a_stop_and_start_finds_everything_as_it_was(tmp_path: Path) -> None:
         wait_until(lambda: len(cloud.seen("batches")) > before)
     finally:
         launch.stop(cloud.home)
+
+
+def test_a_cloud_that_was_killed_before_it_had_saved_anything_starts_again(tmp_path: Path) -> None:
+    running = Running(tmp_path, prefix="killed").start()
+    os.kill(running.card["pid"], signal.SIGKILL)
+    wait_until(lambda: not Home(running.home).claimed())
+    # As if it had died a second earlier: buckets stand on the disk at once, all else a little later.
+    shutil.rmtree(running.home / "ministack")
+    assert running.start().http("/v1/health")[0] == 200
+    launch.stop(running.home)
 
 
 def test_a_cloud_whose_template_is_wrong_says_why_and_leaves_nothing(tmp_path: Path) -> None:
