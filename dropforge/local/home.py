@@ -48,7 +48,7 @@ class Home:
 
     def claim(self) -> None:
         """Take the home for this process, until it dies however it dies; HomeBusyError when another has it."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)  # keys, data and models of one person
         self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + _LOCK_PATIENCE
         while not _locked(self._lock, fcntl.LOCK_EX):

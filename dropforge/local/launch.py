@@ -47,7 +47,7 @@ def start(
     place = Home(home)
     if not _await_released(place, _ENDING_WITHIN):
         raise LaunchError(f"a local cloud already runs in {place.path}; stop it first, or use another home")
-    place.path.mkdir(parents=True, exist_ok=True)
+    place.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     command = [sys.executable, "-P", "-m", "dropforge.local", "--home", str(place.path), "--speed", str(speed)]
     command += [word for stage in stages for word in ("--stage", stage)]
     command += ["--project", str(project)] if project else []

@@ -18,6 +18,11 @@ def test_the_keys_are_made_once_and_for_their_owner_alone(tmp_path: Path) -> Non
     assert stat.S_IMODE((tmp_path / "keys.json").stat().st_mode) == 0o600
 
 
+def test_a_home_that_is_made_is_open_to_its_owner_alone(tmp_path: Path) -> None:
+    Home(tmp_path / "home").claim()
+    assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
+
+
 def test_two_homes_have_different_keys(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
