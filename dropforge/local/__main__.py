@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from dropforge.local.cloud import Plan, UnusableError, run
-from dropforge.local.home import HomeBusyError
+from dropforge.local.home import HomeBusyError, HomeUnusableError
 from dropforge.local.stack import DeployError
 
 
@@ -27,7 +27,7 @@ def main() -> int:
     plan = Plan(given.home, _project(given.project), stages, given.speed, given.until_stdin_closes)
     try:
         run(plan)
-    except (HomeBusyError, DeployError, UnusableError) as error:
+    except (HomeBusyError, HomeUnusableError, DeployError, UnusableError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

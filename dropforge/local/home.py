@@ -23,6 +23,10 @@ class HomeBusyError(Exception):
     """A local cloud already runs in this home."""
 
 
+class HomeUnusableError(Exception):
+    """No local cloud can live there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
     """The one pair of credentials that this cloud's account has."""
@@ -46,9 +50,17 @@ class Home:
     def log(self) -> Path:
         return self.path / "cloud.log"
 
+    def make(self) -> None:
+        """Make the folder unless it is there, for its owner alone; HomeUnusableError when nothing can be kept in it."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise HomeUnusableError(f"{self.path} cannot be the home of a local cloud: {error.strerror}") from error
+
     def claim(self) -> None:
         """Take the home for this process, until it dies however it dies; HomeBusyError when another has it."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)  # keys, data and models of one person
+        self.make()
         self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + _LOCK_PATIENCE
         while not _locked(self._lock, fcntl.LOCK_EX):
@@ -61,7 +73,7 @@ class Home:
         """Tell whether a living process has this home: a card may be of a dead one, whatever its pid means now."""
         try:
             lock = os.open(self.path / "lock", os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
         try:
             return not _locked(lock, fcntl.LOCK_SH)
@@ -91,7 +103,7 @@ class Home:
     def read_card(self) -> dict[str, Any] | None:
         try:
             return cast("dict[str, Any]", json.loads(self.card.read_text()))
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
 
     def write_card(self, card: dict[str, Any]) -> None:

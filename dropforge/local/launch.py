@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from dropforge.local.front import STATUS_PATH
-from dropforge.local.home import Home
+from dropforge.local.home import Home, HomeUnusableError
 
 _READY_WITHIN = 90.0
 _STOPPED_WITHIN = 15.0
@@ -45,9 +45,12 @@ def start(
     Otherwise it stays until `stop`.
     """
     place = Home(home)
+    try:
+        place.make()
+    except HomeUnusableError as error:
+        raise LaunchError(str(error)) from error
     if not _await_released(place, _ENDING_WITHIN):
         raise LaunchError(f"a local cloud already runs in {place.path}; stop it first, or use another home")
-    place.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     command = [sys.executable, "-P", "-m", "dropforge.local", "--home", str(place.path), "--speed", str(speed)]
     command += [word for stage in stages for word in ("--stage", stage)]
     command += ["--project", str(project)] if project else []

@@ -23,6 +23,15 @@ def test_a_home_that_is_made_is_open_to_its_owner_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
 
 
+@pytest.mark.parametrize("name", ["a file", "a file/below it"])
+def test_a_home_that_can_be_none_is_told_in_a_sentence(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a file").touch()
+    with pytest.raises(launch.LaunchError, match="cannot be the home of a local cloud"):
+        launch.start(tmp_path / name)
+    assert launch.status(tmp_path / name) is None
+    assert launch.stop(tmp_path / name) is False
+
+
 def test_two_homes_have_different_keys(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
