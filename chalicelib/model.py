@@ -220,6 +220,8 @@ class Serving:
     labels: tuple[str, ...] = ()
     top_k: int = 5
     title: str | None = None
+    since: float = 0.0
+    """When this was written: every reader knows it some seconds later."""
 
 
 @dataclass(frozen=True, slots=True)

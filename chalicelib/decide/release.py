@@ -11,11 +11,14 @@ from typing import assert_never
 
 from chalicelib.model import Release, ReleaseStage, Target
 from chalicelib.ports import EndpointSeen
+from chalicelib.predict.limits import SERVING_SECONDS
 
 LOOK_AGAIN = 60.0
 """Seconds until the reconcile looks at an open release by itself."""
 STAGE_LIMIT = 1800.0
 """Seconds that an endpoint may take to come up, or an update to end."""
+WARNING = SERVING_SECONDS + 2.0
+"""Seconds until no inference function says any more, from memory, that the live model alone answers."""
 ATTEMPTS = 3
 """How often an endpoint is made or an update asked for in one stage."""
 _BROKEN = frozenset({"Failed", "UpdateRollbackFailed", "OutOfService"})
@@ -54,6 +57,11 @@ class Test:
 @dataclass(frozen=True, slots=True)
 class RollOut:
     """The rehearsal passed: go on with the endpoint that clients meet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Tell clients that from now on the container alone knows which model answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +120,7 @@ class Tidy:
     """Clear away what a failed target left behind."""
 
 
-Going = Start | Rehearse | Test | Create
+Going = Start | Rehearse | Test | Create | Warn
 """Steps that carry a target on."""
 Outcome = RollOut | MakeLive | Fail | RollBack | Restore | Restored | Tidy
 """Steps that end a stage."""
@@ -129,6 +137,8 @@ class Sight:
     """The one that clients meet."""
     rehearsal: EndpointSeen | None
     """The desired target's rehearsal."""
+    warned: float | None = None
+    """Since when clients are told that a rollout is under way; None where they are not."""
     holder: str = ""
     """Who looks: its own lease keeps nobody waiting, for it does one thing at a time."""
 
@@ -234,7 +244,10 @@ def _other_config(sight: Sight, desired: Target, seen: EndpointSeen) -> Step:
         return give_up(sight, f"SageMaker rolled the update back: {_told(seen)}")
     if release.attempts >= ATTEMPTS:
         return give_up(sight, f"The update was asked for {ATTEMPTS} times and did not happen.")
-    return Update(desired)
+    if release.live is not None and sight.warned is None:
+        return Warn()
+    known_in = (sight.warned or 0.0) + WARNING - sight.now
+    return Wait(known_in) if known_in > 0 else Update(desired)
 
 
 def _rolling_back(sight: Sight, live: Target) -> Step:

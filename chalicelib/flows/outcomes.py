@@ -105,12 +105,23 @@ class Outcomes:
         self.ledger.record(release, after, Entry(now, "cleared away", {"config": failed.config}))
         self.ledger.report_again(failed)
 
-    def tell_clients(self, pipeline: str, target: Target, *, exact: bool) -> None:
-        """Write what the inference route reads; an item that says so already is left alone."""
+    def warn_clients(self, release: Release, desired: Target) -> None:
+        """Say that from now on the container alone knows which model answered."""
+        if release.live is not None:
+            same = release.live.labels == desired.labels
+            self.tell_clients(release.pipeline, release.live, exact=False, labelled=same)
+
+    def tell_clients(self, pipeline: str, target: Target, *, exact: bool, labelled: bool = True) -> None:
+        """Write what the inference route reads; an item that says so already is left alone.
+
+        Not `labelled`: plain scores may come from a model with other labels, so none are put to them.
+        """
         setup = self.setups.of_target(pipeline, target)
         serving = serving_of(pipeline, setup, self.names.endpoint(pipeline), exact=exact)
-        if self.records.serving(pipeline) != serving:
-            self.records.serve(serving)
+        serving = serving if labelled else replace(serving, labels=())
+        told = self.records.serving(pipeline)
+        if told is None or replace(told, since=0.0) != serving:
+            self.records.serve(replace(serving, since=self.clock()))
 
     def _clear_away(self, gone: Target, *, keep: tuple[Target | None, ...]) -> None:
         kept = [target for target in keep if target is not None]

@@ -119,7 +119,12 @@ class Releases:
         if release.desired is not None and not decide.settled(release):
             rehearsal = self.hosting.endpoint(self.names.rehearsal(release.pipeline, release.desired.digest))
         endpoint = self.hosting.endpoint(self.names.endpoint(release.pipeline))
-        return decide.Sight(release, self.clock(), endpoint, rehearsal, self.rollout.holder)
+        warned = self._warned(release.pipeline) if release.stage is ReleaseStage.ROLLING_OUT else None
+        return decide.Sight(release, self.clock(), endpoint, rehearsal, warned, self.rollout.holder)
+
+    def _warned(self, pipeline: str) -> float | None:
+        told = self.records.serving(pipeline)
+        return told.since if told is not None and told.live and not told.exact else None
 
     def _put_off(self, release: Release, reason: str) -> bool:
         """Leave the release open when AWS asks to come again later."""

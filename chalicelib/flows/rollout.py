@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -53,7 +54,7 @@ class Rollout:
             case decide.Update(target):
                 self._update(sight.release, target)
                 return False  # an update takes minutes, and one that was not taken is asked for again in one
-            case decide.Start() | decide.Rehearse() | decide.Test() | decide.Create():
+            case decide.Start() | decide.Rehearse() | decide.Test() | decide.Create() | decide.Warn():
                 self._go_on(sight, step)
                 return True
             case _:
@@ -71,6 +72,8 @@ class Rollout:
                 self._test(sight, endpoint)
             case decide.Create(target):
                 self._create(release, target)
+            case decide.Warn():
+                self.outcomes.warn_clients(release, _there(release.desired))
             case _:
                 assert_never(step)
 
@@ -103,6 +106,8 @@ class Rollout:
         now = self.clock()
         if release.due is None or release.due <= now:
             self.records.save(replace(release, due=now + seconds))
+        if seconds < decide.LOOK_AGAIN:
+            self.turn.timer.wake(f"release:{release.pipeline}", seconds=math.ceil(seconds))
 
     def _rehearse(self, release: Release, desired: Target) -> None:
         name = self.names.rehearsal(release.pipeline, desired.digest)
@@ -122,7 +127,7 @@ class Rollout:
     def _create(self, release: Release, target: Target) -> None:
         name = self.names.endpoint(release.pipeline)
         self._ensure(release.pipeline, target)
-        self._warn_clients(release)
+        self.outcomes.warn_clients(release, target)
         try:
             self.hosting.create_endpoint(name, target.config)
         except AlreadyExistsError:
@@ -135,7 +140,6 @@ class Rollout:
         self._ensure(release.pipeline, target)
         lease = Lease(self.holder, self.clock() + self.lease_seconds)
         leased = self.records.save(replace(release, lease=lease, attempts=release.attempts + 1))
-        self._warn_clients(leased)
         try:
             self.hosting.update_endpoint(name, target.config)
         except (ThrottledError, UnavailableError):
@@ -188,11 +192,6 @@ class Rollout:
     def _made(self, release: Release, target: Target, entry: Entry) -> None:
         after = replace(release, attempts=release.attempts + 1, stage_since=entry.at, due=entry.at + decide.LOOK_AGAIN)
         self.ledger.record(release, after, entry, target)
-
-    def _warn_clients(self, release: Release) -> None:
-        """Say that from now on the container alone knows which model answered."""
-        if release.live is not None:
-            self.outcomes.tell_clients(release.pipeline, release.live, exact=False)
 
     def _ensure(self, pipeline: str, target: Target) -> None:
         """See that the target's model and configuration exist, exactly as it names them."""

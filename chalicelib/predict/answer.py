@@ -37,6 +37,10 @@ class UnreadableAnswerError(DropforgeError):
     code = "unreadable-answer"
 
 
+class UnlabelledError(UnreadableAnswerError):
+    """The model's container answered plain scores, and nobody says which labels they are for."""
+
+
 def read(body: bytes, labels: tuple[str, ...], top_k: int) -> tuple[Prediction, ...]:
     """Read `{"predictions": [{"label", "score"}, …]}`, or scores in the order of `labels`: an array, or one row of one.
 
@@ -93,6 +97,8 @@ def _box(box: Any) -> tuple[float, ...] | None:
 
 
 def _ranked(scores: list[Any], labels: tuple[str, ...]) -> list[Prediction]:
+    if scores and not labels:
+        raise UnlabelledError
     if len(scores) != len(labels) or not scores or len(scores) > SCORES_LIMIT:
         raise UnreadableAnswerError(f"The answer has {len(scores)} scores for {len(labels)} labels.")
     return [Prediction(label, _number(score)) for label, score in zip(labels, scores, strict=True)]

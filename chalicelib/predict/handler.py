@@ -19,7 +19,7 @@ from chalicelib.predict import answer, request
 from chalicelib.predict.answer import Prediction
 from chalicelib.predict.endpoint import Endpoints, Said
 from chalicelib.predict.limits import DEADLINE
-from chalicelib.predict.refusals import NotLiveError
+from chalicelib.predict.refusals import NotLiveError, RelabellingError
 from chalicelib.predict.serving import Serving, Table
 from chalicelib.predict.signing import Credentials, Scope
 from chalicelib.predict.transport import Host
@@ -79,8 +79,7 @@ class Inference:
         request.check_type(asked, serving.accept)
         sent = request.payload(asked)
         said = self._endpoints.invoke(serving.endpoint, sent, asked.content_type, until=begun + self._deadline)
-        found = answer.read(said.body, serving.labels, serving.top_k)
-        return _body(asked.model, found, said, serving)
+        return _body(asked.model, _read(said, serving), said, serving)
 
     def _live(self, model: str) -> Serving:
         serving = self._table.serving(model)
@@ -89,6 +88,16 @@ class Inference:
         if not serving.live:
             raise NotLiveError(retry_after=30)
         return serving
+
+
+def _read(said: Said, serving: Serving) -> tuple[Prediction, ...]:
+    """Read the answer; SERVING has no labels to give to plain scores while a rollout changes them."""
+    try:
+        return answer.read(said.body, serving.labels, serving.top_k)
+    except answer.UnlabelledError as error:
+        if serving.exact:
+            raise
+        raise RelabellingError(retry_after=5) from error
 
 
 def _body(model: str, found: tuple[Prediction, ...], said: Said, serving: Serving) -> dict[str, Any]:

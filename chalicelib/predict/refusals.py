@@ -30,6 +30,14 @@ class TooLargeError(DropforgeError):
         super().__init__(f"The body has {size} bytes; at most {BODY_LIMIT} bytes are taken.", size=size)
 
 
+class RelabellingError(DropforgeError):
+    """This model is being replaced by one with other labels, and its answer does not say which of them it is from."""
+
+    status = 503
+    code = "relabelling"
+    retryable = True
+
+
 class NotLiveError(DropforgeError):
     """No model is live here yet."""
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypedDict, Unpack
 
+from chalicelib.decide.release import WARNING
 from chalicelib.events import EndpointChanged, JobChanged
 from chalicelib.flows.releases import Releases
 from chalicelib.flows.report import Report
@@ -198,6 +199,7 @@ class Machines:
             self.world.hosting.settle()
             if self.release.due is None:
                 return
+            self.world.clock.advance(WARNING)
         raise AssertionError(f"The release does not come to rest: {self.release}")
 
     def reconcile(self) -> None:

@@ -6,10 +6,12 @@ import json
 
 import pytest
 
+from chalicelib.decide.release import WARNING
 from chalicelib.errors import NotFoundError
 from chalicelib.events import EndpointChanged
 from chalicelib.model import ReleaseStage
 from chalicelib.names import run12
+from chalicelib.predict.limits import SERVING_SECONDS
 from tests.flows.machines import GATE, LABELS, PIPELINE, SMOKE, TRAIN, Machines
 
 ENDPOINT = "df-test-digits-realtime"
@@ -83,6 +85,47 @@ def test_while_an_update_is_under_way_the_answering_model_is_not_certain() -> No
     serving = it.world.records.serving(PIPELINE)
     assert serving is not None
     assert serving.exact
+
+
+def test_no_update_is_asked_for_before_every_reader_may_know_of_the_rollout() -> None:
+    it = Machines()
+    it.deploy("champion")
+    champion = it.live_config
+    it.register()
+    it.world.hosting.settle()
+    it.releases.advance(PIPELINE)
+    it.world.clock.advance(SERVING_SECONDS)
+    it.releases.advance(PIPELINE)
+    it.world.hosting.settle()
+    assert it.live_config == champion
+    it.world.clock.advance(WARNING - SERVING_SECONDS)
+    it.releases.advance(PIPELINE)
+    it.world.hosting.settle()
+    assert it.live_config != champion
+
+
+def test_the_wait_before_an_update_ends_by_a_wake_up_of_its_own() -> None:
+    it = Machines()
+    it.deploy("champion")
+    it.register()
+    it.world.hosting.settle()
+    it.releases.advance(PIPELINE)
+    assert "release:digits" in it.world.timer.due(it.world.clock() + WARNING)
+
+
+def test_scores_get_no_labels_while_they_may_be_another_models() -> None:
+    it = Machines()
+    it.deploy("champion")
+    it.register("relabelled", labels=["7", "1"])
+    it.world.hosting.settle()
+    it.releases.advance(PIPELINE)
+    serving = it.world.records.serving(PIPELINE)
+    assert serving is not None
+    assert (serving.exact, serving.labels) == (False, ())
+    it.release_to_rest()
+    serving = it.world.records.serving(PIPELINE)
+    assert serving is not None
+    assert (serving.exact, serving.labels) == (True, ("7", "1"))
 
 
 def test_without_a_smoke_test_the_timeline_says_how_little_is_known() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.decide.release import WARNING
 from chalicelib.errors import ConflictError, RefusedError
 from chalicelib.model import Lease, ReleaseStage, Run
 from chalicelib.names import run12
@@ -281,6 +282,8 @@ def test_a_lease_whose_update_has_come_up_does_not_hold_back_the_rollback() -> N
     broken = _config_of_next(it)
     run = it.register()
     it.world.hosting.settle()
+    it.releases.advance(PIPELINE)
+    it.world.clock.advance(WARNING)
     it.releases.advance(PIPELINE)
     dead = Lease("a worker that died after its call", it.world.clock() + 1500)
     it.world.records.save(replace(it.release, lease=dead))

@@ -314,6 +314,27 @@ def test_without_its_word_the_answer_during_a_rollout_is_not_exact(
     assert ask(inference, event())[1]["model"] == {"name": "digits", "version": 3, "run": RUN, "exact": False}
 
 
+def test_scores_wait_while_labels_change(inference: Inference, aws: AwsStub) -> None:
+    aws.items["serving#digits"] = SERVING | {"exact": False, "labels": []}
+    aws.model = lambda _: says([1, 0, 0])
+    status, said, head = ask(inference, event())
+    assert (status, said["code"], said["retryable"], head["Retry-After"]) == (503, "relabelling", True, "5")
+
+
+def test_predictions_with_labels_of_their_own_need_not_wait_while_labels_change(
+    inference: Inference, aws: AwsStub
+) -> None:
+    aws.items["serving#digits"] = SERVING | {"exact": False, "labels": []}
+    aws.model = lambda _: says({"predictions": [{"label": "b", "score": 1.0}]})
+    assert ask(inference, event())[1]["results"] == [{"predictions": [{"label": "b", "score": 1.0}]}]
+
+
+def test_scores_without_any_labels_cannot_be_read(inference: Inference, aws: AwsStub) -> None:
+    aws.items["serving#digits"] = SERVING | {"labels": []}
+    aws.model = lambda _: says([1, 0, 0])
+    assert ask(inference, event())[1]["code"] == "unreadable-answer"
+
+
 @pytest.mark.parametrize(
     "broken",
     [

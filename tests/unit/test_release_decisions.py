@@ -63,7 +63,8 @@ def sights(draw: st.DrawFn) -> decide.Sight:
         stage_since=draw(st.sampled_from([NOW, NOW - 3600])),
         attempts=draw(st.integers(0, 4)),
     )
-    return decide.Sight(release, NOW, draw(endpoints("live")), draw(endpoints("rehearsal")), "me")
+    warned = draw(st.sampled_from([None, NOW, NOW - 3600]))
+    return decide.Sight(release, NOW, draw(endpoints("live")), draw(endpoints("rehearsal")), warned, "me")
 
 
 @given(sights())
