@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -107,3 +108,9 @@ def test_a_signature_for_another_service_or_region_is_refused() -> None:
 def test_a_header_of_any_shape_is_refused_without_an_error(header: str, date: str) -> None:
     headers = {"authorization": header, "x-amz-date": date, "host": "h"}
     assert wrong(SignedRequest("GET", "/", "", headers, b""))
+
+
+def test_a_signature_of_letters_that_no_signature_has_is_refused_without_an_error() -> None:
+    request = signed()
+    authorization = request.headers["authorization"].replace("Signature=", "Signature=\xe9")
+    assert wrong(replace(request, headers={**request.headers, "authorization": authorization}))

@@ -70,7 +70,7 @@ def _content_problem(
         _sign(request, query, signed, claimed or actual, when, keys.secret, region)
         for query in _canonical_queries(request.raw_query)
     )
-    if not any(hmac.compare_digest(each, fields["Signature"]) for each in expected):
+    if not any(hmac.compare_digest(each.encode(), fields["Signature"].encode()) for each in expected):
         return (
             "The request signature we calculated does not match the signature you provided. "
             "Check your AWS Secret Access Key and signing method."
