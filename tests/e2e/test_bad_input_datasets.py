@@ -55,6 +55,7 @@ def yard(cloud: Cloud) -> str:
     push(cloud, tiny)
     files = {f"{case}/{path}": body for case, (files, _) in REFUSED.items() for path, body in files.items()}
     put_all(cloud, f"datasets/{tiny.name}/", files | {"list.manifest": b"[]", "hollow.zip": b""})
+    put_all(cloud, f"datasets/{tiny.name}/mended/training/", {"full.csv": b"1", "hollow.csv": b""})
     return tiny.name
 
 
@@ -101,9 +102,9 @@ def test_a_single_object_without_content_is_refused(cloud: Cloud, yard: str) -> 
 
 
 def test_a_refused_dataset_becomes_a_run_once_what_was_wrong_is_put_right(cloud: Cloud, yard: str) -> None:
-    until_told(cloud, f"{yard}/zero-bytes", "refused")
-    cloud.put(f"datasets/{yard}/zero-bytes/training/hollow.csv", b"not any more")
-    run = trained(cloud, yard, "zero-bytes")
+    until_told(cloud, f"{yard}/mended", "refused")
+    cloud.put(f"datasets/{yard}/mended/training/hollow.csv", b"not any more")
+    run = trained(cloud, yard, "mended")
     assert seen_by_the_script(cloud, run["run"]) == ["training/full.csv", "training/hollow.csv"]
 
 

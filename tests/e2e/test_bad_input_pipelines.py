@@ -205,7 +205,8 @@ def test_a_dataset_of_a_pipeline_that_was_only_ever_refused_waits_and_says_so(
     name = pushed["not-toml"].name
     until_refused(cloud, name)
     drop(cloud, name, "early")
-    wait_until(lambda: "refused" in str(until_dataset(cloud, name, "early", "collecting")["waiting"]), PATIENCE)
+    why = f"The pipeline {name} has no accepted version yet; status/{name}.json says why."
+    wait_until(lambda: until_dataset(cloud, name, "early", "collecting")["waiting"] == why, PATIENCE)
     assert jobs_of(cloud, name) == []
 
 
