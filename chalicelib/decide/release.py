@@ -165,6 +165,11 @@ def tested(sight: Sight, failure: str | None) -> Outcome:
     return MakeLive() if failure is None else give_up(sight, f"On the live endpoint {failure}.")
 
 
+def is_overdue(sight: Sight) -> bool:
+    """Tell whether the present stage has taken longer than any may."""
+    return sight.now - (sight.release.stage_since or sight.now) > STAGE_LIMIT
+
+
 def give_up(sight: Sight, reason: str) -> Fail | RollBack:
     """End the present stage: with a rollback wherever clients might meet anything but the live configuration."""
     live = sight.release.live
@@ -279,8 +284,7 @@ def _held(sight: Sight) -> float:
 
 
 def _patiently(sight: Sight, what: str) -> Step:
-    waited = sight.now - (sight.release.stage_since or sight.now)
-    return give_up(sight, f"{what} for more than {STAGE_LIMIT / 60:g} minutes.") if waited > STAGE_LIMIT else Wait()
+    return give_up(sight, f"{what} for more than {STAGE_LIMIT / 60:g} minutes.") if is_overdue(sight) else Wait()
 
 
 def _is_up(seen: EndpointSeen) -> bool:

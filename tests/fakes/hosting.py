@@ -13,12 +13,13 @@ from chalicelib.errors import (
     InvocationError,
     InvocationTimeoutError,
     NotFoundError,
+    UnavailableError,
 )
 from chalicelib.names import Names
 from chalicelib.ports import Answer, Clock, ConfigRequest, EndpointSeen, ModelRequest
 from tests.fakes.bucket import FakeBucket
 
-How = Literal["fails-creation", "fails-update", "never-up", "answers-wrongly", "errors", "hangs"]
+How = Literal["fails-creation", "fails-update", "never-up", "answers-wrongly", "errors", "hangs", "takes-none"]
 Say = bytes | Answer | Callable[[bytes], bytes | Answer]
 
 RIGHT = b'{"predictions": [{"label": "7", "score": 0.98}, {"label": "1", "score": 0.02}]}'
@@ -119,6 +120,8 @@ class FakeHosting:
         how = self._broken.get(config.name)
         if how == "errors":
             raise InvocationError("Received server error (500) from main.", container_status=500, body="it broke")
+        if how == "takes-none":
+            raise UnavailableError("No server is healthy.")
         if how == "hangs":
             raise InvocationTimeoutError(f"No answer in {seconds} seconds.", seconds=seconds)
         said = WRONG if how == "answers-wrongly" else self.answers.get(config.name, self.answers.get(config.model))

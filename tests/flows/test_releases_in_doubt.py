@@ -116,6 +116,24 @@ def test_a_model_that_passes_its_rehearsal_but_fails_live_is_rolled_back(how: Ho
     assert [configured for name, configured in it.world.hosting.updates if name == ENDPOINT] == [config, broken, config]
 
 
+@pytest.mark.parametrize("stage", [ReleaseStage.REHEARSING, ReleaseStage.ROLLING_OUT])
+def test_a_model_whose_endpoint_takes_no_request_is_given_up_after_its_time(stage: ReleaseStage) -> None:
+    it, config = _with_champion()
+    broken = _config_of_next(it)
+    run = it.register()
+    if stage is ReleaseStage.ROLLING_OUT:
+        it.world.hosting.settle()
+        it.releases.advance(PIPELINE)
+    assert it.release.stage is stage
+    it.world.hosting.broken(broken, "takes-none")
+    for _ in range(40):
+        it.releases.advance(PIPELINE)
+        it.world.hosting.settle()
+        it.world.clock.advance(61)
+    _assert_champion_serves(it, config, run)
+    assert "took no request: No server is healthy" in next(iter(it.release.failed.values()))
+
+
 @pytest.mark.parametrize("status", ["Failed", "UpdateRollbackFailed"])
 def test_an_endpoint_that_breaks_during_a_rollout_is_made_again_with_the_champion(status: str) -> None:
     it, config = _with_champion()
