@@ -19,7 +19,7 @@ down: .venv/.local  ## stop it
 	@$(BIN)/dropforge down
 
 test: .venv/.dev  ## all tests, in random order, on two processes
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: .venv/.dev  ## lint and types
 	$(BIN)/ruff check
