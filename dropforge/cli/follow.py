@@ -23,7 +23,7 @@ STAGES = (
     "live",
 )
 """The way of a drop, in order; some are passed too quickly to be seen, or skipped."""
-ENDS = frozenset({"live", "replaced", "release-failed", "rejected", "failed", "stopped", "refused", "superseded"})
+ENDS = frozenset({"live", "replaced", "release-failed", "rejected", "failed", "stopped", "refused"})
 
 _BEGUN_BY = {
     "training started": "training",
@@ -113,7 +113,7 @@ class Follower:
         end = None if seconds is None else time.monotonic() + seconds
         while end is None or time.monotonic() < end:
             yield from self._look()
-            if self.stage in ENDS:
+            if self.ended:
                 return
             yield None
             time.sleep(self.pause)
@@ -121,6 +121,17 @@ class Follower:
     @property
     def stage(self) -> str:
         return self._shown[0] if self._shown else ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come: the run has ended, its dataset was refused, or it has no release to go to."""
+        return self.stage in ENDS or self.stays_registered
+
+    @property
+    def stays_registered(self) -> bool:
+        """Whether the model is registered for good: a run is saved as registered only after its release knows of it."""
+        seen = self.last
+        return {seen.get("state"), seen.get("stage")} == {"registered"} and seen.get("release") is None
 
     def _look(self) -> Iterator[Change]:
         if self.run is None:
@@ -135,9 +146,9 @@ class Follower:
         if self.last.get("run") and state == "sealed":
             self.run = str(self.last["run"])
             return
-        ended = state in {"refused", "superseded"}
-        note = self.last.get("reason") if ended else self.last.get("waiting")
-        yield from self._stage(state if ended else "settling", str(note or ""))
+        refused = state == "refused"
+        note = self.last.get("reason") if refused else self.last.get("waiting")
+        yield from self._stage(state if refused else "settling", str(note or ""))
 
     def _look_at_run(self, run: str) -> Iterator[Change]:
         self.last = self.api.get("v1", "runs", run)

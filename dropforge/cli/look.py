@@ -11,7 +11,7 @@ import typer
 from dropforge.cli.command import Session, command
 from dropforge.cli.display import Display
 from dropforge.cli.errors import FailedError, TimedOutError, UsageError
-from dropforge.cli.follow import ENDS, STAGES, Follower, StageReached
+from dropforge.cli.follow import STAGES, Follower, StageReached
 from dropforge.cli.render import duration
 from dropforge.cli.runs import outcome, resolve
 from dropforge.cli.tables import dataset_row, described, run_row
@@ -105,6 +105,10 @@ def wait(
         return
     if follower.stage == "replaced":
         raise FailedError(f"The run {follower.run} was replaced by a newer one: `dropforge runs` shows which.")
+    if follower.stays_registered:
+        raise FailedError(
+            f"The run {follower.run} is registered and goes no further: its pipeline only trains and registers."
+        )
     raise outcome(follower.last, follower.stage) or TimedOutError(
         f"{run} is still {follower.stage or 'unknown'} after {duration(timeout)}: wait longer with --timeout."
     )
@@ -140,5 +144,5 @@ def _lines(session: Session, follower: Follower, *, follow: bool) -> Iterator[di
             if not page["lines"] or page.get("next") in {None, token}:
                 break
             token = page["next"]
-        if not follow or follower.stage in ENDS:
+        if not follow or follower.ended:
             return

@@ -17,7 +17,6 @@ _KINDS = {
     "registered": "green",
     "sealed": "green",
     "replaced": "dim",
-    "superseded": "dim",
     "failed": "bold red",
     "release-failed": "bold red",
     "rejected": "red",

@@ -23,8 +23,6 @@ def outcome(seen: dict[str, Any], stage: str) -> CliError | None:
         case "failed" | "stopped" | "release-failed":
             words = {"failed": "failed", "stopped": "was stopped", "release-failed": "was not released"}
             return FailedError(f"The {name} {words[stage]}: {told}.{advice}")
-        case "superseded":
-            return FailedError(f"The {name} was superseded by a newer drop.")
         case _:
             return None
 

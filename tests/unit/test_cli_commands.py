@@ -96,6 +96,34 @@ def test_wait_ends_as_the_run_did(cloud: StubCloud, dropforge: Tool, stage: str,
     assert len(ended.err.splitlines()) == (2 if code else 1)
 
 
+@pytest.mark.parametrize("command", [("show", RUN, "--follow"), ("log", RUN, "--follow")])
+def test_following_ends_where_a_pipeline_only_trains_and_registers(
+    cloud: StubCloud, dropforge: Tool, command: tuple[str, ...]
+) -> None:
+    cloud.routes[f"/api/v1/runs/{RUN}"] = 200, run("registered")
+    cloud.routes[f"/api/v1/runs/{RUN}/log"] = 200, {"lines": [], "next": "t"}
+    assert dropforge(*command).code == 0
+
+
+def test_waiting_for_more_than_a_pipeline_does_is_over_at_once(cloud: StubCloud, dropforge: Tool) -> None:
+    cloud.routes[f"/api/v1/runs/{RUN}"] = 200, run("registered", candidate=None)
+    ended = dropforge("wait", RUN, "--for", "live", "--timeout", "20")
+    assert ended.code == 4
+    assert f"The run {RUN} is registered and goes no further: its pipeline only trains and registers." in ended.err
+    assert dropforge("wait", RUN, "--for", "registered").code == 0
+
+
+@pytest.mark.parametrize(
+    "under_way",
+    [{"release": {"stage": "registered", "generation": None, "reason": None}}, {"state": "evaluating"}],
+)
+def test_a_registered_run_whose_release_is_yet_to_come_is_waited_for(
+    cloud: StubCloud, dropforge: Tool, under_way: dict[str, Any]
+) -> None:
+    cloud.routes[f"/api/v1/runs/{RUN}"] = 200, run("registered", candidate=None, **under_way)
+    assert dropforge("wait", RUN, "--for", "live", "--timeout", "0.5").code == 6
+
+
 def test_wait_that_takes_too_long_exits_6(cloud: StubCloud, dropforge: Tool) -> None:
     cloud.routes[f"/api/v1/runs/{RUN}"] = 200, run("training", candidate=None)
     ended = dropforge("wait", RUN, "--timeout", "0.5")
