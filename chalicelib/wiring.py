@@ -203,7 +203,7 @@ class Flows:
         except Exception:  # whatever it was, the seal stands: the run is due, and comes again
             log.exception("A new run did not start at once; the reconcile takes it up", run=run12)
 
-    def _propose(self, _: str, run: Run) -> None:
+    def _propose(self, run: Run) -> None:
         """Let a registered run ask for its pipeline's release; a failure rises, so that the run asks again."""
         self.releases.propose(run)
 

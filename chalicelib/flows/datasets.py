@@ -18,18 +18,18 @@ from chalicelib.decide import dataset as decide
 from chalicelib.decide.identity import listing_digest
 from chalicelib.decide.keys import Refusal, folder
 from chalicelib.decide.layout import Survey
-from chalicelib.errors import ConflictError, DropforgeError
+from chalicelib.errors import DropforgeError
 from chalicelib.events import UploadSeen
 from chalicelib.flows import sealing
+from chalicelib.flows.again import until_undisturbed
 from chalicelib.flows.arrivals import Arrival, Arrivals, by_dataset, newest
 from chalicelib.flows.seal import Seals
-from chalicelib.flows.sight import Loads, Sight, trigger_of
+from chalicelib.flows.sight import Sight, trigger_of
 from chalicelib.model import Dataset, DatasetId, DatasetState, Entry
-from chalicelib.pipeline import Version
+from chalicelib.pipeline import Version, Versions
 from chalicelib.ports import Bucket, Clock, Records, Timer
 from chalicelib.settings import Settings
 
-_TRIES = 5
 _PAGE = 50
 _WAKES_A_SECOND = 20
 
@@ -47,7 +47,7 @@ class Datasets:
         timer: Timer,
         clock: Clock,
         settings: Settings,
-        versions: Loads,
+        versions: Versions,
         report: Reports,
         run_ready: Callable[[str], None],
     ) -> None:
@@ -79,7 +79,7 @@ class Datasets:
 
     def advance(self, dataset: DatasetId) -> None:
         """Look at a dataset, and do what its time has come for."""
-        _retry(lambda retold: self._advance(dataset, retold=retold))
+        until_undisturbed(lambda retold: self._advance(dataset, retold=retold))
 
     def pipeline_accepted(self, name: str) -> None:
         """Wake the datasets that were there first, a few a second."""
@@ -98,7 +98,7 @@ class Datasets:
 
     def _noted(self, dataset: DatasetId, arrivals: Sequence[Arrival]) -> bool:
         try:
-            _retry(lambda retold: self._note(dataset, arrivals, retold=retold))
+            until_undisturbed(lambda retold: self._note(dataset, arrivals, retold=retold))
         except DropforgeError:
             return False
         return True
@@ -202,17 +202,3 @@ class Datasets:
 
     def _wake(self, dataset: DatasetId, seconds: int) -> None:
         self.timer.wake(f"dataset:{dataset}", seconds=max(0, min(seconds, decide.WAKE_LIMIT)))
-
-
-def _retry(step: Callable[[bool], None]) -> None:
-    """Do it; where somebody else was faster, gather again.
-
-    The argument is true where a status was written for a save that then failed: it must be told again.
-    """
-    for tried in range(_TRIES):
-        try:
-            return step(tried > 0)
-        except ConflictError:
-            if tried == _TRIES - 1:
-                raise
-    return None

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from chalicelib.decide import run as decide
 from chalicelib.errors import ConflictError
+from chalicelib.flows.again import TRIES
 from chalicelib.model import DatasetId, DatasetState, Entry, Run
 from chalicelib.names import run12
 from chalicelib.ports import Clock, Records
 
-_TRIES = 5
 _SETTLING = 300
 """Seconds in which the maker of a run has surely pointed its dataset at it, or died."""
 
@@ -53,7 +53,7 @@ class Handover:
 
     def _review(self, run: str) -> None:
         """Bring `superseded` in line with the pointers, until nothing moves it any more."""
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             found = self.records.run(run)
             if found is None or found.state.final or found.superseded != self._held(found):
                 return

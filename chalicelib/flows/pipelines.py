@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from chalicelib.decide import pipeline as decide
-from chalicelib.errors import ConflictError
+from chalicelib.flows.again import until_undisturbed
 from chalicelib.flows.folders import FolderChanged, Listing, list_folder, read_folder
 from chalicelib.flows.report import Report
 from chalicelib.flows.versions import Content, Versions
@@ -16,7 +16,6 @@ from chalicelib.pipeline import Pipeline, PipelineRefused, Problem
 from chalicelib.ports import Bucket, Clock, Records, Timer
 from chalicelib.settings import Settings
 
-_TRIES = 5
 _PROBLEM_LENGTH = 2000
 
 
@@ -46,13 +45,13 @@ class Pipelines:
     def uploaded(self, name: str, at: float) -> None:
         """Note that something arrived under `pipelines/<name>/` at a time of the bucket's clock."""
         if is_pipeline(name):
-            _until_undisturbed(lambda: self._note(name, at))
+            until_undisturbed(lambda _: self._note(name, at))
         elif name:
             self._refuse_name(name)
 
     def advance(self, name: str) -> None:
         """Do what is next for a pipeline, until nothing is, or it is to wait."""
-        while _until_undisturbed(lambda: self._advance(name)):
+        while until_undisturbed(lambda _: self._advance(name)):
             pass
 
     def _note(self, name: str, at: float) -> None:
@@ -154,13 +153,3 @@ class Pipelines:
 
     def _entry(self, what: str, **facts: str | int) -> Entry:
         return Entry(self.clock(), what, facts)
-
-
-def _until_undisturbed(step: Callable[[], bool | None]) -> bool:
-    """Gather and decide again when somebody else was faster; after a few tries the event is to come again."""
-    for _ in range(_TRIES - 1):
-        try:
-            return bool(step())
-        except ConflictError:
-            continue
-    return bool(step())

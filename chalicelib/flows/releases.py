@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from uuid import uuid4
 
 from chalicelib.decide import release as decide
 from chalicelib.decide.proposal import note_failure
-from chalicelib.errors import ConflictError, NotFoundError, RefusedError, ThrottledError, UnavailableError
+from chalicelib.errors import NotFoundError, RefusedError, ThrottledError, UnavailableError
 from chalicelib.events import EndpointChanged
+from chalicelib.flows.again import step_by_step, until_undisturbed
 from chalicelib.flows.ledger import Ledger
 from chalicelib.flows.outcomes import Outcomes
 from chalicelib.flows.rehearsal import ReadAnswer, SmokeTests, sweep
 from chalicelib.flows.report import Report
 from chalicelib.flows.rollout import Rollout
-from chalicelib.flows.setups import Setups, Versions
+from chalicelib.flows.setups import Setups
 from chalicelib.flows.turn import Turn
 from chalicelib.model import Entry, Release, ReleaseStage, Run
+from chalicelib.pipeline import Versions
 from chalicelib.ports import Bucket, Clock, Hosting, Records, Registry, Timer
 from chalicelib.predict import answer
 from chalicelib.settings import Settings
 
 STEPS = 30
 """Steps one call takes at most; a release needs a dozen."""
-TRIES = 5
-"""How often one call looks again after somebody else changed the release first."""
 LEASE_SECONDS = 900.0 + 600.0
 """A Lambda function's longest time-out, and ten minutes: who held a lease that has run out is dead."""
 
@@ -79,23 +78,15 @@ class Releases:
 
     def advance(self, pipeline: str) -> None:
         """Take the release as far as it goes now. ConflictError where others kept changing it."""
-        conflicts = 0
-        for _ in range(STEPS):
-            try:
-                if not self._advance_once(pipeline):
-                    return
-            except ConflictError:
-                conflicts += 1
-                if conflicts >= TRIES:
-                    raise
+        step_by_step(lambda: self._advance_once(pipeline), steps=STEPS)
 
     def propose(self, run: Run) -> None:
         """Let a registered run ask for the pending slot."""
-        self._insist(lambda: self.turn.propose(run))
+        until_undisturbed(lambda _: self.turn.propose(run))
 
     def update(self, pipeline: str) -> None:
         """Tell the release of the pipeline's newest version: its [gate] [deploy] [serve] act on what is live."""
-        self._insist(lambda: self._update(pipeline))
+        until_undisturbed(lambda _: self._update(pipeline))
 
     def sweep_rehearsals(self) -> tuple[str, ...]:
         """Delete forgotten rehearsal endpoints (one LIST page); give their names."""
@@ -151,13 +142,3 @@ class Releases:
         release = self.records.release(pipeline)
         if record is not None and record.version is not None and release is not None:
             self.turn.update(release, self.versions.load(pipeline, record.version))
-
-    def _insist(self, act: Callable[[], None]) -> None:
-        for left in reversed(range(TRIES)):
-            try:
-                act()
-            except ConflictError:
-                if not left:
-                    raise
-            else:
-                return

@@ -13,24 +13,23 @@ from chalicelib.decide.serving import metrics_document, metrics_key
 from chalicelib.decide.training import plan_training
 from chalicelib.errors import (
     AlreadyExistsError,
-    ConflictError,
     NotFoundError,
     RefusedError,
     ThrottledError,
     UnavailableError,
 )
 from chalicelib.events import JobChanged
+from chalicelib.flows.again import step_by_step
 from chalicelib.flows.report import Report
-from chalicelib.flows.setups import Setups, Versions
+from chalicelib.flows.setups import Setups
 from chalicelib.model import Candidate, Entry, Run, RunState
 from chalicelib.names import run12
+from chalicelib.pipeline import Versions
 from chalicelib.ports import Bucket, Clock, Jobs, Records, Registry, Timer, TrainingJob
 from chalicelib.settings import Settings
 
 STEPS = 20
 """Steps one call takes at most; a run needs six."""
-TRIES = 5
-"""How often one call looks again after somebody else changed the run first."""
 _LOG_PAGES = 100
 _CORRECT = "Correct what SageMaker or the stage refuses, push the pipeline, and drop the dataset again."
 
@@ -53,7 +52,7 @@ class Runs:
         jobs: Jobs,
         registry: Registry,
         report: Report,
-        propose: Callable[[str, Run], None],
+        propose: Callable[[Run], None],
         sealed_changes: SealedChanges,
     ) -> None:
         self.bucket = bucket
@@ -75,15 +74,7 @@ class Runs:
 
     def advance(self, run: str) -> None:
         """Take the run as far as it goes now. ConflictError where others kept changing it."""
-        conflicts = 0
-        for _ in range(STEPS):
-            try:
-                if not self._advance_once(run):
-                    return
-            except ConflictError:
-                conflicts += 1
-                if conflicts >= TRIES:
-                    raise
+        step_by_step(lambda: self._advance_once(run), steps=STEPS)
 
     def _advance_once(self, name: str) -> bool:
         """Take one step; tell whether another may follow at once."""
@@ -170,7 +161,7 @@ class Runs:
         package = self.registry.register(request)
         if (run.package, run.labels) != (package.arn, labels):
             run = self.records.save(replace(run, package=package.arn, labels=labels))
-        self.propose(run.pipeline, run)
+        self.propose(run)
         return self._record(evaluation.register(run, package.arn, labels, why, self.clock()))
 
     def _gather_evidence(self, run: Run, candidate: Candidate) -> evaluation.Evidence:

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from chalicelib.decide.serving import Place, Setup, plan_package, plan_serving
 from chalicelib.errors import NotFoundError
 from chalicelib.images import framework_image
 from chalicelib.model import Run, Target
-from chalicelib.pipeline import Pipeline, Version, apply_overrides
+from chalicelib.pipeline import Pipeline, Version, Versions, apply_overrides
 from chalicelib.ports import Package, PackageRequest, Records, Registry
 from chalicelib.settings import Settings
 
 _ANY = ("*",)
 """What a run.toml may set was judged when its dataset sealed: a stage that allows less now changes no run of then."""
-
-
-class Versions(Protocol):
-    """The accepted versions of all pipelines."""
-
-    def load(self, pipeline: str, digest: str) -> Version: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Protocol
 
 from chalicelib.decide.dataset import Trigger
 from chalicelib.decide.keys import READY, folder
 from chalicelib.decide.ready import SIZE_LIMIT, Ready, read_ready, too_large
 from chalicelib.errors import NotFoundError
 from chalicelib.model import Dataset
-from chalicelib.pipeline import Version
+from chalicelib.pipeline import Version, Versions
 from chalicelib.ports import Bucket, Records
 
 _NAMES = 50
 """Pipelines among which a misspelt name is looked for."""
 
 
-class Loads(Protocol):
-    def load(self, pipeline: str, digest: str) -> Version: ...
-
-
 class Sight:
-    def __init__(self, *, bucket: Bucket, records: Records, versions: Loads) -> None:
+    def __init__(self, *, bucket: Bucket, records: Records, versions: Versions) -> None:
         self.bucket = bucket
         self.records = records
         self.versions = versions

@@ -5,7 +5,7 @@ from chalicelib.pipeline.parse import parse
 from chalicelib.pipeline.parts import hyperparameter_strings, metric_definitions, serving_part, training_part
 from chalicelib.pipeline.refusals import PipelineRefused, Problem
 from chalicelib.pipeline.schema import Pipeline
-from chalicelib.pipeline.version import Smoke, Version
+from chalicelib.pipeline.version import Smoke, Version, Versions
 
 __all__ = [
     "Pipeline",
@@ -13,6 +13,7 @@ __all__ = [
     "Problem",
     "Smoke",
     "Version",
+    "Versions",
     "apply_overrides",
     "hyperparameter_strings",
     "metric_definitions",

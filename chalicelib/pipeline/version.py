@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from chalicelib.pipeline.schema import Pipeline
 
@@ -32,3 +33,9 @@ class Version:
     serve_code_digest: str
     smoke: tuple[Smoke, ...] = ()
     accepted_at: float = 0.0
+
+
+class Versions(Protocol):
+    """The accepted versions of all pipelines."""
+
+    def load(self, pipeline: str, digest: str) -> Version: ...

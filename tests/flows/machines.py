@@ -100,10 +100,10 @@ class Machines:
             sealed_changes=self._changes,
         )
 
-    def _propose(self, pipeline: str, run: Run) -> None:
+    def _propose(self, run: Run) -> None:
         """As wiring does it: the release goes on before the run is remembered as registered."""
         self.releases.propose(run)
-        self.releases.advance(pipeline)
+        self.releases.advance(run.pipeline)
 
     def _changes(self, bucket: Bucket, pipeline: str, run: str) -> tuple[str, ...]:
         assert bucket is self.world.bucket
