@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -22,6 +23,7 @@ from chalicelib.ports import Answer, ConfigRequest, EndpointSeen, ModelRequest
 from chalicelib.settings import Settings
 
 _REHEARSAL = "-rehearse-"
+_PAGES = 10
 
 
 class Hosting:
@@ -124,19 +126,26 @@ class Hosting:
             return
 
     def rehearsals(self, *, limit: int) -> Sequence[EndpointSeen]:
-        with sagemaker():
-            answer = self._sagemaker.list_endpoints(
-                NameContains=_REHEARSAL, SortBy="CreationTime", SortOrder="Ascending", MaxResults=100
-            )
-        found = (
-            EndpointSeen(each["EndpointName"], each["EndpointStatus"], None, None, each["CreationTime"].timestamp())
-            for each in answer["Endpoints"]
-        )
-        return [seen for seen in found if seen.name.startswith(self._settings.names.head)][:limit]
+        head = self._settings.names.head
+        ours = (seen for seen in self._endpoints(head) if seen.name.startswith(head) and _REHEARSAL in seen.name)
+        return list(islice(ours, limit))
 
     def invoke(self, endpoint: str, payload: bytes, *, content_type: str, accept: str, seconds: float) -> Answer:
         with sagemaker():
             return _ask(self._clients.runtime(seconds), endpoint, payload, content_type, accept)
+
+    def _endpoints(self, part: str) -> Iterator[EndpointSeen]:
+        """List endpoints by a part of their names: the stage's, since strangers may rehearse, too, by the hundred."""
+        asked = {"NameContains": part, "SortBy": "CreationTime", "SortOrder": "Ascending", "MaxResults": 100}
+        for _ in range(_PAGES):
+            with sagemaker():
+                answer = self._sagemaker.list_endpoints(**asked)
+            for each in answer["Endpoints"]:
+                made = each["CreationTime"].timestamp()
+                yield EndpointSeen(each["EndpointName"], each["EndpointStatus"], None, None, made)
+            if not answer.get("NextToken"):
+                return
+            asked["NextToken"] = answer["NextToken"]
 
     @property
     def _sagemaker(self) -> Any:

@@ -205,7 +205,7 @@ def test_models_and_configurations_are_deleted_once_and_then_again(world: Contra
 def test_rehearsals_are_those_of_this_stage_oldest_first(world: ContractWorld) -> None:
     world.host(config(world))
     names = [world.names.rehearsal(pipeline, NONE) for pipeline in ("zebras", "digits")]
-    for name in (*names, world.names.endpoint("digits")):
+    for name in (f"other-{names[0]}", *names, world.names.endpoint("digits")):
         world.hosting.create_endpoint(name, config(world))
         world.clock.advance(1)
     found = world.hosting.rehearsals(limit=10)

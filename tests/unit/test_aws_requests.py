@@ -181,6 +181,42 @@ def test_a_model_and_its_configuration_are_well_formed(model: Any) -> None:
     assert recorder.asked["create_model"]["ExecutionRoleArn"] == SETTINGS.job_role
 
 
+class Account:
+    """Endpoints of one account, oldest first, listed as SageMaker does."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        self.calls = 0
+
+    def clients(self) -> Clients:
+        return Clients("us-east-1", lambda _service, **_: self)
+
+    def list_endpoints(self, *, NameContains: str, MaxResults: int, NextToken: str = "0", **_: str) -> Any:  # noqa: N803 -- boto3's names
+        self.calls += 1
+        found = [name for name in self.names if NameContains in name]
+        end = int(NextToken) + MaxResults
+        listed = [
+            {"EndpointName": name, "EndpointStatus": "InService", "CreationTime": datetime(2031, 5, 1, tzinfo=UTC)}
+            for name in found[int(NextToken) : end]
+        ]
+        return {"Endpoints": listed} | ({"NextToken": str(end)} if end < len(found) else {})
+
+
+def test_a_forgotten_rehearsal_is_found_among_hundreds_of_strangers_in_one_call() -> None:
+    mine = NAMES.rehearsal("digits", "ab" * 32)
+    account = Account(*(f"other-{number}-rehearse-{number:012}" for number in range(300)), mine)
+    assert [seen.name for seen in Hosting(SETTINGS, account.clients()).rehearsals(limit=50)] == [mine]
+    assert account.calls == 1
+
+
+def test_a_forgotten_rehearsal_is_found_behind_a_hundred_live_endpoints() -> None:
+    mine = [NAMES.rehearsal("digits", f"{number:012}") for number in range(3)]
+    account = Account(*(NAMES.endpoint(f"p{number}") for number in range(250)), *mine)
+    hosting = Hosting(SETTINGS, account.clients())
+    assert [seen.name for seen in hosting.rehearsals(limit=50)] == mine
+    assert [seen.name for seen in hosting.rehearsals(limit=2)] == mine[:2]
+
+
 @pytest.mark.parametrize(
     ("name", "pipeline"),
     [
