@@ -15,11 +15,14 @@ from chalicelib.errors import (
 from chalicelib.model import ReleaseStage
 from chalicelib.names import Names
 from chalicelib.pipeline import Smoke
-from chalicelib.ports import Bucket, Hosting, Records
+from chalicelib.ports import Bucket, Clock, Hosting, Records
 from chalicelib.predict.answer import Prediction, UnreadableAnswerError
 
 SECONDS = 60.0
 """How long a container may take for one answer: SageMaker's own limit for a real-time call."""
+ALL_SECONDS = 90.0
+"""How long all tests of one look may take together; none begins later. With the last answer that is half of the time
+which a function has that tests: were it cut off in between, the same tests would begin anew, for ever."""
 SWEPT = 50
 """Rehearsal endpoints looked at in one sweep."""
 
@@ -27,14 +30,18 @@ ReadAnswer = Callable[[bytes, tuple[str, ...], int], Sequence[Prediction]]
 
 
 class SmokeTests:
-    def __init__(self, *, bucket: Bucket, hosting: Hosting, read: ReadAnswer) -> None:
+    def __init__(self, *, bucket: Bucket, hosting: Hosting, clock: Clock, read: ReadAnswer) -> None:
         self.bucket = bucket
         self.hosting = hosting
+        self.clock = clock
         self.read = read
 
     def failure(self, endpoint: str, setup: Setup) -> str | None:
         """Run every test in order; give the first failure as the rest of a sentence, None if all passed."""
+        deadline = self.clock() + ALL_SECONDS
         for number, test in enumerate(setup.smoke, start=1):
+            if self.clock() >= deadline:
+                return f"the smoke tests took too long: only {number - 1} had ended after {ALL_SECONDS:g} seconds"
             reason = self._fails(endpoint, test, setup)
             if reason is not None:
                 return f"smoke test {number} failed: {reason}"

@@ -63,7 +63,7 @@ class Releases:
             clock=clock,
             names=settings.names,
             setups=setups,
-            tests=SmokeTests(bucket=bucket, hosting=hosting, read=read),
+            tests=SmokeTests(bucket=bucket, hosting=hosting, clock=clock, read=read),
             ledger=ledger,
             outcomes=Outcomes(hosting, records, clock, settings.names, setups, ledger),
             turn=self.turn,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chalicelib.decide.release import WARNING
 from chalicelib.errors import ConflictError, RefusedError
+from chalicelib.flows.rehearsal import ALL_SECONDS, SECONDS
 from chalicelib.model import Lease, ReleaseStage, Run
 from chalicelib.names import run12
-from tests.fakes.hosting import How
+from tests.fakes.hosting import RIGHT, How
 from tests.flows.machines import GATE, PIPELINE, SMOKE, TRAIN, Machines
 
 ENDPOINT = "df-test-digits-realtime"
@@ -114,6 +117,32 @@ def test_a_model_that_passes_its_rehearsal_but_fails_live_is_rolled_back(how: Ho
     it.release_to_rest()
     _assert_champion_serves(it, config, run)
     assert [configured for name, configured in it.world.hosting.updates if name == ENDPOINT] == [config, broken, config]
+
+
+def test_smoke_tests_that_are_slow_together_fail_in_time_for_the_function_that_runs_them() -> None:
+    it, config = _with_champion(TRAIN + GATE + SMOKE * 20)
+    slow = _config_of_next(it)
+    asked: list[float] = []
+
+    def answer(_: bytes) -> bytes:
+        asked.append(it.world.clock.advance(50))
+        return RIGHT
+
+    it.world.hosting.answers[slow] = answer
+    run = it.register()
+    it.world.hosting.settle()
+    it.releases.advance(PIPELINE)
+    assert len(asked) == 2
+    assert "took too long: only 2 had ended after 90 seconds" in next(iter(it.release.failed.values()))
+    it.release_to_rest()
+    _assert_champion_serves(it, config, run)
+
+
+@pytest.mark.parametrize("name", ["on_wake", "on_endpoint_changed", "reconcile"])
+def test_a_function_that_tests_lives_longer_than_its_tests(name: str) -> None:
+    stages = json.loads((Path(__file__).parents[2] / ".chalice" / "config.json").read_text())["stages"].values()
+    for stage in stages:
+        assert stage["lambda_functions"][name]["lambda_timeout"] >= 2 * (ALL_SECONDS + SECONDS)
 
 
 @pytest.mark.parametrize("stage", [ReleaseStage.REHEARSING, ReleaseStage.ROLLING_OUT])
