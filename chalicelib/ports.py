@@ -91,6 +91,8 @@ class Records(Protocol):
 
     def serving(self, pipeline: str) -> Serving | None: ...
     def serve(self, serving: Serving) -> None: ...
+    def withdraw(self, pipeline: str) -> None:
+        """Forget what is served: to clients there is no such model. Nothing to forget is done."""
 
     def point(self, run: str, dataset: DatasetId) -> None:
         """Remember that a sealed dataset points at a run; doing it again changes nothing."""

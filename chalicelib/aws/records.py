@@ -71,12 +71,14 @@ class Records:
     def serve(self, serving: Serving) -> None:
         self._put(items.plain_item(items.serving_key(serving.pipeline), serving))
 
+    def withdraw(self, pipeline: str) -> None:
+        self._delete(items.serving_key(pipeline))
+
     def point(self, run: str, dataset: DatasetId) -> None:
         self._put(items.plain_item(items.pointing_key(run, dataset), str(dataset)))
 
     def unpoint(self, run: str, dataset: DatasetId) -> None:
-        with translated():
-            self._dynamodb.delete_item(TableName=self._table, Key=items.pointing_key(run, dataset).item)
+        self._delete(items.pointing_key(run, dataset))
 
     def pointing(self, run: str) -> tuple[DatasetId, ...]:
         found = self._partition(items.run_key(run).pk, "dataset#")
@@ -149,6 +151,10 @@ class Records:
         with translated():
             answer = self._dynamodb.get_item(TableName=self._table, Key=key.item, ConsistentRead=True)
         return items.read_item(answer["Item"], kind) if "Item" in answer else None
+
+    def _delete(self, key: items.Key) -> None:
+        with translated():
+            self._dynamodb.delete_item(TableName=self._table, Key=key.item)
 
     def _put(self, item: items.Item) -> None:
         with translated():

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from chalicelib.decide import pipeline as decide
+from chalicelib.decide.stage import under_way
 from chalicelib.flows.again import until_undisturbed
 from chalicelib.flows.folders import FolderChanged, Listing, list_folder, read_folder
 from chalicelib.flows.report import Report
@@ -139,8 +140,15 @@ class Pipelines:
             self.report.pipeline(PipelineRecord(name, problem=message), [Problem(None, "", message)])
 
     def _ensure_serving(self, name: str, pipeline: Pipeline) -> None:
-        """Let clients find the model, live or not. From the first release on the item is the release's own."""
+        """Let clients find the model, live or not; there is none to find where nothing is deployed, nor has been.
+
+        From the first release on the item is the release's own: what is live stays so when the file deploys no more.
+        """
         seen = self.records.serving(name)
+        if pipeline.deploy is None:
+            if seen is not None and self._serves_nothing(name):
+                self.records.withdraw(name)
+            return
         serving = Serving(
             name,
             accept=pipeline.serve.accept,
@@ -150,6 +158,10 @@ class Pipelines:
         )
         if seen is None or (seen != serving and self.records.release(name) is None):
             self.records.serve(serving)
+
+    def _serves_nothing(self, name: str) -> bool:
+        release = self.records.release(name)
+        return release is None or (release.live is None and not under_way(release))
 
     def _entry(self, what: str, **facts: str | int) -> Entry:
         return Entry(self.clock(), what, facts)

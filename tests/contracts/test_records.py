@@ -165,6 +165,15 @@ def test_serving_comes_back_and_the_last_word_holds(world: ContractWorld) -> Non
     assert world.records.serving("digits") == Serving("digits")
 
 
+def test_what_is_withdrawn_is_served_no_more_and_others_are(world: ContractWorld) -> None:
+    for name in ("digits", "letters"):
+        world.records.serve(Serving(name))
+    for _ in range(2):
+        world.records.withdraw("digits")
+    assert world.records.serving("digits") is None
+    assert world.records.serving("letters") == Serving("letters")
+
+
 def test_pointing_twice_is_pointing_once(world: ContractWorld) -> None:
     first, second = DatasetId("digits", "mnist"), DatasetId("digits", "mnist / copy #2")
     for name in (first, second, first):

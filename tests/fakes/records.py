@@ -83,6 +83,10 @@ class FakeRecords:
         self.writes += 1
         self._serving[serving.pipeline] = serving
 
+    def withdraw(self, pipeline: str) -> None:
+        self.writes += 1
+        self._serving.pop(pipeline, None)
+
     def point(self, run: str, dataset: DatasetId) -> None:
         self.writes += 1
         self._pointing.setdefault(run12(run), set()).add(dataset)

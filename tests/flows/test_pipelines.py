@@ -3,7 +3,10 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.model import Release, Serving
+from tests.contracts.values import TARGET
 from tests.flows.workshop import FOLDER, TOML, Room
+
+NOT_DEPLOYED = f"deploy = false\n{TOML.partition('[[deploy')[0]}"
 
 
 @pytest.fixture
@@ -100,6 +103,40 @@ def test_what_clients_meet_is_the_releases_own_once_there_is_one(room: Room) -> 
     room.accept({"pipeline.toml": TOML.replace("top_k = 2", "top_k = 1")})
 
     assert room.world.records.serving("digits") == live
+
+
+def test_a_pipeline_that_deploys_nothing_has_no_model_for_clients(room: Room) -> None:
+    room.accept({**FOLDER, "pipeline.toml": NOT_DEPLOYED})
+    assert room.world.records.serving("digits") is None
+
+    room.accept()
+    assert room.world.records.serving("digits") == Serving(
+        "digits",
+        accept=("image/png", "image/jpeg", "image/webp"),
+        labels=("7", "8"),
+        top_k=2,
+        title="Handwritten digits",
+    )
+
+
+def test_a_model_that_never_went_live_is_no_model_once_its_pipeline_deploys_nothing(room: Room) -> None:
+    room.accept()
+    room.world.records.save(Release("digits", failed={"digest": "It broke."}))
+
+    room.accept({"pipeline.toml": NOT_DEPLOYED})
+
+    assert room.world.records.serving("digits") is None
+
+
+def test_a_live_model_stays_when_its_pipeline_deploys_no_more_and_again(room: Room) -> None:
+    room.accept()
+    live = Serving("digits", live=True, endpoint="df-test-digits-realtime", top_k=2)
+    room.world.records.serve(live)
+    room.world.records.save(Release("digits", live=TARGET))
+
+    for text in (NOT_DEPLOYED, TOML):
+        room.accept({"pipeline.toml": text})
+        assert room.world.records.serving("digits") == live
 
 
 def test_a_wake_up_for_a_pipeline_nobody_knows_does_nothing(room: Room) -> None:
