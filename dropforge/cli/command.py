@@ -112,7 +112,7 @@ def end(app: Callable[[], object]) -> None:
             f"{str(error).rstrip('.')}: look at the cloud that is meant (`dropforge up` starts a local one)."
         )
         sys.exit(Exit.TROUBLE)
-    except Exception as error:
+    except Exception as error:  # the edge of the process: a user is told a sentence
         if os.environ.get("DROPFORGE_DEBUG"):
             raise
         terminal.error(f"This should not happen: {type(error).__name__}: {error}. DROPFORGE_DEBUG=1 shows where.")

@@ -69,7 +69,7 @@ def start(
     _started[place.path] = process
     try:
         return _await_ready(place, process, began)
-    except BaseException:
+    except BaseException:  # an interrupt, too: no process of ours outlives the call that began it
         _end(process)
         raise
 

@@ -123,7 +123,7 @@ class Ministack:
         from ministack.services import eventbridge
 
         with request_scope(self._account.number, self._account.region):
-            eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)  # noqa: SLF001
+            eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)  # noqa: SLF001  as AWS itself sends
         self._changed.set()
 
     async def keep_saving(self, pause: float = 1.0) -> None:
@@ -143,7 +143,7 @@ class Ministack:
     async def _save(self) -> None:
         from ministack.core import persistence
 
-        for name, state_of in self._app._build_persistence_save_dict().items():  # noqa: SLF001
+        for name, state_of in self._app._build_persistence_save_dict().items():  # noqa: SLF001  as at its end
             state = state_of()  # copied on the loop, where no request can change it meanwhile
             if state is not None:
                 await asyncio.to_thread(persistence.save_state, name, state)
@@ -152,7 +152,7 @@ class Ministack:
         """Save everything; call when nothing serves any more. Its remaining threads are daemons without work."""
         from ministack.core import persistence
 
-        persistence.save_all(self._app._build_persistence_save_dict())  # noqa: SLF001
+        persistence.save_all(self._app._build_persistence_save_dict())  # noqa: SLF001  what its lifespan would do
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -165,7 +165,7 @@ def next_cron(expression: str, after: float) -> float | None:
         return None
     found: datetime | None = None
     with contextlib.suppress(ValueError):
-        found = eventbridge._cron_next_fire(fields, datetime.fromtimestamp(after, tz=UTC))  # noqa: SLF001
+        found = eventbridge._cron_next_fire(fields, datetime.fromtimestamp(after, tz=UTC))  # noqa: SLF001  see above
     return found.timestamp() if found else None
 
 

@@ -95,7 +95,7 @@ class Deliveries:
                 self._invoke(pool, entry)
         except ThrottledError:
             pass  # the cloud is stopping; the event stays
-        except Exception:
+        except Exception:  # the edge of the thread: the event stays, and comes again
             logger.exception("delivery of %s to %s failed; it comes again", entry.id, entry.function)
             self._inbox.again(entry.id, attempts=entry.attempts, due=time.time() + _DESTINATION_AGAIN_AFTER)
         finally:
