@@ -10,7 +10,7 @@ meets the save here as a conflict, or opens the dataset again; and what a job re
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol, assert_never
 
@@ -31,6 +31,10 @@ from chalicelib.ports import Bucket, Clock, Records, Timer
 from chalicelib.settings import Settings
 
 _PAGE = 50
+_OPEN = 500
+"""Open datasets found in one look; their keys fit into one answer of DynamoDB, which ends at 1 MB."""
+_ALL_DUE = 2 * decide.DAY
+"""No open dataset is due later: none waits longer than a day before it is looked at."""
 _WAKES_A_SECOND = 20
 
 
@@ -83,18 +87,30 @@ class Datasets:
 
     def pipeline_accepted(self, name: str) -> None:
         """Wake the datasets that were there first, a few a second."""
-        woken, after = 0, None
-        while True:
-            page = self.records.datasets(pipeline=name, state=DatasetState.COLLECTING, after=after, limit=_PAGE)
-            for woken, dataset in enumerate(page.items, woken + 1):  # noqa: B020 (it counts on from page to page)
-                self._wake(dataset.id, woken // _WAKES_A_SECOND)
-            after = page.next
-            if after is None:
-                return
+        for number, dataset in enumerate(self._collecting(name), 1):
+            self._wake(dataset, number // _WAKES_A_SECOND)
 
     def check_run(self, run: str) -> None:
         """Stop a run that no dataset holds any more, where a crash left that unsaid."""
         self.seals.handover.check(run)
+
+    def _collecting(self, pipeline: str) -> Iterator[DatasetId]:
+        """Find a pipeline's open datasets among all that are open: its own list grows with its history.
+
+        That is read only where more are open than one look takes.
+        """
+        due = self.records.due("dataset", self.clock() + _ALL_DUE, limit=_OPEN)
+        if len(due) < _OPEN:
+            head = f"dataset:{pipeline}/"
+            yield from (DatasetId(pipeline, subject.removeprefix(head)) for subject in due if subject.startswith(head))
+            return
+        after: str | None = None
+        while True:
+            page = self.records.datasets(pipeline=pipeline, state=DatasetState.COLLECTING, after=after, limit=_PAGE)
+            yield from (dataset.id for dataset in page.items)
+            after = page.next
+            if after is None:
+                return
 
     def _noted(self, dataset: DatasetId, arrivals: Sequence[Arrival]) -> bool:
         try:

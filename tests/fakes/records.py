@@ -118,22 +118,18 @@ class FakeRecords:
         after: str | None = None,
         limit: int = 50,
     ) -> Page[Dataset]:
-        def wanted(item: Dataset) -> bool:
-            return pipeline in {None, item.id.pipeline} and state in {None, item.state}
-
-        return self._newest(
-            f"datasets {pipeline}", Dataset, lambda item: (item.first_seen, str(item.id)), wanted, after, limit
-        )
+        listed = [item for item in self._all(Dataset) if pipeline in {None, item.id.pipeline}]
+        wanted = [item for item in listed if state in {None, item.state}]
+        self._pass_over(len(listed) - len(wanted), after)
+        return self._newest(f"datasets {pipeline}", wanted, lambda item: (item.first_seen, str(item.id)), after, limit)
 
     def runs(
         self, *, pipeline: str | None = None, state: RunState | None = None, after: str | None = None, limit: int = 50
     ) -> Page[Run]:
-        def wanted(item: Run) -> bool:
-            return pipeline in {None, item.pipeline} and state in {None, item.state}
-
-        return self._newest(
-            f"runs {pipeline}", Run, lambda item: (item.created_at, run12(item.id)), wanted, after, limit
-        )
+        listed = [item for item in self._all(Run) if pipeline in {None, item.pipeline}]
+        wanted = [item for item in listed if state in {None, item.state}]
+        self._pass_over(len(listed) - len(wanted), after)
+        return self._newest(f"runs {pipeline}", wanted, lambda item: (item.created_at, run12(item.id)), after, limit)
 
     def pipelines(self, *, after: str | None = None, limit: int = 50) -> Page[PipelineRecord]:
         found = [(item.name, item) for item in self._all(PipelineRecord)]
@@ -167,16 +163,19 @@ class FakeRecords:
         kept = json.dumps([place, entry.what, sorted(entry.facts.items())])
         self._lines.setdefault(_whole(subject), {})[_age_key(entry.at, kept)] = deepcopy(entry)
 
+    def _pass_over(self, items: int, after: str | None) -> None:
+        """What a list leaves out for its state is read all the same; it is counted at the first page."""
+        self.reads += 0 if after else items
+
     def _newest(
         self,
         name: str,
-        kind: type[Value],
+        wanted: Sequence[Value],
         age: Callable[[Value], tuple[float, str]],
-        wanted: Callable[[Value], bool],
         after: str | None,
         limit: int,
     ) -> Page[Value]:
-        found = sorted(filter(wanted, self._all(kind)), key=age, reverse=True)
+        found = sorted(wanted, key=age, reverse=True)
         return self._page(name, [(_age_key(*age(item)), item) for item in found], after, limit, descending=True)
 
     def _page(
