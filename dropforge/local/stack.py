@@ -1,6 +1,8 @@
 """Makes a stage at home by deploying what AWS gets: `chalice package` merged with `infra/`, through a change set.
 
-Only the zip differs: handlers run from the working tree, so a placeholder lies where the code would.
+Only the zip differs: handlers run from the working tree, so a placeholder lies where the code would. That is also why
+`infra/package.py` is not asked: compiling the zip and writing JSON take as long again as `chalice package` itself,
+and every start waits for it. A test compares the templates that both make.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import Any
 _SHIPPED = ("app.py", "chalicelib", ".chalice", "infra")
 _BUCKET = "dropforge-local-deployments"
 _PLACEHOLDER_KEY = "working-tree.zip"
+CODE = f"s3://{_BUCKET}/{_PLACEHOLDER_KEY}"
 _EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 _PACKAGE_WITHIN = 120
 _DEPLOY_WITHIN = 120
@@ -70,7 +73,7 @@ def package(project: Path, stage: str, region: str) -> str:
         if made.returncode:
             raise DeployError(f"chalice package failed for stage {stage}: {made.stderr.strip() or made.stdout.strip()}")
         [template] = [file for file in (Path(folder) / "out").iterdir() if file.stem == "sam"]
-        return template.read_text().replace("./deployment.zip", f"s3://{_BUCKET}/{_PLACEHOLDER_KEY}")
+        return template.read_text().replace("./deployment.zip", CODE)
 
 
 def deploy(client: Client, name: str, template: str) -> bool:

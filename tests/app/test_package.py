@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from chalicelib.predict.limits import BODY_LIMIT
+from dropforge.local import stack
 
 ROOT = Path(__file__).parents[2]
 STAGES = ("dev", "prod")
@@ -38,6 +40,15 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def template(request: pytest.FixtureRequest, packages: dict[str, Path]) -> Template:
     read: Template = json.loads(packages[request.param].read_text())
     return read
+
+
+def test_the_local_cloud_deploys_the_template_that_aws_gets(packages: dict[str, Path]) -> None:
+    local = yaml.safe_load(stack.package(ROOT, "dev", "us-east-1"))
+    aws = json.loads(packages["dev"].read_text())
+    for function in aws["Resources"].values():
+        if function["Type"] == "AWS::Serverless::Function":
+            function["Properties"]["CodeUri"] = stack.CODE
+    assert local == aws
 
 
 def resources(template: Template, kind: str) -> dict[str, Template]:
