@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dropforge.cli.follow import ENDS, STAGES, Change, Measured, Progressed, Said, StageReached
-from dropforge.cli.render import Terminal, state
+from dropforge.cli.render import Terminal, clean, state
 
 _LINES = 8
 _WAY = tuple(stage for stage in STAGES if stage not in {"preparing", "pending"})
@@ -63,15 +63,15 @@ class Display:
     def _take(self, change: Change) -> None:
         match change:
             case StageReached(stage, note):
-                self.stage, self.note = stage, note
+                self.stage, self.note = stage, clean(note)
                 if stage not in self.reached:
                     self.reached.append(stage)
             case Progressed():
-                self.progress = change
+                self.progress = replace(change, note=clean(change.note))
             case Measured(name, value):
-                self.metrics[name] = value
+                self.metrics[clean(name)] = value
             case Said(text):
-                self.lines.append(text)
+                self.lines.append(clean(text))
 
     def __rich__(self) -> RenderableType:
         parts: list[RenderableType] = [self._way()]

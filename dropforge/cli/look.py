@@ -12,7 +12,7 @@ from dropforge.cli.command import Session, command
 from dropforge.cli.display import Display
 from dropforge.cli.errors import FailedError, TimedOutError, UsageError
 from dropforge.cli.follow import STAGES, Follower, StageReached
-from dropforge.cli.render import duration
+from dropforge.cli.render import clean, duration
 from dropforge.cli.runs import outcome, resolve
 from dropforge.cli.tables import dataset_row, described, run_row
 
@@ -81,7 +81,7 @@ def log(session: Session, *, run: _Run, follow: _Follow = False) -> None:
         if session.terminal.as_json:
             session.terminal.event(line)
         else:
-            print(line["text"], flush=True)
+            print(clean(line["text"]), flush=True)
 
 
 @command(app, epilog="Example: dropforge wait digits/friday --for live --timeout 600")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -24,6 +25,9 @@ _KINDS = {
     "stopped": "yellow",
 }
 
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What may steer a terminal; tab and newline may stay."""
+
 
 class Terminal:
     """Where one command speaks to."""
@@ -40,21 +44,23 @@ class Terminal:
         return self.out.is_terminal and not self.as_json
 
     def header(self, text: str) -> None:
-        self.err.print(Text(text, style="dim"))
+        self.err.print(Text(clean(text), style="dim"))
 
     def error(self, sentence: str) -> None:
-        self.err.print(Text.assemble(("dropforge: ", "bold red"), sentence))
+        self.err.print(Text.assemble(("dropforge: ", "bold red"), clean(sentence)))
 
     def say(self, line: str | Text = "") -> None:
         if not self.as_json:
-            self.out.print(line if isinstance(line, Text) else Text(line))
+            text = line.copy() if isinstance(line, Text) else Text(clean(line))
+            text.plain = clean(text.plain)
+            self.out.print(text)
 
     def data(self, value: Any) -> None:
-        print(json.dumps(value, ensure_ascii=False, indent=2))
+        print(_json(value, indent=2))
 
     def event(self, value: Any) -> None:
         """Print one JSON value on one line: what a reader of a stream wants."""
-        print(json.dumps(value, ensure_ascii=False), flush=True)
+        print(_json(value), flush=True)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Print rows: aligned for eyes, separated by tabs for programs."""
@@ -75,7 +81,18 @@ def state(word: str) -> Text:
 
 
 def _plain(cell: Any) -> str:
-    return "-" if cell is None else " ".join(str(cell).split())
+    return "-" if cell is None else clean(" ".join(str(cell).split()))
+
+
+def clean(text: str) -> str:
+    """Make what others wrote (logs, reasons, names) harmless to a terminal, character by character."""
+    return _CONTROLS.sub("\ufffd", text)
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    """Write JSON for people and programs; JSON itself escapes only the controls of ASCII."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return re.sub(r"[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def local_time(iso: str | None) -> str:
