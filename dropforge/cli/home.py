@@ -71,7 +71,7 @@ def env(session: Session) -> None:
 
 @command(app, name="exec", epilog="Example: dropforge exec -- aws s3 ls")
 def execute(session: Session, *, program: _Program) -> None:
-    """Run a command with those variables set; its exit code is ours."""
+    """Run a command with the variables of `env` set; its exit code is ours."""
     environment = os.environ | session.place.environment()
     if session.place.kind is Kind.LOCAL:
         environment = {name: value for name, value in environment.items() if name not in STRANGERS}
