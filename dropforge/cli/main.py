@@ -9,7 +9,7 @@ from dropforge.cli.command import end
 
 _HELP = """Drop a dataset into a bucket; get a tested, registered, live model behind an HTTP route.
 
-Exit codes: 0 ok · 1 the cloud did not answer, or answered with an error · 2 usage
+Exit codes: 0 ok · 1 the cloud did not answer, or answered with an error · 2 usage \
 · 3 refused · 4 failed · 5 rejected · 6 timed out · 130 interrupted."""
 
 app = typer.Typer(

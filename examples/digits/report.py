@@ -14,6 +14,7 @@ from dropforge.cli.render import Terminal, duration, moment
 
 _INK = " .:-=+*#%@"
 _SHOWN = 6
+_INDENT, _GAP, _CELL = "   ", "  ", 16
 _ENDED_BY = (
     ("arriving and settling", "sealed"),
     ("preparing", "training started"),
@@ -46,8 +47,9 @@ def accuracy(asked: Sequence[Asked]) -> float:
 
 def show(terminal: Terminal, asked: Sequence[Asked], stages: Mapping[str, float], spent: float) -> None:
     wrong = [each for each in asked if not each.right][:1]
-    for line in side_by_side([*[each for each in asked if each.right][: _SHOWN - len(wrong)], *wrong]):
-        terminal.say("   " + line)
+    shown = fitting(terminal.out.width) if terminal.live else _SHOWN
+    for line in side_by_side([*[each for each in asked if each.right][: shown - len(wrong)], *wrong]):
+        terminal.say(_INDENT + line)
     middle = statistics.median(each.seconds for each in asked) * 1000
     right = sum(each.right for each in asked)
     terminal.say(f"   accuracy on held-out digits over HTTP: {accuracy(asked):.4f}")
@@ -60,6 +62,11 @@ def show(terminal: Terminal, asked: Sequence[Asked], stages: Mapping[str, float]
     terminal.say(NEXT)
 
 
+def fitting(width: int) -> int:
+    """Say how many pictures stand next to each other on a terminal: a line that wraps tears them all."""
+    return max(1, min(_SHOWN, (width - len(_INDENT) + len(_GAP)) // (_CELL + len(_GAP))))
+
+
 def side_by_side(asked: Sequence[Asked]) -> list[str]:
     """Draw pictures next to each other, each with its answer below."""
     drawn = [draw(each.path) for each in asked]
@@ -68,7 +75,7 @@ def side_by_side(asked: Sequence[Asked]) -> list[str]:
         for each in asked
     ]
     rows = [*zip(*drawn, strict=True), *zip(*said, strict=True)]
-    return ["  ".join(f"{cell:<16}" for cell in row).rstrip() for row in rows]
+    return [_GAP.join(f"{cell:<{_CELL}}" for cell in row).rstrip() for row in rows]
 
 
 def draw(path: Path) -> list[str]:
@@ -91,7 +98,8 @@ def stages(timeline: Sequence[Mapping[str, Any]], first_seen: str) -> dict[str, 
     return found
 
 
-NEXT = """Next: the same cloud, to stay, and your pictures in FOLDER/training/<class>/ and FOLDER/evaluation/<class>/
+NEXT = """Next: the same cloud, to stay, and your own pictures
+(in FOLDER/training/<class>/ and FOLDER/evaluation/<class>/):
    make up
    .venv/bin/dropforge push examples/digits/pipeline --name digits
    .venv/bin/dropforge drop digits FOLDER
