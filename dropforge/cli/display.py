@@ -76,7 +76,7 @@ class Display:
     def __rich__(self) -> RenderableType:
         parts: list[RenderableType] = [self._way()]
         if self.note:
-            parts.append(Text(f"  {self.note}", style="dim"))
+            parts.append(Text(f"  {self.note}", style="dim", no_wrap=False, overflow="fold"))
         if self.progress:
             parts.append(_bar(self.progress))
         parts += [Text(f"  {name} = {value:g}", style="cyan") for name, value in self.metrics.items()]
@@ -84,18 +84,26 @@ class Display:
         return Group(*parts)
 
     def _way(self) -> Text:
-        way = Text()
+        """Draw the stages in a row, on as many lines as the terminal's width asks for: how it ended is told last."""
+        way, used = Text(no_wrap=False, overflow="fold"), 0
+        for number, step in enumerate(self._steps()):
+            arrow = "" if number == 0 else "  " if number >= len(_WAY) else " → "
+            if used + len(arrow) + len(step) > self.terminal.out.width - len(" →"):
+                way.append(arrow.rstrip() + "\n  ", "dim")
+                used, arrow = len("  "), ""
+            way.append(arrow, "dim").append_text(step)
+            used += len(arrow) + len(step)
+        return way
+
+    def _steps(self) -> Iterator[Text]:
         last = max((_WAY.index(stage) for stage in self.reached if stage in _WAY), default=-1)
         for number, stage in enumerate(_WAY):
             done = number < last or stage == self.stage == "live"
             here = number == last and not done
             mark, style = ("✓ ", "green") if done else (("● ", "bold yellow") if here else ("○ ", "dim"))
-            way.append(mark + _NAMES.get(stage, stage), style)
-            way.append(" → " if number < len(_WAY) - 1 else "", "dim")
+            yield Text(mark + _NAMES.get(stage, stage), style)
         if self.stage in ENDS and self.stage != "live":
-            way.append("  ✗ ", "bold red")
-            way.append_text(state(self.stage))
-        return way
+            yield Text.assemble(("✗ ", "bold red"), state(self.stage))
 
 
 def _bar(progress: Progressed) -> Table:
