@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -19,7 +19,11 @@ from dropforge.cli.tables import dataset_row, described, run_row
 app = typer.Typer()
 
 _Pipeline = Annotated[str | None, typer.Option(help="Only of this pipeline.")]
-_State = Annotated[str | None, typer.Option(help="Only in this state.")]
+_DatasetState = Annotated[str | None, typer.Option("--state", help="collecting, sealed or refused.")]
+_RunState = Annotated[
+    str | None,
+    typer.Option("--state", help="preparing, training, evaluating, registered, rejected, failed or stopped."),
+]
 _Limit = Annotated[int, typer.Option(min=1, help="How many at most, newest first.")]
 _Run = Annotated[str, typer.Argument(help="A run's hex digits or their beginning, `latest`, or PIPELINE/DATASET.")]
 _Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends; exit as it ended.")]
@@ -36,7 +40,7 @@ class Goal(StrEnum):
 
 
 @command(app, epilog="Example: dropforge datasets --pipeline digits --state refused")
-def datasets(session: Session, *, pipeline: _Pipeline = None, state: _State = None, limit: _Limit = 20) -> None:
+def datasets(session: Session, *, pipeline: _Pipeline = None, state: _DatasetState = None, limit: _Limit = 20) -> None:
     """List the newest datasets: their state, their run, and why one was refused or is still waited for."""
     found = list(session.api.listed("datasets", limit=limit, pipeline=pipeline, state=state))
     if session.terminal.as_json:
@@ -47,7 +51,7 @@ def datasets(session: Session, *, pipeline: _Pipeline = None, state: _State = No
 
 
 @command(app, epilog="Example: dropforge runs --pipeline digits --limit 5")
-def runs(session: Session, *, pipeline: _Pipeline = None, state: _State = None, limit: _Limit = 20) -> None:
+def runs(session: Session, *, pipeline: _Pipeline = None, state: _RunState = None, limit: _Limit = 20) -> None:
     """List the newest runs: how far each is, and what its model scored."""
     found = list(session.api.listed("runs", limit=limit, pipeline=pipeline, state=state))
     if session.terminal.as_json:
@@ -82,6 +86,10 @@ def log(session: Session, *, run: _Run, follow: _Follow = False) -> None:
             session.terminal.event(line)
         else:
             print(clean(line["text"]), flush=True)
+    if not follower.run:
+        _tell_why_no_run(follower)
+    if follow and (trouble := outcome(follower.last, follower.stage)):
+        raise trouble
 
 
 @command(app, epilog="Example: dropforge wait digits/friday --for live --timeout 600")
@@ -129,9 +137,20 @@ def _follower(session: Session, run: str) -> Follower:
 def _look_once(follower: Follower) -> dict[str, Any]:
     """Look at what is meant, once: the run, or the dataset where no run is there yet."""
     next(follower.changes(), None)
+    _must_be(follower)
+    return follower.last
+
+
+def _must_be(follower: Follower) -> None:
     if not follower.last:
         raise UsageError(f"There is no dataset {follower.dataset}: `dropforge datasets` lists them.")
-    return follower.last
+
+
+def _tell_why_no_run(follower: Follower) -> NoReturn:
+    """Say why there is no log: a dataset that is not there, was refused, or is no run yet."""
+    _must_be(follower)
+    waits = UsageError(f"The dataset {follower.dataset} is no run yet: `dropforge show {follower.dataset}` says why.")
+    raise outcome(follower.last | {"stage": None}, follower.stage) or waits
 
 
 def _lines(session: Session, follower: Follower, *, follow: bool) -> Iterator[dict[str, Any]]:

@@ -193,6 +193,31 @@ def test_log_prints_the_lines_as_they_are(cloud: StubCloud, dropforge: Tool) -> 
     assert dropforge("log", RUN).out == "epoch 1\n[bold]epoch 2\n"
 
 
+def test_a_log_that_is_followed_ends_as_its_run_did(cloud: StubCloud, dropforge: Tool) -> None:
+    cloud.routes[f"/api/v1/runs/{RUN}"] = 200, run("failed", reason="no memory")
+    cloud.routes[f"/api/v1/runs/{RUN}/log"] = 200, {"lines": [], "next": "t"}
+    assert dropforge("log", RUN).code == 0
+    ended = dropforge("log", RUN, "--follow")
+    assert (ended.code, f"The run {RUN} failed: no memory." in ended.err) == (4, True), ended
+
+
+@pytest.mark.parametrize(
+    ("seen", "code", "words"),
+    [
+        (None, 2, "There is no dataset digits/first: `dropforge datasets` lists them."),
+        ({"state": "collecting", "waiting": "more"}, 2, "The dataset digits/first is no run yet"),
+        ({"state": "refused", "reason": "no channel", "todo": "Add one."}, 3, "was refused: no channel. Add one."),
+    ],
+)
+def test_where_there_is_no_run_the_log_says_why(
+    cloud: StubCloud, dropforge: Tool, seen: dict[str, Any] | None, code: int, words: str
+) -> None:
+    if seen:
+        cloud.routes["/api/v1/datasets/digits/first"] = 200, seen | {"dataset": "digits/first", "run": None}
+    ended = dropforge("log", "digits/first")
+    assert (ended.code, words in ended.err, ended.out) == (code, True, ""), ended
+
+
 def test_follow_shows_stages_progress_and_metrics_as_plain_lines(cloud: StubCloud, dropforge: Tool) -> None:
     said = ["hello", "dropforge.progress=0.50 half", "dropforge.metric validation:accuracy=0.97"]
     lines = [{"at": None, "text": text} for text in said]
