@@ -9,6 +9,10 @@ from typing import Protocol
 
 _SAME = 1e-12
 """Two scores this near are one score, written or summed in another order."""
+_TODO = (
+    "Change the training or the data and drop again: that makes another run. A changed [gate] holds for the next run; "
+    "this one is not judged again."
+)
 
 
 class Gate(Protocol):
@@ -67,7 +71,7 @@ def _compare(gate: Gate, value: float, rival: float | None) -> Passed | Rejected
         most = "at most" if gate.objective == "minimize" else "at least"
         return Rejected(
             f"{gate.metric} is {value:g}; the gate asks for {most} {bar:g}.",
-            "Train a better model, or change at_least in [gate].",
+            _TODO,
         )
     if gate.beat_champion_by is None or rival is None or not math.isfinite(rival):
         return Passed(f"{gate.metric} is {value:g}")
@@ -76,7 +80,7 @@ def _compare(gate: Gate, value: float, rival: float | None) -> Passed | Rejected
         return Rejected(
             f"{gate.metric} is {value:g}; the live model has {rival:g} and the gate asks to beat it by "
             f"{gate.beat_champion_by:g}.",
-            "Train a better model, or change beat_champion_by in [gate].",
+            _TODO,
         )
     return Passed(f"{gate.metric} is {value:g}, the live model's is {rival:g}")
 

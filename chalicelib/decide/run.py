@@ -13,7 +13,10 @@ VANISHED_LIMIT = 600.0
 """Seconds that a job may be unknown to SageMaker before the run says so: Describe may lag behind Create."""
 ATTEMPTS = 3
 """Training jobs a run may start when SageMaker has no machines for them."""
-_ANOTHER = "Change the dataset or its [train] settings: what is the same in both is the same run."
+_ANOTHER = (
+    "Change the code, the hyperparameters or the data and drop again: what is the same in all of them is the same run, "
+    "and is not tried again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +180,7 @@ def _failed(run: Run, candidate: Candidate, seen: JobSeen, now: float) -> Move:
         again = _next_attempt(candidate)
         moved = replace(run, state=RunState.PREPARING, candidate=again, due=now + LOOK_AGAIN)
         return Move(moved, Entry(now, "trying again: no capacity", {"reason": reason, "attempt": again.attempt}))
-    return end(run, RunState.FAILED, now, reason, "Read the training log, then push a corrected pipeline or dataset.")
+    return end(run, RunState.FAILED, now, reason, f"Read the training log. {_ANOTHER}")
 
 
 def _stopped(run: Run, seen: JobSeen, now: float) -> Move:
@@ -187,7 +190,7 @@ def _stopped(run: Run, seen: JobSeen, now: float) -> Move:
             RunState.FAILED,
             now,
             "Training ran longer than max_runtime_seconds allows and was stopped (MaxRuntimeExceeded).",
-            "Raise max_runtime_seconds in [train], or make the training shorter.",
+            "Raise max_runtime_seconds in [train] or make the training shorter, push it, and drop again.",
         )
     return end(run, RunState.STOPPED, now, "The training job was stopped by hand.", _ANOTHER)
 

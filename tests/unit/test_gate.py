@@ -60,6 +60,14 @@ def test_the_champion_is_beaten_by_as_much_as_asked(
     assert passes(gate, value, champion) is good
 
 
+@pytest.mark.parametrize("gate", [Bar(at_least=0.9), Bar(beat_champion_by=0.1)])
+def test_a_rejection_advises_what_makes_another_run_and_no_new_gate_for_this_one(gate: Bar) -> None:
+    verdict = judge(gate, {"accuracy": 0.5}, {"accuracy": 0.8})
+    assert isinstance(verdict, Rejected)
+    assert verdict.todo.startswith("Change the training or the data and drop again")
+    assert "this one is not judged again" in verdict.todo
+
+
 def test_a_champion_that_has_no_such_number_is_no_rival() -> None:
     gate = Bar(beat_champion_by=0.1)
     assert passes(gate, 0.5)

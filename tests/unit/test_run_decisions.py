@@ -50,6 +50,14 @@ def test_whatever_sagemaker_tells_a_run_has_a_next_step(
     assert not isinstance(step, Rest)
 
 
+@pytest.mark.parametrize("status", ["Failed", "Stopped"])
+def test_a_run_that_ended_without_a_model_says_what_makes_another_run(status: str) -> None:
+    seen = JobSeen("job", status, status, "ValueError: no", request="ours")
+    step = train(replace(RUN, state=RunState.TRAINING, candidate=CANDIDATE), CANDIDATE, seen, 100.0)
+    assert isinstance(step, Move)
+    assert "Change the code, the hyperparameters or the data and drop again" in str(step.run.todo)
+
+
 @given(st.lists(st.text(max_size=60), max_size=5))
 def test_any_log_gives_labels_or_none(lines: list[str]) -> None:
     found = labels_in([*lines, *(f"dropforge.labels={line}" for line in lines)])
