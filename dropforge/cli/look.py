@@ -47,7 +47,8 @@ def datasets(session: Session, *, pipeline: _Pipeline = None, state: _DatasetSta
         session.terminal.data(found)
         return
     columns = ("dataset", "state", "run", "objects", "size", "last object", "why")
-    session.terminal.table(columns, (dataset_row(each) for each in found))
+    short = session.terminal.live
+    session.terminal.table(columns, (dataset_row(each, short=short) for each in found), wide=("why",))
 
 
 @command(app, epilog="Example: dropforge runs --pipeline digits --limit 5")
@@ -57,7 +58,8 @@ def runs(session: Session, *, pipeline: _Pipeline = None, state: _RunState = Non
     if session.terminal.as_json:
         session.terminal.data(found)
         return
-    session.terminal.table(("run", "dataset", "stage", "metrics", "sealed", "why"), (run_row(each) for each in found))
+    columns, short = ("run", "dataset", "stage", "metrics", "sealed", "why"), session.terminal.live
+    session.terminal.table(columns, (run_row(each, short=short) for each in found), wide=("why", "metrics"))
 
 
 @command(app, epilog="Example: dropforge show latest --follow")
@@ -74,7 +76,7 @@ def show(session: Session, *, run: _Run, follow: _Follow = False) -> None:
         session.terminal.data(seen)
         return
     for line in described(seen):
-        session.terminal.say(line)
+        session.terminal.entry(line)
 
 
 @command(app, epilog="Example: dropforge log digits/friday --follow")

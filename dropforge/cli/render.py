@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 _KINDS = {
@@ -27,6 +28,9 @@ _KINDS = {
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """What may steer a terminal; tab and newline may stay."""
+_FIRST_COLUMN = re.compile(r" *\S+ {2,}")
+_GAP = "  "
+_NOTHING = "-"
 
 
 class Terminal:
@@ -55,6 +59,21 @@ class Terminal:
             text.plain = clean(text.plain)
             self.out.print(text)
 
+    def note(self, sentence: str) -> None:
+        """Tell what a person should know beside what was asked for; stdout stays what it is."""
+        self.err.print(Text(clean(sentence), style="yellow"))
+
+    def entry(self, line: str) -> None:
+        """Print a name and what stands beside it; on a terminal, what is too long goes on below its own beginning."""
+        if not self.out.is_terminal:
+            self.say(line)
+            return
+        first, *more = line.splitlines() or [""]
+        name = found[0] if (found := _FIRST_COLUMN.match(first)) else ""
+        room = max(self.out.width - len(name), 20)
+        told = [textwrap.wrap(part, room, break_on_hyphens=False) for part in (first[len(name) :], *more)]
+        self.say(name + ("\n" + " " * len(name)).join(piece for pieces in told for piece in pieces))
+
     def data(self, value: Any) -> None:
         print(_json(value, indent=2))
 
@@ -62,18 +81,55 @@ class Terminal:
         """Print one JSON value on one line: what a reader of a stream wants."""
         print(_json(value), flush=True)
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Print rows: aligned for eyes, separated by tabs for programs."""
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, wide: Sequence[str] = ()) -> None:
+        """Print rows: aligned for eyes, separated by tabs for programs.
+
+        Where a terminal is too narrow, the columns in `wide` go below their row, one after the other until it fits.
+        """
+        cells = [[_plain(cell) for cell in row] for row in rows]
         if not self.out.is_terminal:
-            for row in [columns, *rows]:
-                print("\t".join(_plain(cell) for cell in row))
+            for row in [columns, *cells]:
+                print("\t".join(row))
             return
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for column in columns:
-            table.add_column(column, overflow="fold")
-        for row in rows:
-            table.add_row(*(state(_plain(cell)) for cell in row))
-        self.out.print(table)
+        widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+        kept, below = _fit(columns, widths, wide, self.out.width)
+        self.out.print(_line([Text(columns[at], "bold") for at in kept], [widths[at] for at in kept]))
+        for row in cells:
+            self.out.print(_line([state(row[at]) for at in kept], [widths[at] for at in kept]))
+            for at in below:
+                if row[at] != _NOTHING:
+                    self.out.print(Text("\n".join(_beneath(row[at], self.out.width)), "dim"))
+
+
+def _fit(columns: Sequence[str], widths: Sequence[int], wide: Sequence[str], width: int) -> tuple[list[int], list[int]]:
+    """Choose which columns stand in the row, and which below it."""
+    kept, below = list(range(len(columns))), []
+    for name in wide:
+        if sum(widths[at] + len(_GAP) for at in kept) - len(_GAP) > width:
+            kept.remove(columns.index(name))
+            below.append(columns.index(name))
+    return kept, below
+
+
+def _line(cells: Sequence[Text], widths: Sequence[int]) -> Text:
+    line = Text()
+    for cell, width in zip(cells, widths, strict=True):
+        line.append_text(cell).append(" " * (width - cell.cell_len) + _GAP)
+    line.rstrip()
+    return line
+
+
+def _beneath(text: str, width: int) -> list[str]:
+    """Indent a text below its row; a word that is longer than a line, such as a path, stays whole."""
+    indent = " " * 4
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def state(word: str) -> Text:
@@ -81,7 +137,7 @@ def state(word: str) -> Text:
 
 
 def _plain(cell: Any) -> str:
-    return "-" if cell is None else clean(" ".join(str(cell).split()))
+    return _NOTHING if cell is None else clean(" ".join(str(cell).split()))
 
 
 def clean(text: str) -> str:
@@ -95,9 +151,10 @@ def _json(value: Any, indent: int | None = None) -> str:
     return re.sub(r"[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def local_time(iso: str | None) -> str:
-    """Give a moment by the clock on the wall: `2031-05-01 14:03:12`."""
-    return "-" if not iso else moment(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+def local_time(iso: str | None, *, short: bool = False) -> str:
+    """Give a moment by the clock on the wall: `2031-05-01 14:03:12`, or in short `05-01 14:03`."""
+    form = "%m-%d %H:%M" if short else "%Y-%m-%d %H:%M:%S"
+    return _NOTHING if not iso else moment(iso).astimezone().strftime(form)
 
 
 def moment(iso: str) -> datetime:

@@ -105,7 +105,8 @@ def predict(
     if session.terminal.as_json:
         session.terminal.data([{"file": str(path)} | answer for path, answer in answers])
         return
-    session.terminal.table(("file", "label", "score", "next best", "model", "ms"), (_row(*each) for each in answers))
+    columns = ("file", "label", "score", "next best", "model", "ms")
+    session.terminal.table(columns, (_row(*each) for each in answers), wide=("file",))
 
 
 def _send(terminal: Terminal, title: str, count: int, keys: Iterator[str]) -> None:

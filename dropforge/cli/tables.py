@@ -8,7 +8,7 @@ from typing import Any
 from dropforge.cli.render import local_time, moment, size
 
 
-def dataset_row(seen: dict[str, Any]) -> tuple[Any, ...]:
+def dataset_row(seen: dict[str, Any], *, short: bool) -> tuple[Any, ...]:
     channels = seen["channels"]
     objects, weight = (sum(channel[key] for channel in channels) for key in ("objects", "bytes"))
     known = bool(channels)
@@ -18,18 +18,18 @@ def dataset_row(seen: dict[str, Any]) -> tuple[Any, ...]:
         seen["run"],
         objects if known else None,
         size(weight) if known else None,
-        local_time(seen["last_seen"]),
+        local_time(seen["last_seen"], short=short),
         seen["reason"] or seen["waiting"],
     )
 
 
-def run_row(seen: dict[str, Any]) -> tuple[Any, ...]:
+def run_row(seen: dict[str, Any], *, short: bool) -> tuple[Any, ...]:
     return (
         seen["run"],
         seen["dataset"],
         seen["stage"],
         _metrics(seen) or None,
-        local_time(seen["sealed_at"]),
+        local_time(seen["sealed_at"], short=short),
         seen["reason"] or (seen["release"] or {}).get("reason"),
     )
 
