@@ -84,8 +84,7 @@ def test_the_demo_ends_with_a_live_model_that_was_right_about_digits_it_never_sa
         ("1. A local cloud", signal.SIGINT),
         ("4. Dropping", signal.SIGTERM),
         ("== training", signal.SIGINT),
-        ("== rehearsal", signal.SIGTERM),
-        ("6. Asking", signal.SIGINT),
+        ("== endpoint rolling out", signal.SIGTERM),
     ],
 )
 def test_ctrl_c_leaves_no_process_no_port_and_no_file(tmp_path: Path, moment: str, number: signal.Signals) -> None:
