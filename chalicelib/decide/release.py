@@ -9,6 +9,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
+from chalicelib.decide.release_steps import (
+    Create,
+    Fail,
+    MakeLive,
+    Outcome,
+    Rehearse,
+    Remove,
+    Rest,
+    Restore,
+    Restored,
+    RollBack,
+    RollOut,
+    Start,
+    Step,
+    Test,
+    Tidy,
+    Update,
+    Wait,
+    Warn,
+)
 from chalicelib.model import Release, ReleaseStage, Target
 from chalicelib.ports import EndpointSeen
 from chalicelib.predict.limits import SERVING_SECONDS
@@ -23,108 +43,6 @@ ATTEMPTS = 3
 """How often an endpoint is made or an update asked for in one stage."""
 _BROKEN = frozenset({"Failed", "UpdateRollbackFailed", "OutOfService"})
 _LONGEST_PAUSE = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """Nothing is open."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing to do before SageMaker moves, or before that time."""
-
-    seconds: float = LOOK_AGAIN
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Let the pending target meet its gate again, and make it the desired one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rehearse:
-    """Bring up a rehearsal endpoint from the very configuration that will serve."""
-
-
-@dataclass(frozen=True, slots=True)
-class Test:
-    """Run all smoke tests on an endpoint that serves the desired configuration."""
-
-    endpoint: str
-
-
-@dataclass(frozen=True, slots=True)
-class RollOut:
-    """The rehearsal passed: go on with the endpoint that clients meet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Warn:
-    """Tell clients that from now on the container alone knows which model answered."""
-
-
-@dataclass(frozen=True, slots=True)
-class Create:
-    target: Target
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """Ask, under a lease, for the endpoint to serve this target."""
-
-    target: Target
-
-
-@dataclass(frozen=True, slots=True)
-class Remove:
-    """Delete an endpoint that is in nobody's way to serve."""
-
-    endpoint: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class MakeLive:
-    """The desired target serves and answers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fail:
-    """Give the desired target up; what clients meet is untouched."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class RollBack:
-    """Give the desired target up and bring the live configuration back."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Restore:
-    """The endpoint is not what the release says is live: bring it back."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """The live configuration is back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tidy:
-    """Clear away what a failed target left behind."""
-
-
-Going = Start | Rehearse | Test | Create | Warn
-"""Steps that carry a target on."""
-Outcome = RollOut | MakeLive | Fail | RollBack | Restore | Restored | Tidy
-"""Steps that end a stage."""
-Step = Rest | Wait | Remove | Update | Going | Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +115,7 @@ def _idle(sight: Sight, desired: Target | None) -> Step:
         return left
     if release.pending is not None:
         return Start()
-    return Rest() if live is None or serves(endpoint, live) else Wait()
+    return Rest() if live is None or serves(endpoint, live) else Wait(LOOK_AGAIN)
 
 
 def _left(sight: Sight, desired: Target | None) -> Step:
@@ -207,7 +125,7 @@ def _left(sight: Sight, desired: Target | None) -> Step:
         if seen is not None and _is_up(seen):
             return Remove(seen.name, "it served a model that failed")
         if seen is not None and seen.status != "Deleting":
-            return Wait()
+            return Wait(LOOK_AGAIN)
     return Tidy() if desired else Rest()
 
 
@@ -272,7 +190,7 @@ def _bring_back(sight: Sight, live: Target, seen: EndpointSeen | None) -> Step:
     if seen.status in _BROKEN:
         return Remove(seen.name, f"it is {seen.status}: {_told(seen)}")
     if seen.status != "InService":
-        return Wait()
+        return Wait(LOOK_AGAIN)
     held = _held(sight)
     return Wait(held) if held > 0 else Update(live)
 
@@ -284,7 +202,9 @@ def _held(sight: Sight) -> float:
 
 
 def _patiently(sight: Sight, what: str) -> Step:
-    return give_up(sight, f"{what} for more than {STAGE_LIMIT / 60:g} minutes.") if is_overdue(sight) else Wait()
+    return (
+        give_up(sight, f"{what} for more than {STAGE_LIMIT / 60:g} minutes.") if is_overdue(sight) else Wait(LOOK_AGAIN)
+    )
 
 
 def _is_up(seen: EndpointSeen) -> bool:

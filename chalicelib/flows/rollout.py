@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from chalicelib.decide import release as decide
+from chalicelib.decide import release_steps as steps
 from chalicelib.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -40,59 +41,59 @@ class Rollout:
     """Who this worker is, in a lease."""
     lease_seconds: float
 
-    def act(self, sight: decide.Sight, step: decide.Step) -> bool:
+    def act(self, sight: decide.Sight, step: steps.Step) -> bool:
         """Carry out one step; tell whether another may follow at once."""
         match step:
-            case decide.Rest():
+            case steps.Rest():
                 self.outcomes.rest(sight.release)
                 return False
-            case decide.Wait(seconds):
+            case steps.Wait(seconds):
                 self._wait(sight.release, seconds)
                 return False
-            case decide.Remove(endpoint, why):
+            case steps.Remove(endpoint, why):
                 return self._remove(sight, endpoint, why)
-            case decide.Update(target):
+            case steps.Update(target):
                 self._update(sight.release, target)
                 return False  # an update takes minutes, and one that was not taken is asked for again in one
-            case decide.Start() | decide.Rehearse() | decide.Test() | decide.Create() | decide.Warn():
+            case steps.Start() | steps.Rehearse() | steps.Test() | steps.Create() | steps.Warn():
                 self._go_on(sight, step)
                 return True
             case _:
                 self._conclude(sight, step)
                 return True
 
-    def _go_on(self, sight: decide.Sight, step: decide.Going) -> None:
+    def _go_on(self, sight: decide.Sight, step: steps.Going) -> None:
         release = sight.release
         match step:
-            case decide.Start():
+            case steps.Start():
                 self.turn.start(release, _there(release.pending))
-            case decide.Rehearse():
+            case steps.Rehearse():
                 self._rehearse(release, _there(release.desired))
-            case decide.Test(endpoint):
+            case steps.Test(endpoint):
                 self._test(sight, endpoint)
-            case decide.Create(target):
+            case steps.Create(target):
                 self._create(release, target)
-            case decide.Warn():
+            case steps.Warn():
                 self.outcomes.warn_clients(release, _there(release.desired))
             case _:
                 assert_never(step)
 
-    def _conclude(self, sight: decide.Sight, step: decide.Outcome) -> None:
+    def _conclude(self, sight: decide.Sight, step: steps.Outcome) -> None:
         release, outcomes = sight.release, self.outcomes
         match step:
-            case decide.RollOut():
+            case steps.RollOut():
                 outcomes.roll_out(release, *self._desired(release))
-            case decide.MakeLive():
+            case steps.MakeLive():
                 outcomes.make_live(release, *self._desired(release))
-            case decide.Fail(reason):
+            case steps.Fail(reason):
                 outcomes.fail(sight, _there(release.desired), reason)
-            case decide.RollBack(reason):
+            case steps.RollBack(reason):
                 outcomes.roll_back(sight, _there(release.desired), reason)
-            case decide.Restore(reason):
+            case steps.Restore(reason):
                 outcomes.restore(release, _there(release.live), reason)
-            case decide.Restored():
+            case steps.Restored():
                 outcomes.restored(release, _there(release.live))
-            case decide.Tidy():
+            case steps.Tidy():
                 outcomes.tidy(release, _there(release.desired))
             case _:
                 assert_never(step)

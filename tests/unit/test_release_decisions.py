@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.decide import release as decide
+from chalicelib.decide import release_steps as steps
 from chalicelib.decide.digests import target_digest
 from chalicelib.decide.proposal import Known, Older, Put, note_failure, propose, standing
 from chalicelib.model import Lease, Release, ReleaseStage, Target
@@ -75,8 +76,8 @@ def test_every_sight_has_a_next_step(sight: decide.Sight) -> None:
 @given(sights())
 def test_nothing_goes_live_or_is_tested_that_does_not_serve_its_own_configuration(sight: decide.Sight) -> None:
     step = decide.next_step(sight)
-    assert not isinstance(step, decide.MakeLive | decide.RollOut)
-    if isinstance(step, decide.Test):
+    assert not isinstance(step, steps.MakeLive | steps.RollOut)
+    if isinstance(step, steps.Test):
         seen = sight.rehearsal if sight.release.stage is ReleaseStage.REHEARSING else sight.endpoint
         assert seen is not None
         assert (seen.status, seen.config) == ("InService", NEXT.config)
@@ -86,13 +87,13 @@ def test_nothing_goes_live_or_is_tested_that_does_not_serve_its_own_configuratio
 def test_while_rehearsing_the_endpoint_that_clients_meet_is_left_alone(sight: decide.Sight) -> None:
     step = decide.next_step(sight)
     if sight.release.stage is ReleaseStage.REHEARSING:
-        assert not isinstance(step, decide.Create | decide.Update)
-        assert not (isinstance(step, decide.Remove) and step.endpoint == "live")
+        assert not isinstance(step, steps.Create | steps.Update)
+        assert not (isinstance(step, steps.Remove) and step.endpoint == "live")
 
 
 @given(sights())
 def test_an_update_is_asked_for_only_in_service_and_under_no_lease_of_another(sight: decide.Sight) -> None:
-    if isinstance(decide.next_step(sight), decide.Update):
+    if isinstance(decide.next_step(sight), steps.Update):
         assert sight.endpoint is not None
         assert sight.endpoint.status == "InService"
         lease = sight.release.lease
@@ -103,25 +104,25 @@ def test_an_update_is_asked_for_only_in_service_and_under_no_lease_of_another(si
 def test_the_champions_endpoint_is_never_removed_while_it_serves(sight: decide.Sight) -> None:
     step = decide.next_step(sight)
     if sight.release.live is not None and decide.serves(sight.endpoint, sight.release.live):
-        assert not (isinstance(step, decide.Remove) and step.endpoint == "live")
+        assert not (isinstance(step, steps.Remove) and step.endpoint == "live")
 
 
 @given(sights())
 def test_giving_up_leaves_the_live_configuration_serving_or_brings_it_back(sight: decide.Sight) -> None:
     step = decide.next_step(sight)
-    if isinstance(step, decide.Fail) and sight.release.stage is ReleaseStage.ROLLING_OUT and sight.release.live:
+    if isinstance(step, steps.Fail) and sight.release.stage is ReleaseStage.ROLLING_OUT and sight.release.live:
         assert decide.serves(sight.endpoint, sight.release.live)
     failed = decide.tested(sight, "it answered wrongly")
     if sight.release.stage is ReleaseStage.ROLLING_OUT and sight.release.live is not None:
-        assert isinstance(failed, decide.RollBack) or decide.serves(sight.endpoint, sight.release.live)
+        assert isinstance(failed, steps.RollBack) or decide.serves(sight.endpoint, sight.release.live)
 
 
 @given(sights())
 def test_a_rollback_never_ends_by_itself_before_the_live_configuration_serves(sight: decide.Sight) -> None:
     step = decide.next_step(sight)
     if sight.release.stage is ReleaseStage.ROLLING_BACK and sight.release.live is not None:
-        assert not isinstance(step, decide.Fail | decide.Rest | decide.Start)
-        assert isinstance(step, decide.Restored) <= decide.serves(sight.endpoint, sight.release.live)
+        assert not isinstance(step, steps.Fail | steps.Rest | steps.Start)
+        assert isinstance(step, steps.Restored) <= decide.serves(sight.endpoint, sight.release.live)
 
 
 @given(st.lists(st.integers(1, 6), max_size=8))
