@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -19,21 +19,25 @@ from dropforge.cli.errors import CliError, Exit
 _TIMEOUT = urllib3.Timeout(connect=5, read=35)
 """The gateway itself gives up after 29 seconds."""
 _TRIES = 4
+_CALLED_WRONGLY = {400, 404, 413, 415}
+_FORBIDDEN = 403
 _TOO_MANY, _ERRORS, _SERVER_ERRORS = 429, 400, 500
 
 
 class ApiError(CliError):
-    """The API said no; `status`, `code` and `retryable` are its own words. What does not exist was named wrongly."""
+    """The API said no; `status`, `code` and `retryable` are its own words. What it does not take was called wrongly."""
 
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+    def __init__(self, status: int, problem: Mapping[str, Any], advice: str = "") -> None:
         self.status = status
         self.code = str(problem.get("code") or "")
         self.retryable = bool(problem.get("retryable"))
-        if self.code == "not-found":
+        if status in _CALLED_WRONGLY:
             self.exit = Exit.USAGE
-        said = str(problem.get("detail") or problem.get("title") or "no reason given").rstrip(".")
+        # The gateway itself says `message` where it turns a call away; AWS's front door spells it `Message`.
+        words = (problem.get(name) for name in ("detail", "title", "message", "Message"))
+        said = str(next(filter(None, words), "no reason given")).rstrip(".")
         request = f" [request {problem['request_id']}]" if problem.get("request_id") else ""
-        super().__init__(f"The API answered {status}: {said}.{request}")
+        super().__init__(f"The API answered {status}: {said}.{advice and f' {advice}'}{request}")
 
 
 class Api:
@@ -71,12 +75,22 @@ class Api:
 
     def model(self, model: str) -> dict[str, Any]:
         url = self._url("v1", "models", model)
-        return _read(*self._send("GET", url, {"x-api-key": self._place.api_key()}))
+        return _read(*self._send("GET", url, {"x-api-key": self._place.api_key()}), advise=self._advise)
 
     def predict(self, model: str, body: bytes, content_type: str) -> dict[str, Any]:
         url = self._url("v1", "models", model, "predict")
         headers = {"x-api-key": self._place.api_key(), "Content-Type": content_type, "Accept": "application/json"}
-        return _read(*self._send("POST", url, headers, body))
+        return _read(*self._send("POST", url, headers, body), advise=self._advise)
+
+    def _advise(self, status: int, code: str) -> str:
+        """Say what helps when a model cannot be asked."""
+        if status == _FORBIDDEN and self._place.key_is_given:
+            return "DROPFORGE_API_KEY holds another key than this cloud's: unset it."
+        if status == _FORBIDDEN:
+            return "The API key was not taken: set DROPFORGE_API_KEY to the one to use."
+        if code == "not-found":
+            return "`dropforge datasets` lists what was dropped, and for which pipelines."
+        return "`dropforge runs` shows how far its runs are." if code == "not-live" else ""
 
     def _items(self, plural: str, limit: int, query: Mapping[str, str | None]) -> Iterator[dict[str, Any]]:
         token: str | None = None
@@ -113,11 +127,12 @@ def _cause(error: Exception) -> str:
     return "timed out" if isinstance(error, urllib3.exceptions.TimeoutError) else type(error).__name__
 
 
-def _read(status: int, body: bytes) -> dict[str, Any]:
+def _read(status: int, body: bytes, advise: Callable[[int, str], str] = lambda _status, _code: "") -> dict[str, Any]:
     try:
         said = json.loads(body)
     except ValueError:
         said = {"detail": "an answer that is not JSON"}
     if status >= _ERRORS or not isinstance(said, dict):
-        raise ApiError(status, said if isinstance(said, dict) else {})
+        problem = said if isinstance(said, dict) else {}
+        raise ApiError(status, problem, advise(status, str(problem.get("code"))))
     return said

@@ -64,6 +64,11 @@ class Place:
         """How long to wait between two looks: seconds that count at home, and calls that cost on AWS."""
         return 0.4 if self.kind is Kind.LOCAL else 3.0
 
+    @property
+    def key_is_given(self) -> bool:
+        """Whether the clients' key is the one that the environment names."""
+        return bool(os.environ.get("DROPFORGE_API_KEY"))
+
     def api_key(self) -> str:
         """Give the clients' key; on AWS it is asked for, unless DROPFORGE_API_KEY holds it."""
         given = os.environ.get("DROPFORGE_API_KEY") or self.api_key_value
@@ -104,8 +109,10 @@ def find_place(kind: Kind | None, home: Path, stage: str) -> Place:
             try:
                 return aws_place(stage, os.environ.get("DROPFORGE_PREFIX") or PREFIX)
             except CliError as error:
-                hint = "" if kind else f" No local cloud runs at {home} either: `dropforge up` starts one."
-                raise type(error)(f"{error}{hint}") from error
+                if kind:
+                    raise
+                hint = f"No local cloud is up at {home}: `make up` or `dropforge up` starts one."
+                raise type(error)(f"{hint} So AWS was meant: {error}") from error
 
 
 def local_place(home: Path, stage: str) -> Place:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec
@@ -83,6 +83,21 @@ def command(app: typer.Typer, **how: Any) -> Callable[[Callable[Concatenate[Sess
         return called
 
     return register
+
+
+def one_of(words: Sequence[str]) -> Callable[[str], str]:
+    """Give a reader of an option that takes one of these words."""
+
+    def read(text: str) -> str:
+        if text not in words:
+            raise typer.BadParameter(f"{text!r} is not one of {listed(words)}.")
+        return text
+
+    return read
+
+
+def listed(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _option(name: str, annotation: Any, default: Any) -> inspect.Parameter:

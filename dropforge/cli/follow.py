@@ -142,6 +142,8 @@ class Follower:
     def _look_at_dataset(self) -> Iterator[Change]:
         pipeline, _, name = (self.dataset or "").partition("/")
         self.last = self.api.find("v1", "datasets", pipeline, name) or {}
+        if not self.last:
+            return
         state = str(self.last.get("state") or "collecting")
         if self.last.get("run") and state == "sealed":
             self.run = str(self.last["run"])

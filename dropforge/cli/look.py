@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from enum import StrEnum
+from itertools import islice
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from dropforge.cli.command import Session, command
+from dropforge.cli.command import Session, command, listed, one_of
 from dropforge.cli.display import Display
 from dropforge.cli.errors import FailedError, TimedOutError, UsageError
 from dropforge.cli.follow import STAGES, Follower, StageReached
@@ -19,24 +20,32 @@ from dropforge.cli.tables import dataset_row, described, run_row
 app = typer.Typer()
 
 _Pipeline = Annotated[str | None, typer.Option(help="Only of this pipeline.")]
-_DatasetState = Annotated[str | None, typer.Option("--state", help="collecting, sealed or refused.")]
+_DATASET_STATES = ("collecting", "sealed", "refused")
+_RUN_STATES = ("preparing", "training", "evaluating", "registered", "rejected", "failed", "stopped")
+_RELEASED = ("pending", "rehearsing", "rolling-out", "live", "replaced", "release-failed")
+"""What becomes of a registered run; its state stays `registered`."""
+_GOALS = ("training", "registered", "rehearsing", "rolling-out", "live")
+
+_DatasetState = Annotated[
+    str | None,
+    typer.Option("--state", metavar="STATE", parser=one_of(_DATASET_STATES), help=f"{listed(_DATASET_STATES)}."),
+]
 _RunState = Annotated[
     str | None,
-    typer.Option("--state", help="preparing, training, evaluating, registered, rejected, failed or stopped."),
+    typer.Option(
+        "--state",
+        metavar="STATE",
+        parser=one_of(_RUN_STATES + _RELEASED),
+        help=f"{listed(_RUN_STATES)}; or what became of those that were registered: {listed(_RELEASED)}.",
+    ),
+]
+_Goal = Annotated[
+    str,
+    typer.Option("--for", metavar="STAGE", parser=one_of(_GOALS), help=f"The stage to wait for: {listed(_GOALS)}."),
 ]
 _Limit = Annotated[int, typer.Option(min=1, help="How many at most, newest first.")]
 _Run = Annotated[str, typer.Argument(help="A run's hex digits or their beginning, `latest`, or PIPELINE/DATASET.")]
 _Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends; exit as it ended.")]
-
-
-class Goal(StrEnum):
-    """What a run can be waited for to become."""
-
-    TRAINING = "training"
-    REGISTERED = "registered"
-    REHEARSING = "rehearsing"
-    ROLLING_OUT = "rolling-out"
-    LIVE = "live"
 
 
 @command(app, epilog="Example: dropforge datasets --pipeline digits --state refused")
@@ -54,7 +63,7 @@ def datasets(session: Session, *, pipeline: _Pipeline = None, state: _DatasetSta
 @command(app, epilog="Example: dropforge runs --pipeline digits --limit 5")
 def runs(session: Session, *, pipeline: _Pipeline = None, state: _RunState = None, limit: _Limit = 20) -> None:
     """List the newest runs: how far each is, and what its model scored."""
-    found = list(session.api.listed("runs", limit=limit, pipeline=pipeline, state=state))
+    found = list(_runs(session, pipeline, state, limit))
     if session.terminal.as_json:
         session.terminal.data(found)
         return
@@ -62,11 +71,20 @@ def runs(session: Session, *, pipeline: _Pipeline = None, state: _RunState = Non
     session.terminal.table(columns, (run_row(each, short=short) for each in found), wide=("why", "metrics"))
 
 
+def _runs(session: Session, pipeline: str | None, state: str | None, limit: int) -> Iterator[dict[str, Any]]:
+    """List runs by their state, which the API filters by, or by a stage of the registered ones, which it tells."""
+    if state not in _RELEASED:
+        return session.api.listed("runs", limit=limit, pipeline=pipeline, state=state)
+    registered = session.api.listed("runs", limit=sys.maxsize, pipeline=pipeline, state="registered")
+    return islice((run for run in registered if run["stage"] == state), limit)
+
+
 @command(app, epilog="Example: dropforge show latest --follow")
 def show(session: Session, *, run: _Run, follow: _Follow = False) -> None:
     """Show a run: its stage, metrics and timeline; with --follow, as it goes."""
     follower = _follower(session, run)
     if follow:
+        _tell_if_unknown(session, follower)
         Display(session.terminal).watch(follower.changes())
         if trouble := outcome(follower.last, follower.stage):
             raise trouble
@@ -83,6 +101,8 @@ def show(session: Session, *, run: _Run, follow: _Follow = False) -> None:
 def log(session: Session, *, run: _Run, follow: _Follow = False) -> None:
     """Print the log of a run's training job."""
     follower = _follower(session, run)
+    if follow:
+        _tell_if_unknown(session, follower)
     for line in _lines(session, follower, follow=follow):
         if session.terminal.as_json:
             session.terminal.event(line)
@@ -99,11 +119,12 @@ def wait(
     session: Session,
     *,
     run: _Run,
-    goal: Annotated[Goal, typer.Option("--for", help="The stage to wait for.")] = Goal.LIVE,
+    goal: _Goal = "live",
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")] = 3600,
 ) -> None:
     """Wait until a run has reached a stage; exit 3 if it was refused, 4 failed, 5 rejected, 6 timed out."""
     follower = _follower(session, run)
+    _tell_if_unknown(session, follower)
     for change in follower.changes(seconds=timeout):
         if isinstance(change, StageReached) and not session.terminal.as_json:
             Display(session.terminal).show(change)
@@ -120,11 +141,11 @@ def wait(
             f"The run {follower.run} is registered and goes no further: its pipeline only trains and registers."
         )
     raise outcome(follower.last, follower.stage) or TimedOutError(
-        f"{run} is still {follower.stage or 'unknown'} after {duration(timeout)}: wait longer with --timeout."
+        f"{run} is still {follower.stage or 'not there'} after {duration(timeout)}: wait longer with --timeout."
     )
 
 
-def _reached(stage: str, goal: Goal) -> bool:
+def _reached(stage: str, goal: str) -> bool:
     if stage in {"replaced", "release-failed"}:
         return STAGES.index(goal) <= STAGES.index("registered")
     return stage in STAGES and STAGES.index(stage) >= STAGES.index(goal)
@@ -134,6 +155,13 @@ def _follower(session: Session, run: str) -> Follower:
     follower = resolve(session.api, run)
     follower.pause = session.place.pause
     return follower
+
+
+def _tell_if_unknown(session: Session, follower: Follower) -> None:
+    """Say what is waited for where nobody knows the dataset yet: it may come, or be named wrongly."""
+    pipeline, _, name = (follower.dataset or "").partition("/")
+    if name and session.api.find("v1", "datasets", pipeline, name) is None:
+        session.terminal.note(f"There is no dataset {follower.dataset} yet; waiting for its first file.")
 
 
 def _look_once(follower: Follower) -> dict[str, Any]:

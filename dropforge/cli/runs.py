@@ -14,6 +14,8 @@ def outcome(seen: dict[str, Any], stage: str) -> CliError | None:
     """Say, as the error of its exit code, why a run or dataset did not become what it should; None if it did."""
     told = str(seen.get("reason") or (seen.get("release") or {}).get("reason") or "no reason is known").rstrip(".")
     advice = f" {seen['todo']}" if seen.get("todo") else ""
+    if stage == "failed" and seen.get("candidate"):
+        advice += f" `dropforge log {seen['run']}` shows its log."
     name = f"run {seen['run']}" if seen.get("stage") else f"dataset {seen.get('dataset')}"
     match stage:
         case "refused":

@@ -7,9 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from tests.unit.stubcloud import StubCloud
+
+RUN = "0123456789ab"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,8 @@ class Tool:
     """`dropforge`, called as a user calls it: a process of its own with its output in pipes."""
 
     cloud: StubCloud
+    more: dict[str, str] = field(default_factory=dict)
+    """Further variables of the environment."""
 
     def __call__(self, *words: str) -> Ended:
         with self.start(*words) as process:
@@ -33,7 +38,7 @@ class Tool:
     def start(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "dropforge.cli.main", *words],
-            env={"PATH": os.environ["PATH"], "DROPFORGE_HOME": str(self.cloud.home), "COLUMNS": "200"},
+            env={"PATH": os.environ["PATH"], "DROPFORGE_HOME": str(self.cloud.home), "COLUMNS": "200"} | self.more,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -45,3 +50,22 @@ def until(true: Callable[[], bool], seconds: float = 20) -> None:
     while not true():
         assert time.monotonic() < end, "it did not happen in time"
         os.sched_yield()
+
+
+def run(stage: str, **more: Any) -> dict[str, Any]:
+    """Make a run as the API tells it."""
+    return {
+        "run": RUN,
+        "dataset": "digits/first",
+        "pipeline": "digits",
+        "state": "registered",
+        "stage": stage,
+        "reason": None,
+        "todo": None,
+        "sealed_at": "2031-05-01T10:00:00.000+00:00",
+        "channels": [{"name": "training", "objects": 3, "bytes": 2048}],
+        "candidate": {"job": "j", "status": "Completed", "secondary": "Completed"},
+        "metrics": {"validation:accuracy": 0.97},
+        "release": None,
+        "timeline": [{"at": "2031-05-01T10:00:00.000+00:00", "what": "sealed", "facts": {"objects": 3}}],
+    } | more

@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.clitool import Tool, until
+from tests.unit.clitool import RUN, Tool, run, until
 from tests.unit.stubcloud import StubCloud, problem, running
-
-RUN = "0123456789ab"
 
 
 @pytest.fixture
@@ -25,24 +23,6 @@ def cloud(tmp_path: Path) -> Iterator[StubCloud]:
 @pytest.fixture
 def dropforge(cloud: StubCloud) -> Tool:
     return Tool(cloud)
-
-
-def run(stage: str, **more: Any) -> dict[str, Any]:
-    return {
-        "run": RUN,
-        "dataset": "digits/first",
-        "pipeline": "digits",
-        "state": "registered",
-        "stage": stage,
-        "reason": None,
-        "todo": None,
-        "sealed_at": "2031-05-01T10:00:00.000+00:00",
-        "channels": [{"name": "training", "objects": 3, "bytes": 2048}],
-        "candidate": {"job": "j", "status": "Completed", "secondary": "Completed"},
-        "metrics": {"validation:accuracy": 0.97},
-        "release": None,
-        "timeline": [{"at": "2031-05-01T10:00:00.000+00:00", "what": "sealed", "facts": {"objects": 3}}],
-    } | more
 
 
 def test_every_header_names_the_cloud_that_is_meant(cloud: StubCloud, dropforge: Tool) -> None:
@@ -248,7 +228,9 @@ def test_a_cloud_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
 def test_without_any_cloud_the_sentence_names_both(tmp_path: Path) -> None:
     ended = Tool(StubCloud(tmp_path / "none"))("runs")
     assert ended.code == 1
-    assert "`dropforge up` starts one" in ended.err
+    said = ended.err.split("dropforge: ")[1]
+    assert said.startswith(f"No local cloud is up at {tmp_path / 'none'}: `make up` or `dropforge up` starts one.")
+    assert "No AWS region is chosen" in said
 
 
 def test_a_stage_that_is_not_there_is_a_usage_error(cloud: StubCloud, dropforge: Tool) -> None:

@@ -53,13 +53,40 @@ def test_an_error_of_the_api_is_one_sentence_with_its_request_id(
     cloud: StubCloud, dropforge: Tool, tmp_path: Path
 ) -> None:
     (tmp_path / "a.png").write_bytes(b"x")
-    said = problem(503, "no-live-model", "The model digits is not live yet.", retryable=True)
-    cloud.routes["/api/v1/models/digits/predict"] = 503, said
+    no = problem(503, "not-live", "The model digits is not live yet.", retryable=True)
+    cloud.routes["/api/v1/models/digits/predict"] = 503, no
     ended = dropforge("predict", "digits", str(tmp_path / "a.png"))
     assert ended.code == 1
-    assert ended.err.splitlines()[1:] == [
-        "dropforge: The API answered 503: The model digits is not live yet. [request r-1]"
-    ]
+    _, said = ended.err.splitlines()
+    assert said == (
+        "dropforge: The API answered 503: The model digits is not live yet. "
+        "`dropforge runs` shows how far its runs are. [request r-1]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "advice"),
+    [
+        (404, 2, "`dropforge datasets` lists what was dropped, and for which pipelines."),
+        (403, 1, "set DROPFORGE_API_KEY to the one to use."),
+        (415, 2, "no md"),
+    ],
+)
+def test_a_model_that_cannot_be_asked_says_what_to_do(
+    cloud: StubCloud, dropforge: Tool, tmp_path: Path, status: int, code: int, advice: str
+) -> None:
+    (tmp_path / "a.md").write_bytes(b"x")
+    said = problem(status, {404: "not-found", 415: "unsupported-media-type"}.get(status, ""), "no md")
+    cloud.routes["/api/v1/models/nope/predict"] = status, {"message": "Forbidden"} if status == 403 else said
+    ended = dropforge("predict", "nope", str(tmp_path / "a.md"))
+    assert (ended.code, advice in ended.err) == (code, True), ended
+
+
+def test_a_key_of_another_cloud_in_the_environment_is_named(cloud: StubCloud, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"x")
+    cloud.routes["/api/v1/models/digits/predict"] = 403, {"message": "Forbidden"}
+    ended = Tool(cloud, {"DROPFORGE_API_KEY": "another"})("predict", "digits", str(tmp_path / "a.png"))
+    assert "answered 403: Forbidden. DROPFORGE_API_KEY holds another key than this cloud's: unset it." in ended.err
 
 
 def test_env_points_a_shell_at_the_cloud(cloud: StubCloud, dropforge: Tool) -> None:
