@@ -21,11 +21,36 @@ from dropforge.cli.render import Terminal
 
 P = ParamSpec("P")
 
+
+def one_of(words: Sequence[str]) -> Callable[[str], str]:
+    """Give a reader of an option that takes one of these words."""
+
+    def read(text: str) -> str:
+        if text not in words:
+            raise typer.BadParameter(f"{text!r} is not one of {listed(words)}.")
+        return text
+
+    return read
+
+
+def listed(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _kind(text: str) -> Kind:
+    return Kind(one_of(tuple(Kind))(text))
+
+
 _PANEL = "Which cloud, and how to print"
 _Cloud = Annotated[
     Kind | None,
     typer.Option(
-        "--cloud", envvar="DROPFORGE_CLOUD", rich_help_panel=_PANEL, help="Local if one runs at --home, else AWS."
+        "--cloud",
+        envvar="DROPFORGE_CLOUD",
+        metavar="local|aws",
+        parser=_kind,
+        rich_help_panel=_PANEL,
+        help="Local if one runs at --home, else AWS.",
     ),
 ]
 _Home = Annotated[
@@ -83,21 +108,6 @@ def command(app: typer.Typer, **how: Any) -> Callable[[Callable[Concatenate[Sess
         return called
 
     return register
-
-
-def one_of(words: Sequence[str]) -> Callable[[str], str]:
-    """Give a reader of an option that takes one of these words."""
-
-    def read(text: str) -> str:
-        if text not in words:
-            raise typer.BadParameter(f"{text!r} is not one of {listed(words)}.")
-        return text
-
-    return read
-
-
-def listed(words: Sequence[str]) -> str:
-    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _option(name: str, annotation: Any, default: Any) -> inspect.Parameter:

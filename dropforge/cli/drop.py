@@ -12,6 +12,7 @@ from dropforge.cli.bucket import Bucket, check_pipeline, files_under
 from dropforge.cli.errors import UsageError
 
 READY = "_READY"
+_CHANNELS = "drop a folder that holds training/ (and evaluation/, if the pipeline wants it) with the files in them"
 _RUN_FILE = "run.toml"
 _PACKED = (".gz", ".bz2", ".xz", ".zst")
 _PACKABLE = (".tar", ".csv", ".tsv", ".json", ".jsonl", ".txt", ".libsvm", ".pkl", ".npy", ".parquet")
@@ -66,10 +67,10 @@ def _plan_folder(pipeline: str, folder: Path, name: str) -> Drop:
     files = [(key, path) for key, path in files if key != READY]
     loose = [key for key, _ in files if "/" not in key and key != _RUN_FILE]
     if loose:
-        raise UsageError(f"{folder / loose[0]} lies in no channel: put it into a folder such as {folder}/training/.")
+        raise UsageError(f"{folder / loose[0]} lies in no channel: {_CHANNELS}.")
     counts = Counter(key.split("/", 1)[0] for key, _ in files if "/" in key)
     if not counts:
-        raise UsageError(f"{folder} holds no files: put them into a folder such as {folder}/training/.")
+        raise UsageError(f"{folder} holds no files: {_CHANNELS}.")
     prefix = f"datasets/{pipeline}/{name}/"
     return Drop(pipeline, name, tuple((prefix + key, path) for key, path in files), dict(sorted(counts.items())))
 

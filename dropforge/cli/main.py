@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from dropforge.cli import home, look, send
@@ -22,6 +25,22 @@ app = typer.Typer(
 )
 for group in (home.app, send.app, look.app):
     app.registered_commands += group.registered_commands
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        print(f"dropforge {version('dropforge')}")
+        raise typer.Exit
+
+
+@app.callback()
+def dropforge(
+    *,
+    tell_version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    del tell_version  # its callback has done all there is
 
 
 def run() -> None:

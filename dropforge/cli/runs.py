@@ -6,8 +6,10 @@ import re
 from typing import Any
 
 from dropforge.cli.api import Api
+from dropforge.cli.command import Session
 from dropforge.cli.errors import CliError, FailedError, RefusedError, RejectedError, UsageError
 from dropforge.cli.follow import Follower
+from dropforge.cli.render import moment
 
 
 def outcome(seen: dict[str, Any], stage: str) -> CliError | None:
@@ -27,6 +29,22 @@ def outcome(seen: dict[str, Any], stage: str) -> CliError | None:
             return FailedError(f"The {name} {words[stage]}: {told}.{advice}")
         case _:
             return None
+
+
+def known(session: Session, run: str, first_key: str) -> dict[str, Any] | None:
+    """Give the run that a drop became if it was there before the drop's first file, and is not tried again for it.
+
+    A run that was stopped may be about to be tried again, and whoever may only write to the bucket cannot ask: None.
+    """
+    try:
+        seen = session.api.find("v1", "runs", run)
+    except CliError:
+        return None
+    dropped = session.bucket.modified(first_key)
+    if seen is None or seen["stage"] == "stopped" or moment(seen["created_at"]) >= dropped:
+        return None
+    again = (each for each in seen["timeline"] if each["what"].startswith("trying again"))
+    return None if any(moment(each["at"]) >= dropped for each in again) else seen
 
 
 def resolve(api: Api, text: str) -> Follower:

@@ -12,14 +12,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dropforge.cli import drop as drops
 from dropforge.cli import push as pushes
+from dropforge.cli import runs
 from dropforge.cli.command import Session, command
 from dropforge.cli.errors import RefusedError, UsageError
 from dropforge.cli.render import Terminal, size
-from dropforge.cli.runs import outcome
 
 app = typer.Typer()
 
-_Name = Annotated[str | None, typer.Option("--name", help="Another name than the folder's or file's own.")]
+_PipelineName = Annotated[str | None, typer.Option("--name", help="The pipeline's name; without it, the folder's own.")]
+_DatasetName = Annotated[
+    str | None, typer.Option("--name", help="The dataset's name; without it, the folder's or file's own.")
+]
 _Wait = Annotated[
     float, typer.Option("--verdict", min=0, help="Seconds to wait for the verdict on what was sent; 0: don't wait.")
 ]
@@ -30,7 +33,7 @@ def push(
     session: Session,
     *,
     folder: Annotated[Path, typer.Argument(help="The folder that holds pipeline.toml.", file_okay=False, exists=True)],
-    name: _Name = None,
+    name: _PipelineName = None,
     verdict: _Wait = 60,
 ) -> None:
     """Make the bucket's pipelines/<name>/ what FOLDER is, and tell whether the pipeline was accepted."""
@@ -66,11 +69,14 @@ def drop(
     path: Annotated[
         Path, typer.Argument(metavar="FOLDER|FILE", help="A folder of channels, or one file.", exists=True)
     ],
-    name: _Name = None,
+    name: _DatasetName = None,
     verdict: _Wait = 90,
 ) -> None:
     """Upload a dataset, one object at a time, `_READY` with its counts last; tell the run that it became."""
     plan = drops.plan_drop(pipeline, path, name)
+    if session.bucket.status(pipeline) is None and not any(session.bucket.keys(f"pipelines/{pipeline}/")):
+        session.terminal.note(f"There is no pipeline {pipeline} yet: the files will wait for it.")
+        verdict = 0
     before = session.bucket.status(plan.dataset)
     count = len(plan.objects) + (plan.counts is not None)
     _send(session.terminal, f"drop {plan.dataset} ({size(plan.size)})", count, drops.upload(session.bucket, plan))
@@ -85,11 +91,13 @@ def drop(
     )
     newest = seen or session.bucket.status(plan.dataset)
     said: dict[str, Any] = newest.said if newest else {"dataset": plan.dataset, "state": "collecting", "run": None}
+    known = runs.known(session, str(said["run"]), plan.objects[0][0]) if seen and said.get("run") else None
     if session.terminal.as_json:
-        session.terminal.data(said | {"objects": count, "bytes": plan.size})
-    if trouble := outcome(said | {"stage": None}, str(said["state"])):
+        more = {"known": known is not None} | ({"stage": known["stage"]} if known else {})
+        session.terminal.data(said | {"objects": count, "bytes": plan.size} | more)
+    if trouble := runs.outcome(said | {"stage": None}, str(said["state"])):
         raise trouble
-    session.terminal.say(_dropped(said))
+    session.terminal.say(_known(known) if known else _dropped(said))
 
 
 @command(app, epilog="Example: dropforge predict digits seven.png")
@@ -111,7 +119,8 @@ def predict(
 
 def _send(terminal: Terminal, title: str, count: int, keys: Iterator[str]) -> None:
     if not terminal.live:
-        terminal.say(f"{title}: {_exhaust(keys)} objects sent")
+        sent = _exhaust(keys)
+        terminal.say(f"{title}: {sent} object{'' if sent == 1 else 's'} sent")
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=terminal.out) as progress:
@@ -132,6 +141,13 @@ def _dropped(said: dict[str, Any]) -> str:
         return f"The dataset {said['dataset']} is sealed: run {said['run']}. `dropforge show {said['run']} --follow`"
     waiting = f" ({said['reason']})" if said.get("reason") else ""
     return f"The dataset {said['dataset']} is not sealed yet{waiting}. `dropforge show {said['dataset']} --follow`"
+
+
+def _known(run: dict[str, Any]) -> str:
+    return (
+        f"This content is run {run['run']} already: {run['stage']}; nothing new is trained. "
+        f"`dropforge show {run['run']}`"
+    )
 
 
 def _media_type(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ def dropforge(cloud: StubCloud) -> Tool:
     [
         (("runs", "--state", "foo"), "'foo' is not one of"),
         (("datasets", "--state", "live"), "'live' is not one of"),
+        (("runs", "--cloud", "moon"), "'moon' is not one of local or aws."),
         (("wait", RUN, "--for", "foo"), "--for': 'foo' is not one of"),
     ],
 )
@@ -68,3 +70,13 @@ def test_a_failed_run_names_the_command_that_shows_its_log(cloud: StubCloud, dro
     cloud.routes[f"/api/v1/runs/{RUN}"] = 200, run("failed", reason="no memory")
     cloud.routes[f"/api/v1/runs/{RUN}/log"] = 200, {"lines": [], "next": "t"}
     assert f"failed: no memory. `dropforge log {RUN}` shows its log." in dropforge("wait", RUN).err
+
+
+def test_the_version_is_the_packages(dropforge: Tool) -> None:
+    ended = dropforge("--version")
+    assert (ended.code, ended.out.strip()) == (0, f"dropforge {version('dropforge')}")
+
+
+def test_no_stage_is_torn_in_the_help_of_wait(cloud: StubCloud) -> None:
+    said = Tool(cloud, {"COLUMNS": "80"})("wait", "--help").out
+    assert all(stage in said for stage in ("training", "registered", "rehearsing", "rolling-out", "live"))

@@ -83,6 +83,12 @@ def test_a_folder_that_would_be_refused_is_not_even_uploaded(tmp_path: Path, nam
         plan_drop("digits", tree(tmp_path / "d", *names), None)
 
 
+@pytest.mark.parametrize("file", ["loose.png", ".DS_Store"])
+def test_a_folder_without_channels_is_told_which_folder_to_drop(tmp_path: Path, file: str) -> None:
+    with pytest.raises(UsageError, match="drop a folder that holds training/"):
+        plan_drop("digits", tree(tmp_path / "d", file), None)
+
+
 @pytest.mark.parametrize("name", ["Digits", "a--b", "-a", "a_b", "x" * 21, "", "../up"])
 def test_what_cannot_name_a_pipeline_is_told_before_anything_is_sent(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="cannot name a pipeline"):

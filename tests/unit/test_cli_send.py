@@ -11,15 +11,14 @@ from typing import Any
 
 import pytest
 
-from tests.unit.clitool import Tool
+from tests.unit.clitool import RUN, Tool, run
 from tests.unit.stubcloud import StubCloud, problem, running
-
-RUN = "0123456789ab"
 
 
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[StubCloud]:
     with running(tmp_path / "home") as cloud:
+        cloud.says("digits", pipeline="digits", state="accepted")
         yield cloud
 
 
@@ -124,6 +123,59 @@ def test_drop_sends_ready_last_and_names_the_run(cloud: StubCloud, dropforge: To
     assert cloud.put == ["datasets/digits/first/training/1.png", "datasets/digits/first/_READY"]
     assert json.loads(cloud.objects["datasets/digits/first/_READY"]) == {"training": 1}
     assert f"is sealed: run {RUN}" in ended.out
+
+
+OLD, NEW = "2001-05-01T10:00:00.000+00:00", "2999-05-01T10:00:00.000+00:00"
+
+
+def known(stage: str, *, created: str = OLD, again: str | None = None) -> dict[str, Any]:
+    """Make a run as the API tells it; `again` is when it was taken up once more."""
+    timeline = [{"at": again, "what": "trying again: wanted again", "facts": {}}] if again else []
+    return run(stage, created_at=created, timeline=timeline)
+
+
+@pytest.mark.parametrize("stage", ["training", "live", "rejected", "failed"])
+def test_content_that_is_a_run_already_is_said_to_train_nothing(
+    cloud: StubCloud, dropforge: Tool, tmp_path: Path, stage: str
+) -> None:
+    folder = make_drop(tmp_path)
+    seal(cloud, "sealed", run=RUN)
+    cloud.on_put = lambda key: seal(cloud, "sealed", run=RUN) if key.endswith("_READY") else None
+    cloud.routes[f"/api/v1/runs/{RUN}"] = 200, known(stage, again=OLD)
+    ended = dropforge("drop", "digits", str(folder))
+    assert (ended.code, f"This content is run {RUN} already: {stage}; nothing new is trained." in ended.out) == (
+        0,
+        True,
+    )
+    said = json.loads(dropforge("drop", "digits", str(folder), "--json").out)
+    assert (said["known"], said["stage"]) == (True, stage)
+
+
+@pytest.mark.parametrize("seen", [known("training", created=NEW), known("stopped"), known("training", again=NEW), None])
+def test_a_run_that_is_new_or_tried_again_is_not_called_known(
+    cloud: StubCloud, dropforge: Tool, tmp_path: Path, seen: dict[str, Any] | None
+) -> None:
+    folder = make_drop(tmp_path)
+    cloud.on_put = lambda key: seal(cloud, "sealed", run=RUN) if key.endswith("_READY") else None
+    cloud.routes[f"/api/v1/runs/{RUN}"] = (200, seen) if seen else (403, {"message": "Forbidden"})
+    said = json.loads(dropforge("drop", "digits", str(folder), "--json").out)
+    assert (said["known"], said["run"]) == (False, RUN)
+
+
+def test_a_drop_for_a_pipeline_that_is_not_there_is_sent_with_a_warning(
+    cloud: StubCloud, dropforge: Tool, tmp_path: Path
+) -> None:
+    ended = dropforge("drop", "nope", str(make_drop(tmp_path)))
+    assert ended.code == 0, ended.err
+    assert ended.err.splitlines()[1:] == ["There is no pipeline nope yet: the files will wait for it."]
+    assert cloud.put[-1] == "datasets/nope/first/_READY"
+    assert "is not sealed yet" in ended.out
+
+
+def test_one_object_is_one_object(cloud: StubCloud, dropforge: Tool, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_bytes(b"1,2")
+    cloud.on_put = lambda _: cloud.says("digits/rows", dataset="digits/rows", state="sealed", run=RUN)
+    assert ": 1 object sent\n" in dropforge("drop", "digits", str(tmp_path / "rows.csv")).out
 
 
 def test_a_drop_that_is_refused_exits_3_with_the_reason(cloud: StubCloud, dropforge: Tool, tmp_path: Path) -> None:
