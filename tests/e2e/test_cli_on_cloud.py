@@ -165,6 +165,23 @@ def test_a_single_file_is_a_dataset(shop: Shop) -> None:
     assert (seen["dataset"], seen["state"], seen["objects"]) == (f"{NAME}/alone", "sealed", 1)
 
 
+def test_content_that_is_a_run_already_is_told_so_under_any_name(shop: Shop) -> None:
+    again = dropped(shop, "monday-again", knobs(label="cat"))
+    assert (again.code, again.err.strip()) == (0, shop.header), again
+    assert f"This content is run {shop.run} already: live; nothing new is trained." in again.out
+
+
+def test_what_cannot_be_predicted_says_what_to_do(shop: Shop) -> None:
+    file = write(shop.folder, {"p.png": PIXEL, "p.md": b"#"}) / "p.png"
+    nobody = shop.tool("predict", "nope", file)
+    assert (nobody.code, "`dropforge datasets` lists" in nobody.err) == (2, True), nobody
+    assert shop.tool("predict", NAME, file.with_suffix(".md")).code == 2
+    call = shop.tool.command("predict", NAME, file)
+    environment = shop.tool.environment | {"DROPFORGE_API_KEY": "another"}
+    other = subprocess.run(call, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert "DROPFORGE_API_KEY holds another key than this cloud's: unset it." in other.stderr, other
+
+
 def test_env_and_exec_point_any_aws_client_at_this_cloud(shop: Shop) -> None:
     ran = shop.tool("exec", "--", sys.executable, "-c", BUCKETS)
     assert ran.code == 0, ran
