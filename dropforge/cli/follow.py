@@ -93,6 +93,10 @@ def _newest(changes: list[Change]) -> Iterator[Change]:
             yield change
 
 
+def _is_before(stage: str, other: str) -> bool:
+    return stage in STAGES and other in STAGES and STAGES.index(stage) < STAGES.index(other)
+
+
 class Follower:
     """Looks again and again at one dataset or run, until the run ends or nobody asks any more."""
 
@@ -161,6 +165,8 @@ class Follower:
         yield from self._pass(each for each in passed if each.stage != "training")
         candidate = self.last.get("candidate") or {}
         stage = str(self.last["stage"])
+        if passed and _is_before(stage, self.stage):
+            return  # the timeline was read a moment later than the run: the next look shows both
         note = self.last.get("reason") or (candidate.get("secondary") if stage == "training" else "") or ""
         if note or stage != self.stage:
             yield from self._stage(stage, str(note))

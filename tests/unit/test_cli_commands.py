@@ -210,6 +210,15 @@ def test_follow_shows_stages_progress_and_metrics_as_plain_lines(cloud: StubClou
     assert shown == ["   | hello", "    50% half", "   validation:accuracy = 0.97", "== live"]
 
 
+def test_a_run_read_before_its_timeline_takes_no_stage_back(cloud: StubCloud, dropforge: Tool) -> None:
+    began = {"at": "2031-05-01T10:00:09.000+00:00", "what": "training completed", "facts": {}}
+    seen = [run("training", timeline=[began]), run("live", timeline=[began])]
+    cloud.routes[f"/api/v1/runs/{RUN}"] = lambda _: (200, seen.pop(0) if len(seen) > 1 else seen[0])
+    cloud.routes[f"/api/v1/runs/{RUN}/log"] = 200, {"lines": [], "next": "a"}
+    shown = [line.split("s  ", 1)[1] for line in dropforge("show", RUN, "--follow").out.splitlines()]
+    assert shown == ["== gate", "== live"]
+
+
 def test_a_passing_trouble_of_the_api_is_tried_again(cloud: StubCloud, dropforge: Tool) -> None:
     answers: list[tuple[int, Any]] = [(429, problem(429, "throttled", "slow down")), (200, {"runs": [], "next": None})]
     cloud.routes["/api/v1/runs"] = lambda _: answers.pop(0)
