@@ -168,9 +168,9 @@ def _lowered(headers: Any) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """A cloud of this test session: the stages dev and prod, quick schedules, gone with the session."""
+    """A cloud of the module's own, with quick schedules: what waits in it for long would wake in others' tests."""
     home = tmp_path_factory.mktemp("cloud")
     card = launch.start(home, speed=SPEED, stages=("dev", "prod"), attached=True, project=ROOT)
     yield Cloud(card)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import pytest
-
 from chalicelib.aws.records import Records
 from chalicelib.model import Channel, Dataset, DatasetId, DatasetState, Run, RunState
-from dropforge.local import launch
 from dropforge.local.functions.schedules import scheduled_event
 from tests.contracts.cloud import clients_of
-from tests.e2e.conftest import ROOT, SPEED, Cloud, wait_until
+from tests.e2e.conftest import Cloud, wait_until
 from tests.e2e.pipelines import PIXEL, Tiny, drop, fresh, jobs_of, label_of, push, until_sealed, until_stage
 from tests.e2e.triggers import SCHEDULE, calls, errors, invocations, more, physical, queue_of, switched_off, waiting_in
 from tests.fakes.world import SETTINGS
@@ -26,15 +23,6 @@ _HANDS = 8
 _WRITES = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem")
 _READS = ("GetItem", "Query", "Scan", "BatchGetItem", "TransactGetItems")
 _PATIENCE = 300
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """A cloud of this module's own: what is left in it would slow the others down."""
-    home = tmp_path_factory.mktemp("flooded")
-    card = launch.start(home, speed=SPEED, stages=("dev", "prod"), attached=True, project=ROOT)
-    yield Cloud(card)
-    launch.stop(home)
 
 
 def test_ten_thousand_objects_at_once_are_one_run_for_a_few_hundred_invocations_and_writes(cloud: Cloud) -> None:
