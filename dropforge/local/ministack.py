@@ -132,19 +132,20 @@ class Ministack:
             await self._changed.wait()
             self._changed.clear()
             started = time.monotonic()
-            try:
-                await self._save()
-            except RuntimeError as error:
-                # A thread of ministack's changed a table while it was copied.
-                logger.info("a snapshot comes later: %s", error)
-                self._changed.set()
+            await self._save()
             await asyncio.sleep(max(pause, (time.monotonic() - started) * _SNAPSHOT_SHARE))
 
     async def _save(self) -> None:
         from ministack.core import persistence
 
         for name, state_of in self._app._build_persistence_save_dict().items():  # noqa: SLF001  as at its end
-            state = state_of()  # copied on the loop, where no request can change it meanwhile
+            try:
+                state = state_of()  # copied on the loop, where no request can change it meanwhile
+            except RuntimeError as error:
+                # A thread of ministack's changed it while it was copied. The services after it are saved all the same.
+                logger.info("the snapshot of %s comes later: %s", name, error)
+                self._changed.set()
+                continue
             if state is not None:
                 await asyncio.to_thread(persistence.save_state, name, state)
 
