@@ -151,6 +151,9 @@ class Follower:
         state = str(self.last.get("state") or "collecting")
         if self.last.get("run") and state == "sealed":
             self.run = str(self.last["run"])
+            if self._shown is None:
+                # It settled before anybody looked.
+                yield from self._stage("settling", "")
             return
         refused = state == "refused"
         note = self.last.get("reason") if refused else self.last.get("waiting")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import os
 import shutil
@@ -80,8 +81,9 @@ def _write_all(source: Path, staging: Path, max_files: int, limit: int) -> list[
     except UnpackError:
         raise
     except _DAMAGED as error:
-        # gzip and bz2 report damaged data as an OSError without a number; a full disk has one, and is its own error.
-        if isinstance(error, OSError) and error.errno is not None:
+        # gzip and bz2 report damaged data as an OSError without a number, zipfile follows an offset to before the file
+        # (EINVAL); a full disk has another number, and is its own error.
+        if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:
             raise
         raise UnpackError(f"{source.name} cannot be read: {error}") from error
     return names

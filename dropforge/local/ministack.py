@@ -14,6 +14,9 @@ import contextlib
 import json
 import logging
 import os
+import shutil
+import tempfile
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +35,9 @@ _READS = ("Get", "List", "Describe", "Query", "Scan", "BatchGet", "Receive", "He
 _SNAPSHOT_SHARE = 20
 """A snapshot may take at most one part in so many of the time."""
 _EMIT_WITHIN = 10.0
+_TRIES = 5
+_WRITING = threading.Lock()
+"""ministack writes to one folder at a time, which a variable of its module names."""
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +67,8 @@ class Ministack:
 
     def __init__(self, home: Path, account: Account) -> None:
         self._account = account
-        os.environ.update(_environment(home, account))
+        self._snapshots = Snapshots(home)
+        os.environ.update(_environment(home, self._snapshots.link, account))
         os.environ.pop("AWS_SESSION_TOKEN", None)
         import ministack.app  # reads the environment that was just set
 
@@ -136,25 +143,64 @@ class Ministack:
             await asyncio.sleep(max(pause, (time.monotonic() - started) * _SNAPSHOT_SHARE))
 
     async def _save(self) -> None:
-        from ministack.core import persistence
+        try:
+            # Copied on the loop in one go, where no request can change it meanwhile: no service is ahead of another.
+            states = self._copy()
+        except RuntimeError as error:
+            logger.info("the snapshot comes later: %s", error)
+            self._changed.set()
+            return
+        await asyncio.to_thread(self._snapshots.write, states)
 
-        for name, state_of in self._app._build_persistence_save_dict().items():  # noqa: SLF001  as at its end
-            try:
-                state = state_of()  # copied on the loop, where no request can change it meanwhile
-            except RuntimeError as error:
-                # A thread of ministack's changed it while it was copied. The services after it are saved all the same.
-                logger.info("the snapshot of %s comes later: %s", name, error)
-                self._changed.set()
-                continue
-            if state is not None:
-                await asyncio.to_thread(persistence.save_state, name, state)
+    def _copy(self) -> dict[str, Any]:
+        """Copy what every service knows; a thread of ministack's may change one meanwhile, so each has a few tries."""
+        getters = self._app._build_persistence_save_dict()  # noqa: SLF001  what its lifespan would save at its end
+        states = {name: _copied(state_of) for name, state_of in getters.items()}
+        return {name: state for name, state in states.items() if state is not None}
 
     def stop(self) -> None:
         """Save everything; call when nothing serves any more. Its remaining threads are daemons without work."""
+        self._snapshots.write(self._copy())
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Snapshots:
+    """The state of all services on disk; a process that dies while it writes leaves the one before, whole."""
+
+    def __init__(self, home: Path) -> None:
+        """Keep the newest snapshot where the link `state` in this folder points to."""
+        self.link = home / "state"
+        self._home = home
+
+    def write(self, states: Mapping[str, Any]) -> None:
+        """Write a snapshot beside the last one and put it in its place, if all of it could be written."""
         from ministack.core import persistence
 
-        persistence.save_all(self._app._build_persistence_save_dict())  # noqa: SLF001  what its lifespan would do
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        folder = Path(tempfile.mkdtemp(prefix="state-", dir=self._home))
+        with _WRITING:
+            persistence.STATE_DIR = str(folder)
+            for name, state in states.items():
+                persistence.save_state(name, state)
+        missing = sorted(name for name in states if not (folder / f"{name}.json").exists())
+        if missing:
+            # Its own log says why: a full disk, most likely. The last snapshot stays.
+            logger.error("the state of %s could not be written to %s", ", ".join(missing), self._home)
+            shutil.rmtree(folder, ignore_errors=True)
+            return
+        new = self._home / "state.new"
+        new.unlink(missing_ok=True)
+        new.symlink_to(folder.name)
+        new.replace(self.link)
+        for other in self._home.glob("state-*"):
+            if other.name != folder.name:
+                shutil.rmtree(other, ignore_errors=True)
+
+
+def _copied(state_of: Callable[[], Any]) -> Any:
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(RuntimeError):
+            return state_of()
+    return state_of()
 
 
 def next_cron(expression: str, after: float) -> float | None:
@@ -170,7 +216,7 @@ def next_cron(expression: str, after: float) -> float | None:
     return found.timestamp() if found else None
 
 
-def _environment(home: Path, account: Account) -> dict[str, str]:
+def _environment(home: Path, state: Path, account: Account) -> dict[str, str]:
     return {
         "BIND_HOST": "127.0.0.1",
         "MINISTACK_HOST": "127.0.0.1",
@@ -180,7 +226,7 @@ def _environment(home: Path, account: Account) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": account.keys.access,  # it checks signed links against these
         "AWS_SECRET_ACCESS_KEY": account.keys.secret,
         "PERSIST_STATE": "1",
-        "STATE_DIR": str(home / "ministack"),
+        "STATE_DIR": str(state),
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(home / "s3"),
         "SFTP_ENABLED": "0",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,8 +146,9 @@ def test_a_stop_and_a_start_find_buckets_runs_models_and_the_live_endpoint_as_th
     assert len(jobs_of(cloud, tiny.name)) == 2
 
 
+@pytest.mark.parametrize("how", ["stopped", "killed"])
 def test_a_cloud_that_goes_while_a_job_trains_leaves_nothing_running_and_then_tells_the_truth_about_that_job(
-    place: Place,
+    place: Place, how: str
 ) -> None:
     tiny = Tiny(fresh("cut"))
     push(place.cloud, tiny)
@@ -160,7 +163,11 @@ def test_a_cloud_that_goes_while_a_job_trains_leaves_nothing_running_and_then_te
     # The cloud, its function workers, the sandboxes of a job and of a server, and what runs in them.
     assert len(pids) >= 6
     assert all(answers(port) for port in ports)
-    launch.stop(place.home)
+    if how == "stopped":
+        launch.stop(place.home)
+    else:
+        _await_saved(place.home, run)
+        os.kill(int(place.cloud.card["pid"]), signal.SIGKILL)
     wait_until(lambda: not any(alive(pid) for pid in pids))
     assert not any(answers(port) for port in ports)
     assert launch.status(place.home) is None
@@ -175,3 +182,8 @@ def test_a_cloud_that_goes_while_a_job_trains_leaves_nothing_running_and_then_te
     assert release_of(cloud, tiny.name)["live"]["run"] == live
     assert cloud.get(f"/v1/runs/{live}")["stage"] == "live"
     assert label_of(until_answered(cloud, tiny.name)) == "kept"
+
+
+def _await_saved(home: Path, run: str) -> None:
+    """Wait until what is written down on disk knows of a run: a kill forgets what came in the second before."""
+    wait_until(lambda: run in _read(home / "state" / "dynamodb.json"), 60)

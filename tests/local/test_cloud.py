@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -241,7 +240,7 @@ def test_a_stop_and_start_finds_everything_as_it_was(tmp_path: Path) -> None:
 
         # And the same after a kill: what was on disk a moment ago is there, and the card is known as stale.
         cloud.client("dynamodb").put_item(TableName=cloud.stage["table"], Item={"pk": {"S": "late"}})
-        snapshot = cloud.home / "ministack" / "dynamodb.json"
+        snapshot = cloud.home / "state" / "dynamodb.json"
         wait_until(lambda: '"late"' in snapshot.read_text())
         workers = children(cloud.card["pid"])
         os.kill(cloud.card["pid"], signal.SIGKILL)
@@ -269,7 +268,7 @@ def test_a_cloud_that_was_killed_before_it_had_saved_anything_starts_again(tmp_p
     os.kill(running.card["pid"], signal.SIGKILL)
     wait_until(lambda: not Home(running.home).claimed())
     # As if it had died a second earlier: buckets stand on the disk at once, all else a little later.
-    shutil.rmtree(running.home / "ministack")
+    (running.home / "state").unlink()
     assert running.start().http("/v1/health")[0] == 200
     launch.stop(running.home)
 

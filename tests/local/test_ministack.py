@@ -130,8 +130,42 @@ def test_ministack_fires_no_schedule(stack: Stack) -> None:
 
 def test_what_changed_is_on_disk_within_seconds(stack: Stack) -> None:
     make_queue(stack, "kept-queue")
-    file = stack.home.path / "ministack" / "sqs.json"
+    file = stack.home.path / "state" / "sqs.json"
     wait_until(lambda: file.exists() and "kept-queue" in file.read_text())
+
+
+def test_a_snapshot_that_was_cut_short_leaves_the_one_before_whole(stack: Stack, tmp_path: Path) -> None:
+    assert stack  # it is imported, and told to keep state
+    snapshots = ministack.Snapshots(tmp_path)
+    unwritable = {"no": {object()}}
+    snapshots.write({"lambda": {"made": 1}, "cloudformation": {"made": 1}})
+    snapshots.write({"lambda": unwritable, "cloudformation": {"made": 2}})
+    assert _made_in(snapshots) == {"lambda": 1, "cloudformation": 1}
+    (tmp_path / "state-cut-short").mkdir()  # as a kill in the midst of the next one leaves it
+    assert _made_in(snapshots) == {"lambda": 1, "cloudformation": 1}
+    snapshots.write({"lambda": {"made": 3}, "cloudformation": {"made": 3}})
+    assert _made_in(snapshots) == {"lambda": 3, "cloudformation": 3}
+    # What no start would read any more is cleared away.
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted(["state", snapshots.link.readlink().name])
+
+
+def _made_in(snapshots: ministack.Snapshots) -> dict[str, int]:
+    files = snapshots.link.glob("*.json")
+    return {file.stem: json.loads(file.read_text())["payload"]["made"] for file in files}
+
+
+def test_services_are_copied_together_and_one_that_is_changing_is_tried_again(stack: Stack) -> None:
+    tries = []
+
+    def changing() -> dict[str, int]:
+        tries.append(1)
+        if len(tries) < 3:
+            raise RuntimeError("dictionary changed size during iteration")
+        return {"made": 1}
+
+    assert stack
+    assert ministack._copied(changing) == {"made": 1}  # noqa: SLF001  the contract is about its insides
+    assert len(tries) == 3
 
 
 def test_objects_lie_on_disk_at_once(stack: Stack) -> None:

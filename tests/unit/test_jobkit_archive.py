@@ -110,6 +110,14 @@ def test_a_tar_that_ends_too_early_is_refused(tmp_path: Path) -> None:
     assert left_in(tmp_path / "out") == []
 
 
+def test_a_zip_that_points_to_before_its_own_beginning_is_refused(tmp_path: Path) -> None:
+    whole = bytearray(zipped(tmp_path / "a.zip", ("a", b"hello")).read_bytes())
+    whole[-6] += 1  # where the end says that the central directory begins
+    (tmp_path / "b.zip").write_bytes(whole)
+    with pytest.raises(UnpackError):
+        unpack(tmp_path / "b.zip", tmp_path / "out")
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damaged_archives_come_out_whole_or_are_refused(tmp_path: Path, data: st.DataObject) -> None:
