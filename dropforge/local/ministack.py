@@ -68,7 +68,7 @@ class Ministack:
     def __init__(self, home: Path, account: Account) -> None:
         self._account = account
         self._snapshots = Snapshots(home)
-        os.environ.update(_environment(home, self._snapshots.link, account))
+        os.environ.update(_environment(home, account))
         os.environ.pop("AWS_SESSION_TOKEN", None)
         import ministack.app  # reads the environment that was just set
 
@@ -88,6 +88,7 @@ class Ministack:
         self._loop = loop = asyncio.get_running_loop()
         loop.set_default_executor(self._pool)
         self._app._MAIN_LOOP = loop  # noqa: SLF001  worker threads of ministack call handlers through it
+        self._snapshots.open()
         self._app._load_persisted_state()  # noqa: SLF001  its lifespan would start schedulers and listeners, too
 
     def hand_over(self, invoker: Invoker) -> None:
@@ -172,6 +173,12 @@ class Snapshots:
         self.link = home / "state"
         self._home = home
 
+    def open(self) -> None:
+        """Let ministack read the newest snapshot."""
+        from ministack.core import persistence
+
+        persistence.STATE_DIR = str(self.link)
+
     def write(self, states: Mapping[str, Any]) -> None:
         """Write a snapshot beside the last one and put it in its place, if all of it could be written."""
         from ministack.core import persistence
@@ -216,7 +223,7 @@ def next_cron(expression: str, after: float) -> float | None:
     return found.timestamp() if found else None
 
 
-def _environment(home: Path, state: Path, account: Account) -> dict[str, str]:
+def _environment(home: Path, account: Account) -> dict[str, str]:
     return {
         "BIND_HOST": "127.0.0.1",
         "MINISTACK_HOST": "127.0.0.1",
@@ -226,7 +233,7 @@ def _environment(home: Path, state: Path, account: Account) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": account.keys.access,  # it checks signed links against these
         "AWS_SECRET_ACCESS_KEY": account.keys.secret,
         "PERSIST_STATE": "1",
-        "STATE_DIR": str(state),
+        "STATE_DIR": str(home / "ministack"),  # blobs and keys; what services know is in snapshots
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(home / "s3"),
         "SFTP_ENABLED": "0",
