@@ -50,6 +50,13 @@ class ConflictError(DropforgeError):
     retryable = True
 
 
+class NotNowError(DropforgeError):
+    """That makes no sense in the present state."""
+
+    status = 409
+    code = "not-now"
+
+
 class ThrottledError(DropforgeError):
     """AWS asks to slow down."""
 

@@ -58,6 +58,20 @@ class DatasetId:
 
 
 @dataclass(frozen=True, slots=True)
+class Command:
+    """Something that a person or a program asked for: `by` as IAM (or the event's sender) names them."""
+
+    by: str
+    at: float
+    reason: str | None = None
+
+    @property
+    def told(self) -> str:
+        """Say who and why, as the rest of a sentence: `by arn:… : too expensive`."""
+        return f"by {self.by}" + (f": {self.reason}" if self.reason else "")
+
+
+@dataclass(frozen=True, slots=True)
 class Channel:
     """A named input as sealed: its counts, and the S3 URI of the manifest or object that a job reads."""
 

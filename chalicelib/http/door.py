@@ -25,22 +25,32 @@ class Door:
 
     def get(self, path: str) -> Callable[[View], View]:
         """Register `view(request, **path parameters)`."""
+        return self._register("GET", path, 200)
 
+    def post(self, path: str, *, status: int = 200) -> Callable[[View], View]:
+        """Register a view that changes something; `order.read(request, …)` reads what is asked."""
+        return self._register("POST", path, status)
+
+    def _register(self, method: str, path: str, status: int) -> Callable[[View], View]:
         def register(view: View) -> View:
             @wraps(view)
             def answer(**names: str) -> Response:
-                return self._answer(view, names)
+                return self._answer(view, names, status)
 
-            # No content types: a GET has no body, and Chalice refuses a stray header with an error of its own shape.
-            self.routes.route(path, methods=["GET"], content_types=[], **self._guard)(answer)
+            # No content types: Chalice would refuse a header that it does not like with an error of its own shape.
+            # A name of its own: one path may have a view for each method.
+            routes = self.routes.route(path, methods=[method], content_types=[], name=view.__name__, **self._guard)
+            routes(answer)
             return view
 
         return register
 
-    def _answer(self, view: View, names: Mapping[str, str]) -> Response:
+    def _answer(self, view: View, names: Mapping[str, str], status: int) -> Response:
         request = self.routes.current_request
         try:
-            return Response(dict(view(request, **names)), headers={"Content-Type": "application/json"})
+            return Response(
+                dict(view(request, **names)), headers={"Content-Type": "application/json"}, status_code=status
+            )
         except DropforgeError as error:
             return _refusal(error, request)
         except Exception as error:  # the process's edge: a client gets a problem, the log gets the trace

@@ -20,6 +20,7 @@ _TIMEOUT = urllib3.Timeout(connect=5, read=35)
 """The gateway itself gives up after 29 seconds."""
 _TRIES = 4
 _CALLED_WRONGLY = {400, 404, 413, 415}
+_REFUSED = {409, 422}
 _FORBIDDEN = 403
 _TOO_MANY, _ERRORS, _SERVER_ERRORS = 429, 400, 500
 
@@ -33,6 +34,8 @@ class ApiError(CliError):
         self.retryable = bool(problem.get("retryable"))
         if status in _CALLED_WRONGLY:
             self.exit = Exit.USAGE
+        if status in _REFUSED and not self.retryable:
+            self.exit = Exit.REFUSED
         # The gateway itself says `message` where it turns a call away; AWS's front door spells it `Message`.
         words = (problem.get(name) for name in ("detail", "title", "message", "Message"))
         said = str(next(filter(None, words), "no reason given")).rstrip(".")
@@ -52,13 +55,21 @@ class Api:
         asked = {name: value for name, value in query.items() if value is not None}
         if asked:
             url += "?" + urlencode(asked, quote_via=quote)
+        return self._patiently("GET", url)
+
+    def post(self, *path: str, **fields: Any) -> dict[str, Any]:
+        """Ask for something by a JSON object of the fields that are given; every such order is safe to repeat."""
+        asked = {name: value for name, value in fields.items() if value is not None}
+        return self._patiently("POST", self._url(*path), json.dumps(asked).encode())
+
+    def _patiently(self, method: str, url: str, body: bytes | None = None) -> dict[str, Any]:
         for attempt in range(_TRIES):
-            status, body = self._send("GET", url, self._signed(url))
+            status, said = self._send(method, url, self._signed(method, url, body), body)
             passing = status == _TOO_MANY or status >= _SERVER_ERRORS
             if not passing or attempt == _TRIES - 1:
                 break
             time.sleep(0.2 * 2**attempt)
-        return _read(status, body)
+        return _read(status, said)
 
     def find(self, *path: str) -> dict[str, Any] | None:
         """Read a resource, or None where there is none."""
@@ -104,11 +115,12 @@ class Api:
     def _url(self, *path: str) -> str:
         return "/".join([self._place.api, *(quote(part, safe="") for part in path)])
 
-    def _signed(self, url: str) -> dict[str, str]:
+    def _signed(self, method: str, url: str, body: bytes | None) -> dict[str, str]:
         credentials = self._place.session.get_credentials()
         if credentials is None:
             raise CliError("No AWS credentials are found: sign in (`aws sso login`), or choose --cloud local.")
-        request = AWSRequest("GET", url)
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        request = AWSRequest(method, url, data=body, headers=headers)
         SigV4Auth(credentials.get_frozen_credentials(), "execute-api", self._place.region).add_auth(request)
         return dict(request.headers.items())
 
