@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -121,6 +122,13 @@ class Follower:
                 return
             yield None
             time.sleep(self.pause)
+
+    def look(self) -> None:
+        """Look once at the run, or at the dataset where no run is there yet: `last` is what was seen."""
+        if self.run is None:
+            deque(self._look_at_dataset(), maxlen=0)
+        if self.run is not None:
+            self.last = self.api.get("v1", "runs", self.run)
 
     @property
     def stage(self) -> str:

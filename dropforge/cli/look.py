@@ -166,7 +166,7 @@ def _tell_if_unknown(session: Session, follower: Follower) -> None:
 
 def _look_once(follower: Follower) -> dict[str, Any]:
     """Look at what is meant, once: the run, or the dataset where no run is there yet."""
-    next(follower.changes(), None)
+    follower.look()
     _must_be(follower)
     return follower.last
 
