@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from chalice.app import Chalice, CloudWatchEvent, ConvertToMiddleware, Rate, SQSEvent
 
 from chalicelib import deliver, events, wiring
-from chalicelib.http import clients, operators
+from chalicelib.http import clients, operators, pausing
 from chalicelib.media import BINARY_TYPES
 from chalicelib.settings import names_from_env
 
@@ -27,6 +27,7 @@ app.register_blueprint(clients.open_door.routes)
 app.register_blueprint(clients.door.routes)
 app.register_blueprint(clients.predictions)
 app.register_blueprint(operators.door.routes)
+app.register_blueprint(pausing.door.routes)
 
 
 @app.on_sqs_message(queue=f"{NAMES}uploads", batch_size=100, maximum_batching_window_in_seconds=1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 
 
@@ -29,6 +30,14 @@ class RunState(StrEnum):
     @property
     def final(self) -> bool:
         return self in {RunState.REGISTERED, RunState.REJECTED, RunState.FAILED, RunState.STOPPED}
+
+
+class Approval(StrEnum):
+    """What a person says of a registered model, where its gate asks one."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
 
 
 class ReleaseStage(StrEnum):
@@ -71,6 +80,26 @@ class Command:
         return f"by {self.by}" + (f": {self.reason}" if self.reason else "")
 
 
+EVERYTHING = "*"
+"""The scope of a pause of all pipelines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """While it stands, nothing that costs money is started. `scope`: a pipeline's name, or EVERYTHING."""
+
+    scope: str
+    command: Command
+
+    @property
+    def told(self) -> str:
+        """Say who paused it, and when: `Paused by arn:… since 2027-01-15 08:00 UTC: too expensive.`."""
+        since = datetime.fromtimestamp(self.command.at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        what = "Everything is paused" if self.scope == EVERYTHING else "Paused"
+        why = f": {self.command.reason.rstrip('.')}" if self.command.reason else ""
+        return f"{what} by {self.command.by} since {since}{why}."
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
     """A named input as sealed: its counts, and the S3 URI of the manifest or object that a job reads."""
@@ -110,6 +139,8 @@ class Dataset:
     channels: tuple[Channel, ...] = ()
     due: float | None = None
     rev: int = 0
+    told: str = ""
+    """What our events told of it last: see news.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +194,10 @@ class Run:
     ended_at: float | None = None
     due: float | None = None
     rev: int = 0
+    approval: Approval | None = None
+    """Whether a person is asked, and what they said; None where the gate decides alone."""
+    told: str = ""
+    """As of a dataset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +252,8 @@ class Release:
     """Endpoints made anew and updates asked for in this stage: bounds them; tells "not asked" from "rolled back"."""
     due: float | None = None
     rev: int = 0
+    told: str = ""
+    """As of a dataset."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from chalicelib.model import (
     DatasetId,
     DatasetState,
     Entry,
+    Pause,
     PipelineRecord,
     Release,
     Run,
@@ -131,6 +132,15 @@ class Records(Protocol):
         """Where a sweep goes on ("" from the start)."""
 
     def move_cursor(self, name: str, to: str) -> None: ...
+
+    def pause(self, pause: Pause, entry: Entry) -> None:
+        """Remember a pause, in one transaction with its line on the timeline `pipeline:<scope>`; the newest counts."""
+
+    def unpause(self, scope: str, entry: Entry) -> None:
+        """Forget the pause of just this scope, with a line as above; nothing to forget is done."""
+
+    def paused(self, pipeline: str) -> Pause | None:
+        """Give what holds a pipeline: its own pause, else that of everything. Of EVERYTHING: that alone."""
 
 
 @dataclass(frozen=True, slots=True)

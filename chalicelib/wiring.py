@@ -19,7 +19,9 @@ from chalicelib.ports import Bucket, Clock, Hosting, Jobs, Records, Registry, Ti
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
+    from chalicelib.aws.clients import Clients
     from chalicelib.flows.datasets import Datasets
+    from chalicelib.flows.pauses import Pauses
     from chalicelib.flows.pipelines import Pipelines
     from chalicelib.flows.reconcile import Reconcile
     from chalicelib.flows.releases import Releases
@@ -52,47 +54,48 @@ class Ports(Protocol):
 
 
 class Aws:
-    """AWS, or whatever answers at AWS_ENDPOINT_URL; a client is made when its first call is."""
+    """AWS, or whatever answers at AWS_ENDPOINT_URL or through other clients; one is made when its first call is."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clients: Clients | None = None, clock: Clock = time.time) -> None:
         self.settings = settings
-        self.clock: Clock = time.time
+        self.clients = clients
+        self.clock = clock
 
     @cached_property
     def bucket(self) -> Bucket:
         from chalicelib.aws.bucket import Bucket
 
-        return Bucket(self.settings)
+        return Bucket(self.settings, self.clients)
 
     @cached_property
     def records(self) -> Records:
         from chalicelib.aws.records import Records
 
-        return Records(self.settings)
+        return Records(self.settings, self.clients, self.clock)
 
     @cached_property
     def timer(self) -> Timer:
         from chalicelib.aws.timer import Timer
 
-        return Timer(self.settings)
+        return Timer(self.settings, self.clients)
 
     @cached_property
     def jobs(self) -> Jobs:
         from chalicelib.aws.jobs import Jobs
 
-        return Jobs(self.settings)
+        return Jobs(self.settings, self.clients)
 
     @cached_property
     def registry(self) -> Registry:
         from chalicelib.aws.registry import Registry
 
-        return Registry(self.settings)
+        return Registry(self.settings, self.clients)
 
     @cached_property
     def hosting(self) -> Hosting:
         from chalicelib.aws.hosting import Hosting
 
-        return Hosting(self.settings)
+        return Hosting(self.settings, self.clients)
 
 
 class Flows:
@@ -183,6 +186,12 @@ class Flows:
             runs=self.runs,
             releases=self.releases,
         )
+
+    @cached_property
+    def pauses(self) -> Pauses:
+        from chalicelib.flows.pauses import Pauses
+
+        return Pauses(records=self.world.records, timer=self.world.timer, clock=self.world.clock)
 
     @cached_property
     def versions(self) -> Versions:

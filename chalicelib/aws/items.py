@@ -16,13 +16,14 @@ from typing import Any, TypeVar, cast
 from pydantic import TypeAdapter
 
 from chalicelib.errors import RefusedError
-from chalicelib.model import Dataset, DatasetId, Entry, PipelineRecord, Release, Run, Serving
+from chalicelib.model import Dataset, DatasetId, Entry, Pause, PipelineRecord, Release, Run, Serving
 from chalicelib.names import run12
 
 Value = TypeVar("Value")
 Item = dict[str, dict[str, str]]
 """An item as DynamoDB's own API spells it."""
 
+_VALUES = (Dataset, Run, Release, PipelineRecord, Serving, Entry, Pause)
 SCHEMA = 1
 DOCUMENT_LIMIT = 350_000
 """Bytes; an item ends at 400 KB, keys and index keys included."""
@@ -61,6 +62,10 @@ def serving_key(pipeline: str) -> Key:
 
 def cursor_key(name: str) -> Key:
     return Key(f"cursor#{name}", "cursor")
+
+
+def pause_key(scope: str) -> Key:
+    return Key(f"pause#{scope}", "pause")
 
 
 def pointing_key(run: str, dataset: DatasetId) -> Key:
@@ -154,7 +159,7 @@ def _newest(kind: str, pipeline: str, at: float, name: str, state: str) -> Item:
 
 
 def _json(value: Any) -> str:
-    fields = asdict(value) if isinstance(value, Dataset | Run | Release | PipelineRecord | Serving | Entry) else value
+    fields = asdict(value) if isinstance(value, _VALUES) else value
     return json.dumps(fields, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 

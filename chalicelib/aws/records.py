@@ -12,7 +12,19 @@ from chalicelib.aws.clients import Clients, shared
 from chalicelib.aws.errors import translated
 from chalicelib.aws.listing import BY_MONTH, BY_PIPELINE, last_months, list_page, read_token, write_token
 from chalicelib.errors import InvalidError
-from chalicelib.model import Dataset, DatasetId, DatasetState, Entry, PipelineRecord, Release, Run, RunState, Serving
+from chalicelib.model import (
+    EVERYTHING,
+    Dataset,
+    DatasetId,
+    DatasetState,
+    Entry,
+    Pause,
+    PipelineRecord,
+    Release,
+    Run,
+    RunState,
+    Serving,
+)
 from chalicelib.ports import Clock, Page, Stored
 from chalicelib.settings import Settings
 
@@ -119,6 +131,25 @@ class Records:
 
     def move_cursor(self, name: str, to: str) -> None:
         self._put(items.plain_item(items.cursor_key(name), to))
+
+    def pause(self, pause: Pause, entry: Entry) -> None:
+        key = items.pause_key(pause.scope)
+        self._with_line({"Put": {"TableName": self._table, "Item": items.plain_item(key, pause)}}, pause.scope, entry)
+
+    def unpause(self, scope: str, entry: Entry) -> None:
+        key = items.pause_key(scope)
+        self._with_line({"Delete": {"TableName": self._table, "Key": key.item}}, scope, entry)
+
+    def paused(self, pipeline: str) -> Pause | None:
+        own = self._get(items.pause_key(pipeline), Pause)
+        return own or (self._get(items.pause_key(EVERYTHING), Pause) if pipeline != EVERYTHING else None)
+
+    def _with_line(self, write: dict[str, Any], pipeline: str, entry: Entry) -> None:
+        line = items.line_item(items.line_key(f"pipeline:{pipeline}", entry), entry)
+        with translated():
+            self._dynamodb.transact_write_items(
+                TransactItems=[write, {"Put": {"TableName": self._table, "Item": line}}]
+            )
 
     def _newest(
         self, name: str, kind: type[Value], pipeline: str | None, state: str | None, after: str | None, limit: int

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import assert_never
 
-from chalicelib.decide import evaluation
+from chalicelib.decide import evaluation, pauses
 from chalicelib.decide import run as decide
 from chalicelib.decide.serving import metrics_document, metrics_key
 from chalicelib.decide.training import plan_training
@@ -22,7 +22,7 @@ from chalicelib.events import JobChanged
 from chalicelib.flows.again import step_by_step
 from chalicelib.flows.report import Report
 from chalicelib.flows.setups import Setups
-from chalicelib.model import Candidate, Entry, Run, RunState
+from chalicelib.model import Candidate, Entry, Pause, Run, RunState
 from chalicelib.names import run12
 from chalicelib.pipeline import Versions
 from chalicelib.ports import Bucket, Clock, Jobs, Records, Registry, Timer, TrainingJob
@@ -134,11 +134,20 @@ class Runs:
         )
 
     def _start(self, run: Run, job: TrainingJob) -> bool:
+        pause = self.records.paused(run.pipeline)
+        if pause is not None:
+            return self._hold(run, pause)
         try:
             self.jobs.start(job)
         except AlreadyExistsError:
             return True  # described next: it counts only with our digest
         return self._record(decide.begin(run, job, None, self.clock()))
+
+    def _hold(self, run: Run, pause: Pause) -> bool:
+        """Start nothing while it is paused; the timeline tells it once."""
+        move = pauses.hold(run, pause, self.clock())
+        self.report.run(self.records.save(move.run, *([] if pauses.is_told(run, pause) else [move.entry])))
+        return False
 
     def _stop(self, stopping: Run, job: str) -> bool:
         """Remember that it was us before asking: a job that a person stopped stays stopped, this one may be wanted."""

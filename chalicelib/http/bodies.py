@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.decide.stage import failure_of, stage_of
-from chalicelib.model import Candidate, Channel, Dataset, Entry, PipelineRecord, Release, Run, Serving, Target
+from chalicelib.model import Candidate, Channel, Dataset, Entry, Pause, PipelineRecord, Release, Run, Serving, Target
 from chalicelib.names import run12
 from chalicelib.ports import LogLine
 
@@ -19,7 +19,14 @@ def moment(seconds: float | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
-def pipeline(record: PipelineRecord) -> Json:
+def pause(seen: Pause | None) -> Json | None:
+    if seen is None:
+        return None
+    asked = seen.command
+    return {"scope": seen.scope, "by": asked.by, "at": moment(asked.at), "reason": asked.reason, "what": seen.told}
+
+
+def pipeline(record: PipelineRecord, paused: Pause | None) -> Json:
     return {
         "pipeline": record.name,
         "title": record.title,
@@ -27,6 +34,7 @@ def pipeline(record: PipelineRecord) -> Json:
         "version": record.version,
         "problem": record.problem,
         "accepted_at": moment(record.accepted_at),
+        "paused": pause(paused),
     }
 
 

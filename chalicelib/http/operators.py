@@ -29,18 +29,20 @@ door = Door(__name__, authorizer=IAMAuthorizer())
 def pipelines(request: Request) -> Json:
     """List the pipelines."""
     asked = query.read(request)
-    page = wiring.flows().world.records.pipelines(after=asked.after, limit=asked.limit)
-    return {"pipelines": [bodies.pipeline(item) for item in page.items], "next": page.next}
+    records = wiring.flows().world.records
+    page = records.pipelines(after=asked.after, limit=asked.limit)
+    return {"pipelines": [bodies.pipeline(item, records.paused(item.name)) for item in page.items], "next": page.next}
 
 
 @door.get("/v1/pipelines/{pipeline}")
 def pipeline(request: Request, pipeline: str) -> Json:
     """Show a pipeline: its accepted version, and what is wrong with a newer one."""
     query.none(request)
-    found = wiring.flows().world.records.pipeline(pipeline) if is_pipeline(pipeline) else None
+    records = wiring.flows().world.records
+    found = records.pipeline(pipeline) if is_pipeline(pipeline) else None
     if found is None:
         raise NotFoundError(f'There is no pipeline "{pipeline}".')
-    return bodies.pipeline(found)
+    return bodies.pipeline(found, records.paused(pipeline))
 
 
 @door.get("/v1/datasets")

@@ -108,3 +108,13 @@ def get(
         "body": None,
         "isBase64Encoded": False,
     }
+
+
+def post(
+    resource: str, names: Mapping[str, str] | None = None, body: object = None, *, caller: str | None = "arn:ada"
+) -> Event:
+    """Make API Gateway's proxy event for a signed POST of a JSON object (None: no body)."""
+    event = get(resource, names)
+    event["httpMethod"] = event["requestContext"]["httpMethod"] = "POST"
+    event["requestContext"]["identity"]["userArn"] = caller
+    return event | {"body": None if body is None else json.dumps(body)}

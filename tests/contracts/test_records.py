@@ -9,7 +9,19 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import ConflictError, InvalidError
-from chalicelib.model import Candidate, Dataset, DatasetId, Entry, PipelineRecord, Release, Run, Serving
+from chalicelib.model import (
+    EVERYTHING,
+    Candidate,
+    Command,
+    Dataset,
+    DatasetId,
+    Entry,
+    Pause,
+    PipelineRecord,
+    Release,
+    Run,
+    Serving,
+)
 from chalicelib.names import run12
 from chalicelib.ports import Page
 from tests.contracts.values import (
@@ -239,3 +251,40 @@ def test_a_cursor_starts_at_the_beginning_and_stays_where_it_was_moved(world: Co
     assert world.records.cursor("sweep") == "datasets/digits/ünï +/"
     world.records.move_cursor("sweep", "")
     assert world.records.cursor("sweep") == ""
+
+
+PAUSED, RESUMED = Entry(1.0, "paused", {"by": "arn:ada"}), Entry(2.0, "resumed", {"by": "arn:ada"})
+
+
+def test_a_pause_holds_its_pipeline_alone_until_it_is_forgotten(world: ContractWorld) -> None:
+    pause = Pause("digits", Command("arn:ada", 1.0, "too expensive"))
+    assert world.records.paused("digits") is None
+    world.records.pause(pause, PAUSED)
+    assert world.records.paused("digits") == pause
+    assert world.records.paused("letters") is None
+    assert world.records.paused(EVERYTHING) is None
+    world.records.unpause("digits", RESUMED)
+    assert world.records.paused("digits") is None
+    assert world.records.timeline("pipeline:digits").items == (PAUSED, RESUMED)
+
+
+def test_a_pause_of_everything_holds_every_pipeline_behind_its_own(world: ContractWorld) -> None:
+    everything, own = Pause(EVERYTHING, Command("arn:ada", 1.0)), Pause("digits", Command("arn:bob", 2.0))
+    world.records.pause(everything, PAUSED)
+    world.records.pause(own, PAUSED)
+    assert world.records.paused("digits") == own
+    assert world.records.paused("letters") == world.records.paused(EVERYTHING) == everything
+    world.records.unpause("digits", RESUMED)
+    assert world.records.paused("digits") == everything
+    world.records.unpause(EVERYTHING, RESUMED)
+    assert world.records.paused("digits") is None
+    assert world.records.timeline(f"pipeline:{EVERYTHING}").items == (PAUSED, RESUMED)
+
+
+def test_pausing_and_resuming_twice_is_as_once_and_the_newest_pause_counts(world: ContractWorld) -> None:
+    for at in (1.0, 2.0):
+        world.records.pause(Pause("digits", Command("arn:ada", at)), PAUSED)
+    assert existing(world.records.paused("digits")).command.at == 2.0
+    for _ in range(2):
+        world.records.unpause("digits", RESUMED)
+    assert world.records.paused("digits") is None

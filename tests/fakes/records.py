@@ -12,10 +12,12 @@ from typing import Any, TypeVar
 
 from chalicelib.errors import ConflictError, InvalidError
 from chalicelib.model import (
+    EVERYTHING,
     Dataset,
     DatasetId,
     DatasetState,
     Entry,
+    Pause,
     PipelineRecord,
     Release,
     Run,
@@ -39,6 +41,7 @@ class FakeRecords:
         self._serving: dict[str, Serving] = {}
         self._pointing: dict[str, set[DatasetId]] = {}
         self._cursors: dict[str, str] = {}
+        self._pauses: dict[str, Pause] = {}
 
     @property
     def calls(self) -> int:
@@ -142,6 +145,21 @@ class FakeRecords:
     def move_cursor(self, name: str, to: str) -> None:
         self.writes += 1
         self._cursors[name] = to
+
+    def pause(self, pause: Pause, entry: Entry) -> None:
+        self.writes += 1
+        self._pauses[pause.scope] = pause
+        self._write_line(f"pipeline:{pause.scope}", entry)
+
+    def unpause(self, scope: str, entry: Entry) -> None:
+        self.writes += 1
+        self._pauses.pop(scope, None)
+        self._write_line(f"pipeline:{scope}", entry)
+
+    def paused(self, pipeline: str) -> Pause | None:
+        own = self._pauses.get(pipeline)
+        self.reads += 1 if own or pipeline == EVERYTHING else 2
+        return own or self._pauses.get(EVERYTHING)
 
     # What a test looks at.
 
