@@ -33,7 +33,7 @@ class RunState(StrEnum):
 
 
 class Approval(StrEnum):
-    """What a person says of a registered model, where its gate asks one."""
+    """What a person says of a registered model."""
 
     PENDING = "pending"
     APPROVED = "approved"
@@ -45,6 +45,8 @@ class ReleaseStage(StrEnum):
     REHEARSING = "rehearsing"
     ROLLING_OUT = "rolling-out"
     ROLLING_BACK = "rolling-back"
+    UNDEPLOYING = "undeploying"
+    """Everything that serves is being taken down: clients are told first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,20 @@ class Command:
     def told(self) -> str:
         """Say who and why, as the rest of a sentence: `by arn:… : too expensive`."""
         return f"by {self.by}" + (f": {self.reason}" if self.reason else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A person's approval or rejection; carried out once the run's `approval` says the same."""
+
+    approved: bool
+    command: Command
+    seen: str
+    """What SageMaker said of the package when it was given: whoever decides there afterwards has the last word."""
+
+    @property
+    def approval(self) -> Approval:
+        return Approval.APPROVED if self.approved else Approval.REJECTED
 
 
 EVERYTHING = "*"
@@ -194,10 +210,18 @@ class Run:
     ended_at: float | None = None
     due: float | None = None
     rev: int = 0
-    approval: Approval | None = None
-    """Whether a person is asked, and what they said; None where the gate decides alone."""
     told: str = ""
     """As of a dataset."""
+    approval: Approval | None = None
+    """Whether a person is asked, and what they said; None where the gate decides alone."""
+    verdict: Verdict | None = None
+    """What a person decided last of its model."""
+    stopping: Command | None = None
+    """Who asked for it to stop."""
+    retried: Command | None = None
+    """Who asked for its present attempt."""
+    shortage: Shortage | None = None
+    """While AWS has no room for its job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +246,8 @@ class Target:
     """(when its dataset sealed, when its pipeline version was accepted): the newest wins."""
     cause: str
     generation: int = 0
+    by: str | None = None
+    """The person who wants it served: it passes the gate by hand, and is rehearsed and tested all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +256,17 @@ class Lease:
 
     holder: str
     until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """What AWS has no room for now: capacity, quota, or too many requests at once."""
+
+    since: float
+    tries: int
+    reason: str
+    next_at: float | None = None
+    """When it is tried again; None while a try is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +291,18 @@ class Release:
     rev: int = 0
     told: str = ""
     """As of a dataset."""
+    retired: Target | None = None
+    """What served before an undeploy: `redeploy` brings it back."""
+    undeployed: Command | None = None
+    """Who had it undeployed, and when: by itself only what sealed later deploys again."""
+    rolled_back: Command | None = None
+    """Who had the newest change given up, where nothing has begun since."""
+    shortage: Shortage | None = None
+    """What the present stage waits for."""
+    held: str | None = None
+    """Who paused it, where that keeps the present stage from going on."""
+    silent_since: float | None = None
+    """Since when the endpoint that clients meet takes no request in the present stage, as the tests saw it."""
 
 
 @dataclass(frozen=True, slots=True)
