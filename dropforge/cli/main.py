@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dropforge.cli import home, look, send
+from dropforge.cli import home, look, pause, send
 from dropforge.cli.command import end
 
 _HELP = """Drop a dataset into a bucket; get a tested, registered, live model behind an HTTP route.
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for group in (home.app, send.app, look.app):
+for group in (home.app, send.app, look.app, pause.app):
     app.registered_commands += group.registered_commands
 
 

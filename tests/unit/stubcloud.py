@@ -30,6 +30,8 @@ class StubCloud:
     objects: dict[str, bytes] = field(default_factory=dict)
     put: list[str] = field(default_factory=list)
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    posted: list[tuple[str, Any]] = field(default_factory=list)
+    """Path and JSON body of each POST."""
     on_put: Callable[[str], None] = lambda _: None
 
     def answer(self, method: str, path: str, headers: dict[str, str]) -> Reply:
@@ -86,7 +88,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers["Content-Type"] == "application/json":
+            self.cloud.posted.append((unquote(urlsplit(self.path).path), json.loads(body)))
         self._api()
 
     def do_PUT(self) -> None:
