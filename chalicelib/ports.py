@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -23,6 +23,7 @@ from chalicelib.model import (
     S3Object,
     Serving,
 )
+from chalicelib.news import News, Told
 
 Clock = Callable[[], float]
 Item = TypeVar("Item")
@@ -51,6 +52,12 @@ class Bucket(Protocol):
 
     def write(self, key: str, body: bytes, *, content_type: str = "application/json") -> None: ...
 
+    def read_from(self, key: str, start: int, *, limit: int) -> bytes:
+        """Read at most `limit` bytes from an offset; empty at the end and behind it. NotFoundError if there is none."""
+
+    def write_long(self, key: str, pieces: Iterable[bytes], *, content_type: str = "application/json") -> None:
+        """Write an object of any length as its pieces come, in bounded memory; none of it is there before all is."""
+
     def head(self, key: str) -> S3Object | None: ...
 
     def open_uploads(self, prefix: str, *, since: float) -> bool:
@@ -71,6 +78,11 @@ class Timer(Protocol):
         """
 
 
+class Bus(Protocol):
+    def publish(self, news: Sequence[News]) -> tuple[str, ...]:
+        """Send news to the event bus; gives the ids of what it took. What it did not take is to be sent again."""
+
+
 class Records(Protocol):
     """The one table. Every `save` is conditional: ConflictError when the stored rev is not `item.rev`."""
 
@@ -82,7 +94,10 @@ class Records(Protocol):
     def pipeline(self, name: str) -> PipelineRecord | None: ...
 
     def save(self, item: Stored, *entries: Entry) -> Stored:
-        """Write the item and its timeline entries in one transaction; gives the item back with its new rev."""
+        """Write the item, its timeline entries and what it tells the world in one transaction; gives it as stored.
+
+        That is with its new rev, and with `told` as news.tell leaves it; the news waits in the outbox.
+        """
 
     def note(self, subject: str, entry: Entry) -> None:
         """Add a timeline entry to another subject (as in Timer.wake). The same entry again is the same line."""
@@ -132,6 +147,21 @@ class Records(Protocol):
         """Where a sweep goes on ("" from the start)."""
 
     def move_cursor(self, name: str, to: str) -> None: ...
+
+    def outbox(self, *, after: News | None = None, limit: int = 100) -> tuple[News, ...]:
+        """Give what waits to be published, oldest first; `after` goes on behind it."""
+
+    def unsent(self) -> frozenset[str]:
+        """Name the news that this process has put into the outbox since it was last asked; costs no read."""
+
+    def published(self, news: Sequence[News]) -> None:
+        """Move news out of the outbox into the log of events, which keeps it for 14 days."""
+
+    def events(self, *, since: float | None = None, after: str | None = None, limit: int = 50) -> Page[Told]:
+        """List what was published, oldest first: from a moment on, or after a token; with neither, the newest.
+
+        `next` is always a token: more is published while this is read.
+        """
 
     def pause(self, pause: Pause, entry: Entry) -> None:
         """Remember a pause, in one transaction with its line on the timeline `pipeline:<scope>`; the newest counts."""

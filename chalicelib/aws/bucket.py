@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from chalicelib.aws.clients import Clients, shared
 from chalicelib.aws.errors import translated
@@ -11,6 +15,8 @@ from chalicelib.model import S3Object
 from chalicelib.ports import Page
 from chalicelib.settings import Settings
 
+PART = 8 * 1024 * 1024
+"""Bytes of one part of a long object."""
 _PAGE_LIMIT = 1000
 _LAST = "\U0010ffff"
 """Sorts behind every character that a key holds: what comes after `folder/` + this is no longer in the folder."""
@@ -38,6 +44,36 @@ class Bucket:
     def write(self, key: str, body: bytes, *, content_type: str = "application/json") -> None:
         with translated():
             self._s3.put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type)
+
+    def read_from(self, key: str, start: int, *, limit: int) -> bytes:
+        try:
+            with translated():
+                answer = self._s3.get_object(Bucket=self.name, Key=key, Range=f"bytes={start}-{start + limit - 1}")
+                with answer["Body"] as body:
+                    return bytes(body.read())
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == "InvalidRange":
+                return b""
+            raise
+
+    def write_long(self, key: str, pieces: Iterable[bytes], *, content_type: str = "application/json") -> None:
+        """One part is in memory at a time; what a crash leaves of an upload, the bucket's lifecycle rule takes away."""
+        parts = _parts(pieces)
+        first = next(parts, b"")
+        if len(first) < PART:
+            self.write(key, first, content_type=content_type)
+            return
+        place = {"Bucket": self.name, "Key": key}
+        with translated():
+            upload = self._s3.create_multipart_upload(**place, ContentType=content_type)["UploadId"]
+            done = [
+                self._upload_part(place, upload, number, part) for number, part in enumerate(chain([first], parts), 1)
+            ]
+            self._s3.complete_multipart_upload(**place, UploadId=upload, MultipartUpload={"Parts": done})
+
+    def _upload_part(self, place: dict[str, str], upload: str, number: int, part: bytes) -> dict[str, Any]:
+        answer = self._s3.upload_part(**place, UploadId=upload, PartNumber=number, Body=part)
+        return {"PartNumber": number, "ETag": answer["ETag"]}
 
     def head(self, key: str) -> S3Object | None:
         try:
@@ -79,6 +115,21 @@ class Bucket:
     @property
     def _s3(self) -> Any:
         return self._clients.get("s3")
+
+
+def _parts(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut what comes in pieces into parts of one size; the last may be shorter, and is all of it where that is little.
+
+    S3 wants 5 MB at least in all parts but the last, and takes 10,000 of them.
+    """
+    held = bytearray()
+    for piece in pieces:
+        held += piece
+        while len(held) >= PART:
+            yield bytes(held[:PART])
+            del held[:PART]
+    if held:
+        yield bytes(held)
 
 
 def _object(key: str, size: int, about: dict[str, Any]) -> S3Object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import pytest
 
@@ -132,6 +133,39 @@ def test_writing_again_replaces(world: ContractWorld) -> None:
     world.bucket.write("a", b"other")
     assert world.bucket.read("a") == b"other"
     assert len(world.bucket.page("a").items) == 1
+
+
+def test_a_part_of_an_object_is_read_from_an_offset_and_nothing_behind_its_end(world: ContractWorld) -> None:
+    world.put("a", b"0123456789")
+    read = world.bucket.read_from
+    assert [read("a", start, limit=4) for start in (0, 4, 8, 10, 99)] == [b"0123", b"4567", b"89", b"", b""]
+    world.put("empty", b"")
+    assert read("empty", 0, limit=4) == b""
+    with pytest.raises(NotFoundError):
+        read("nothing", 0, limit=4)
+
+
+@pytest.mark.parametrize("megabytes", [0, 1, 8, 19])
+def test_a_long_object_is_written_as_its_pieces_come(world: ContractWorld, megabytes: int) -> None:
+    half = 512 * 1024
+    pieces = [bytes([number]) * half for number in range(2 * megabytes)]
+    world.bucket.write_long("long", iter([*pieces, b"end"]), content_type="text/plain")
+    seen = world.bucket.head("long")
+    assert seen is not None
+    assert seen.size == 2 * megabytes * half + 3
+    assert world.bucket.read_from("long", seen.size - 3, limit=9) == b"end"
+    assert world.bucket.read("long") == b"".join(pieces) + b"end"
+    assert world.content_type("long") == "text/plain"
+
+
+def test_a_long_object_whose_pieces_break_off_is_not_there(world: ContractWorld) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"x" * 9 * 1024 * 1024
+        raise RefusedError("no more")
+
+    with pytest.raises(RefusedError):
+        world.bucket.write_long("long", pieces())
+    assert world.bucket.head("long") is None
 
 
 def test_a_head_is_what_a_page_says(world: ContractWorld) -> None:

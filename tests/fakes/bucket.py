@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from bisect import bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -70,6 +70,17 @@ class FakeBucket:
     def write(self, key: str, body: bytes, *, content_type: str = "application/json") -> None:
         self.writes += 1
         self.keep(key, body, content_type)
+
+    def read_from(self, key: str, start: int, *, limit: int) -> bytes:
+        self.reads += 1
+        if key not in self._bodies:
+            raise NotFoundError(f"There is no object {key}.", key=key)
+        return self._bodies[key].content[start : start + limit]
+
+    def write_long(self, key: str, pieces: Iterable[bytes], *, content_type: str = "application/json") -> None:
+        content = b"".join(pieces)
+        self.writes += 1
+        self.keep(key, content, content_type)
 
     def head(self, key: str) -> S3Object | None:
         self.reads += 1
