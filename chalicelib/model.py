@@ -128,6 +128,69 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """What was counted of a channel."""
+
+    channel: str
+    objects: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finds:
+    """Keys with the same thing wrong: the first few by name, and how many there are."""
+
+    keys: tuple[str, ...] = ()
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """How far a dataset is listed: all that the rest of its listing needs, however many objects there are."""
+
+    began: float = 0.0
+    source: int = 0
+    """Which of its sources is being listed."""
+    after: str = ""
+    """The last key listed there."""
+    last: str = ""
+    """The last relative key that is data."""
+    digest: str = "0" * 64
+    """The listing digest so far."""
+    listed: int = 0
+    objects: int = 0
+    """Of those listed, the data."""
+    channels: tuple[Tally, ...] = ()
+    """No more of them than tell that there are too many; `more_channels` counts the rest."""
+    more_channels: int = 0
+    newest: float = 0.0
+    overrides: bool = False
+    files: tuple[int, ...] = ()
+    """How long those beginnings of `last` are that are files, and would be folders if a later key lay in them."""
+    strays: Finds = Finds()
+    clashes: Finds = Finds()
+    bad_names: Finds = Finds()
+    empty: Finds = Finds()
+    pieces: tuple[str, ...] = ()
+    """Where what was listed is written down, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How far the sealed files of a run were compared, after its job, with what lies there."""
+
+    offset: int = 0
+    """Bytes of the sealed list that are done."""
+    after: str = ""
+    """The last relative key that was listed."""
+    changed: tuple[str, ...] = ()
+    """The first few keys that were overwritten or deleted."""
+    count: int = 0
+    """How many were."""
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """One drop. `run`, `digest` and `sealed_at` speak of the last seal, also while later files are collecting."""
 
@@ -157,6 +220,16 @@ class Dataset:
     rev: int = 0
     told: str = ""
     """What our events told of it last: see news.py."""
+    listing: Listing | None = None
+    """How far it is listed, while that takes more than one look."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Channel → the S3 URI of a folder (ends in "/") or object, where its files do not lie under its own name."""
+    asked: Command | None = None
+    """Somebody asked for a run of it that is still to come: it seals without waiting for quiet."""
+    overrides: str = ""
+    """TOML: the values that the last order to start gave, beside those of run.toml."""
+    requests: tuple[str, ...] = ()
+    """Ids of the newest orders to start; one that comes again is no new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +295,10 @@ class Run:
     """Who asked for its present attempt."""
     shortage: Shortage | None = None
     """While AWS has no room for its job."""
+    compared: Comparison | None = None
+    """How far its input is compared, while that takes more than one look."""
+    kept: bool = False
+    """It goes on though its dataset became another run: late files, where they make a run of their own."""
 
 
 @dataclass(frozen=True, slots=True)

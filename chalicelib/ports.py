@@ -66,6 +66,9 @@ class Bucket(Protocol):
     def link(self, key: str, *, seconds: int) -> str:
         """Sign a download link that ends after so many seconds."""
 
+    def elsewhere(self, name: str) -> Bucket:
+        """Give another bucket, to list and to read; one that cannot be is a RefusedError when it is."""
+
     def prefixes(self, prefix: str, *, after: str = "", limit: int = 1000) -> Page[str]:
         """List one page of what lies directly under the prefix, strictly after `after`: keys, folders ending in "/"."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
@@ -18,13 +19,17 @@ from chalicelib.settings import Settings
 PART = 8 * 1024 * 1024
 """Bytes of one part of a long object."""
 _PAGE_LIMIT = 1000
+_CLOSED = frozenset({"403", "AccessDenied", "AllAccessDisabled", "NoSuchBucket", "301", "PermanentRedirect"})
+"""What S3 says of a bucket that is not there, not ours to read, or in another region."""
 _LAST = "\U0010ffff"
 """Sorts behind every character that a key holds: what comes after `folder/` + this is no longer in the folder."""
 
 
 class Bucket:
-    def __init__(self, settings: Settings, clients: Clients | None = None) -> None:
-        self.name = settings.bucket
+    def __init__(self, settings: Settings, clients: Clients | None = None, name: str | None = None) -> None:
+        """`name` is that of a bucket of somebody else's."""
+        self.name = name or settings.bucket
+        self._settings = settings
         self._clients = clients or shared(settings.region)
 
     def page(self, prefix: str, *, after: str = "", limit: int = 1000) -> Page[S3Object]:
@@ -94,6 +99,9 @@ class Bucket:
         params = {"Bucket": self.name, "Key": key}
         return str(self._s3.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds))
 
+    def elsewhere(self, name: str) -> Bucket:
+        return Elsewhere(self._settings, self._clients, name)
+
     def prefixes(self, prefix: str, *, after: str = "", limit: int = 1000) -> Page[str]:
         # Started at a folder, S3 would list that folder again, by what lies in it.
         start = after + _LAST if after.endswith("/") else after
@@ -115,6 +123,31 @@ class Bucket:
     @property
     def _s3(self) -> Any:
         return self._clients.get("s3")
+
+
+class Elsewhere(Bucket):
+    """A bucket of somebody else's: that it cannot be read is their no, and no fault of ours."""
+
+    def head(self, key: str) -> S3Object | None:
+        with self._readable():
+            return super().head(key)
+
+    def _list(self, prefix: str, after: str, limit: int, **more: Any) -> dict[str, Any]:
+        with self._readable():
+            return super()._list(prefix, after, limit, **more)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in _CLOSED:
+                raise
+            raise RefusedError(
+                f"The bucket {self.name} cannot be read from here: it must exist, its owner must allow it, and so must "
+                "the stack's parameters SourceBuckets and SourceObjects.",
+                bucket=self.name,
+            ) from error
 
 
 def _parts(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -57,6 +57,12 @@ class CloudSide:
         self._s3.put_object(Bucket=self.bucket.name, Key=key, Body=body)
         return existing(self.bucket.head(key))
 
+    def put_elsewhere(self, key: str, body: bytes) -> str:
+        name = f"{self.bucket.name}-other"
+        self._s3.create_bucket(Bucket=name)
+        self._s3.put_object(Bucket=name, Key=key, Body=body)
+        return name
+
     def content_type(self, key: str) -> str:
         return str(self._s3.head_object(Bucket=self.bucket.name, Key=key)["ContentType"])
 

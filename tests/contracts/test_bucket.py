@@ -235,3 +235,24 @@ def test_pages_of_folders_follow_one_another_without_gap_or_overlap(world: Contr
 
 def test_a_prefix_without_anything_has_no_folders(world: ContractWorld) -> None:
     assert world.bucket.prefixes("nothing/").items == ()
+
+
+def test_another_bucket_is_listed_and_looked_into(world: ContractWorld) -> None:
+    world.put("shared/1.csv", b"ours")
+    other = world.bucket.elsewhere(world.put_elsewhere("shared/1.csv", b"somebody else's"))
+    (item,) = other.page("shared/").items
+    assert (item.key, item.size) == ("shared/1.csv", 15)
+    assert other.head("shared/1.csv") == item
+    assert other.head("shared/2.csv") is None
+    assert [it.size for it in world.bucket.page("shared/").items] == [4]
+
+
+def test_our_own_bucket_is_found_by_its_name(world: ContractWorld) -> None:
+    put_all(world, "a/1")
+    assert [it.key for it in world.bucket.elsewhere(world.bucket.name).page("a/").items] == ["a/1"]
+
+
+def test_a_bucket_that_is_not_there_is_refused_by_name(world: ContractWorld) -> None:
+    name = f"{world.bucket.name}-none"
+    with pytest.raises(RefusedError, match=name):
+        world.bucket.elsewhere(name).page("a/")

@@ -53,6 +53,9 @@ class ContractWorld(Protocol):
     def hosting(self) -> ports.Hosting: ...
 
     def put(self, key: str, body: bytes) -> S3Object: ...
+    def put_elsewhere(self, key: str, body: bytes) -> str:
+        """Put an object into a bucket of somebody else's, and give the bucket's name."""
+
     def content_type(self, key: str) -> str: ...
     def download(self, link: str) -> bytes: ...
     def begin_upload(self, key: str) -> Upload: ...
@@ -83,6 +86,11 @@ class FakeSide:
 
     def put(self, key: str, body: bytes) -> S3Object:
         return self.bucket.put(key, body)
+
+    def put_elsewhere(self, key: str, body: bytes) -> str:
+        other = self.bucket.other("others-bucket")
+        other.put(key, body)
+        return other.name
 
     def content_type(self, key: str) -> str:
         return self.bucket.peek_type(key)

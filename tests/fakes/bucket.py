@@ -49,6 +49,9 @@ class FakeBucket:
         self.reads = 0
         self.writes = 0
         self.uploads: list[FakeUpload] = []
+        self.closed = False
+        """Not to be read by us, as a bucket that does not exist."""
+        self.others: dict[str, FakeBucket] = {}
         self._keys: list[str] = []
         self._bodies: dict[str, Body] = {}
 
@@ -56,6 +59,7 @@ class FakeBucket:
 
     def page(self, prefix: str, *, after: str = "", limit: int = 1000) -> Page[S3Object]:
         self.reads += 1
+        self._must_be_open()
         return _page([self._bodies[key].about for key in self._under(prefix, after, limit + 1)], limit)
 
     def read(self, key: str, *, limit: int | None = None) -> bytes:
@@ -84,6 +88,7 @@ class FakeBucket:
 
     def head(self, key: str) -> S3Object | None:
         self.reads += 1
+        self._must_be_open()
         return self._bodies[key].about if key in self._bodies else None
 
     def open_uploads(self, prefix: str, *, since: float) -> bool:
@@ -92,6 +97,14 @@ class FakeBucket:
 
     def link(self, key: str, *, seconds: int) -> str:
         return f"https://{self.name}.test/{quote(key)}?X-Amz-Expires={seconds}&X-Amz-Signature=fake"
+
+    def elsewhere(self, name: str) -> FakeBucket:
+        if name == self.name:
+            return self
+        if name not in self.others:
+            self.others[name] = FakeBucket(self.clock, name)
+            self.others[name].closed = True
+        return self.others[name]
 
     def prefixes(self, prefix: str, *, after: str = "", limit: int = 1000) -> Page[str]:
         self.reads += 1
@@ -147,6 +160,16 @@ class FakeBucket:
             insort(self._keys, key)
         self._bodies[key] = Body(about, bytes(content), content_type)
         return replace(about)
+
+    def other(self, name: str) -> FakeBucket:
+        """Open a bucket of somebody else's."""
+        made = self.elsewhere(name)
+        made.closed = False
+        return made
+
+    def _must_be_open(self) -> None:
+        if self.closed:
+            raise RefusedError(f"The bucket {self.name} cannot be read from here.", bucket=self.name)
 
     def _under(self, prefix: str, after: str, limit: int | None) -> Iterator[str]:
         start = bisect_right(self._keys, after) if after >= prefix else bisect_right(self._keys, prefix)

@@ -66,9 +66,11 @@ class _Recorded:
             return found
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            return calls.make(
+            given = calls.make(
                 Call(name, attribute, args, tuple(sorted(kwargs.items()))), lambda: found(*args, **kwargs)
             )
+            # A port that a port gives is recorded as it is: another bucket.
+            return _Recorded(calls, name, given, methods) if type(given) is type(fake) else given
 
         return call
 
