@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -18,6 +19,7 @@ from chalicelib.errors import (
     InvocationTimeoutError,
     NotFoundError,
     RefusedError,
+    UnavailableError,
 )
 from chalicelib.ports import Answer, ConfigRequest, EndpointSeen, ModelRequest
 from chalicelib.settings import Settings
@@ -42,7 +44,7 @@ class Hosting:
                     Tags=tags(self._settings.names, model.name),
                 )
         except AlreadyExistsError as error:
-            with sagemaker():
+            with _seen_soon(model.name), sagemaker():
                 found = self._sagemaker.describe_model(ModelName=model.name)
             kept = found.get("PrimaryContainer", {}).get("Environment", {}).get("DROPFORGE_REQUEST")
             if kept != model.environment.get("DROPFORGE_REQUEST"):
@@ -63,7 +65,7 @@ class Hosting:
                     Tags=tags(self._settings.names, config.name),
                 )
         except AlreadyExistsError as error:
-            with sagemaker():
+            with _seen_soon(config.name), sagemaker():
                 found = self._sagemaker.describe_endpoint_config(EndpointConfigName=config.name)
             kept = [{key: each.get(key) for key in variant} for each in found["ProductionVariants"]]
             if kept != [variant]:
@@ -150,6 +152,15 @@ class Hosting:
     @property
     def _sagemaker(self) -> Any:
         return self._clients.get("sagemaker")
+
+
+@contextmanager
+def _seen_soon(name: str) -> Iterator[None]:
+    """Describe may not know yet what Create calls taken: that is no reason to give up what is to be served."""
+    try:
+        yield
+    except NotFoundError as error:
+        raise UnavailableError(f"SageMaker does not show {name} yet.", name=name) from error
 
 
 def _ask(runtime: Any, endpoint: str, payload: bytes, content_type: str, accept: str) -> Answer:

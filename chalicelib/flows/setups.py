@@ -78,12 +78,17 @@ class Setups:
         return setup
 
     def _package(self, run: Run) -> Package:
+        """Give the package that the run remembers: SageMaker's list shows a new one only after a while."""
+        if run.package is not None:
+            return Package(run.package, int(run.package.rpartition("/")[2]), "")
         package = self.registry.find(self.settings.names.group(run.pipeline), run.id)
         if package is None:
             raise NotFoundError(f"Run {run.id} has no model package.")
         return package
 
-    def package(self, run: Run, labels: tuple[str, ...], why: str, model_uri: str) -> PackageRequest:
+    def package(
+        self, run: Run, labels: tuple[str, ...], why: str, model_uri: str, *, approved: bool = True
+    ) -> PackageRequest:
         trained = self.trained(run)
         return plan_package(
             run,
@@ -95,4 +100,5 @@ class Setups:
             image=trained.image,
             model_uri=model_uri,
             place=self.place,
+            approved=approved,
         )

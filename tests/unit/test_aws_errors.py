@@ -44,6 +44,10 @@ def told(code: str, message: str = "because", **more: Any) -> ClientError:
         ("TransactionConflictException", ConflictError),
         ("InternalServerError", UnavailableError),
         ("ServiceUnavailable", UnavailableError),
+        ("ServiceUnavailableException", UnavailableError),
+        ("InternalException", UnavailableError),
+        ("RequestThrottled", ThrottledError),
+        ("503", UnavailableError),
     ],
 )
 def test_a_known_code_becomes_an_error_of_ours_with_its_sentence_and_its_cause(
