@@ -236,11 +236,16 @@ class Jobs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A model package as registered."""
+    """A model package as registered; `approval` in SageMaker's spelling."""
 
     arn: str
     version: int
     approval: str
+    run: str = ""
+    note: str | None = None
+    """ApprovalDescription."""
+    by: str | None = None
+    """ARN of who changed it last, where SageMaker says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,17 +263,26 @@ class PackageRequest:
     approved: bool
     note: str
     """ApprovalDescription."""
+    attempt: int = 1
+    """Which try of the run made the model: another try makes another package."""
 
 
 class Registry(Protocol):
     def register(self, package: PackageRequest) -> Package:
-        """Register once for each run.
+        """Register once for each run and attempt.
 
-        Ensures the group, looks for the run's package, creates it with a ClientToken from the run; then approves it if
-        it still waits for that and the request says so.
+        Ensures the group, looks for the package, creates it with a ClientToken from both; then approves it if it still
+        waits for that and the request says so.
         """
 
-    def find(self, group: str, run: str) -> Package | None: ...
+    def find(self, group: str, run: str) -> Package | None:
+        """Find the newest package of a run."""
+
+    def describe(self, arn: str) -> Package | None:
+        """Look at a package; None where it was deleted, or is none of ours."""
+
+    def decide(self, arn: str, *, approved: bool, note: str) -> Package:
+        """Approve or reject it, with a word why; gives it as it is then. NotFoundError where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ _BUCKET = "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 _TABLE = "[A-Za-z0-9_.-]{3,255}"
 _URL = "https?://.+"
 _ROLE = "arn:aws[a-z-]*:iam::[0-9]{12}:role/.+"
+_BUS = r"[A-Za-z0-9._/-]{1,256}|arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/[A-Za-z0-9._/-]+"
 _INSTANCE = r"ml\.[a-z0-9-]+\.[a-z0-9-]+"
 _OVERRIDE = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?"
 
@@ -34,6 +35,8 @@ class Settings:
     """What the stage allows; a pipeline that asks for another is refused."""
     overrides: tuple[str, ...]
     """Dotted keys that run.toml may set; `train.hyperparameters.*` allows every key below."""
+    bus: str = "default"
+    """Name or ARN of the event bus that our own events go to."""
 
     @property
     def names(self) -> Names:
@@ -52,6 +55,7 @@ class Settings:
             job_role=_one(env, "DROPFORGE_JOB_ROLE", _ROLE, "the ARN of an IAM role"),
             instance_types=frozenset(_some(env, "DROPFORGE_INSTANCE_TYPES", _INSTANCE, "ml.m5.large,ml.m5.xlarge")),
             overrides=_list(env, "DROPFORGE_OVERRIDES", _OVERRIDE, "train.hyperparameters.*,train.instance_type"),
+            bus=_one({"DROPFORGE_BUS": "default"} | dict(env), "DROPFORGE_BUS", _BUS, "an event bus's name or ARN"),
         )
 
 

@@ -21,6 +21,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {**_PATIENT, "signature_version": "s3v4"},
     "dynamodb": _QUICK,
     "sqs": _QUICK,
+    "events": _QUICK,
     "logs": _QUICK,
     "sagemaker": _PATIENT,
 }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from chalicelib.aws import items
 from chalicelib.aws.clients import Clients, shared
 from chalicelib.aws.errors import translated
+from chalicelib.aws.eventlog import EventLog
 from chalicelib.aws.listing import BY_MONTH, BY_PIPELINE, last_months, list_page, read_token, write_token
 from chalicelib.errors import InvalidError
 from chalicelib.model import (
@@ -25,6 +26,7 @@ from chalicelib.model import (
     RunState,
     Serving,
 )
+from chalicelib.news import News, Origin, Told, tell
 from chalicelib.ports import Clock, Page, Stored
 from chalicelib.settings import Settings
 
@@ -36,6 +38,9 @@ class Records:
         self._clients = clients or shared(settings.region)
         self._table = settings.table
         self._clock = clock
+        self._origin = Origin(settings.stage, settings.bucket)
+        self._log = EventLog(lambda: self._dynamodb, settings.table, clock)
+        self._unsent: set[str] = set()
 
     def dataset(self, dataset: DatasetId) -> Dataset | None:
         return self._get(items.dataset_key(dataset), Dataset)
@@ -50,18 +55,20 @@ class Records:
         return self._get(items.pipeline_key(name), PipelineRecord)
 
     def save(self, item: Stored, *entries: Entry) -> Stored:
-        saved = replace(item, rev=item.rev + 1)
+        saved, news = tell(replace(item, rev=item.rev + 1), self._clock(), self._origin)
         put = {"TableName": self._table, "Item": items.machine_item(saved)} | _unchanged_since(item.rev)
         subject = items.subject_of(items.key_of(item).pk)
         lines: list[dict[str, Any]] = [
             {"TableName": self._table, "Item": items.line_item(items.line_key(subject, entry, place), entry)}
             for place, entry in enumerate(entries)
         ]
+        lines += [{"TableName": self._table, "Item": items.news_item(each)} for each in news]
         with translated():
             if lines:
                 self._dynamodb.transact_write_items(TransactItems=[{"Put": each} for each in (put, *lines)])
             else:  # a transaction of one costs twice as much
                 self._dynamodb.put_item(**put)
+        self._unsent.update(each.id for each in news)
         return saved
 
     def note(self, subject: str, entry: Entry) -> None:
@@ -131,6 +138,19 @@ class Records:
 
     def move_cursor(self, name: str, to: str) -> None:
         self._put(items.plain_item(items.cursor_key(name), to))
+
+    def outbox(self, *, after: News | None = None, limit: int = 100) -> tuple[News, ...]:
+        return self._log.waiting(after, limit)
+
+    def unsent(self) -> frozenset[str]:
+        taken, self._unsent = self._unsent, set()
+        return frozenset(taken)
+
+    def published(self, news: Sequence[News]) -> None:
+        self._log.moved(news)
+
+    def events(self, *, since: float | None = None, after: str | None = None, limit: int = 50) -> Page[Told]:
+        return self._log.page(since, after, limit)
 
     def pause(self, pause: Pause, entry: Entry) -> None:
         key = items.pause_key(pause.scope)

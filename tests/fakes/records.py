@@ -25,13 +25,16 @@ from chalicelib.model import (
     Serving,
 )
 from chalicelib.names import run12
-from chalicelib.ports import Page, Stored
+from chalicelib.news import News, Origin, Told, tell
+from chalicelib.ports import Clock, Page, Stored
 
 Value = TypeVar("Value")
 
 
 class FakeRecords:
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = lambda: 0.0, origin: Origin = Origin("test", "bucket")) -> None:  # noqa: B008  frozen
+        self.clock = clock
+        self.origin = origin
         self.reads = 0
         """Items read, and one for each request that found none."""
         self.writes = 0
@@ -41,6 +44,9 @@ class FakeRecords:
         self._serving: dict[str, Serving] = {}
         self._pointing: dict[str, set[DatasetId]] = {}
         self._cursors: dict[str, str] = {}
+        self._outbox: dict[str, News] = {}
+        self._unsent: set[str] = set()
+        self._told: dict[str, Told] = {}
         self._pauses: dict[str, Pause] = {}
 
     @property
@@ -65,8 +71,11 @@ class FakeRecords:
         if (stored.rev if stored else 0) != item.rev:
             raise ConflictError(subject=subject)
         self.writes += 1
-        kept = replace(deepcopy(item), rev=item.rev + 1)
+        kept, news = tell(replace(deepcopy(item), rev=item.rev + 1), self.clock(), self.origin)
+        self.writes += len(news)
         self._items[subject] = kept
+        self._outbox |= {each.order: deepcopy(each) for each in news}
+        self._unsent |= {each.id for each in news}
         for place, entry in enumerate(entries):
             self._write_line(subject, entry, place)
         return deepcopy(kept)
@@ -145,6 +154,31 @@ class FakeRecords:
     def move_cursor(self, name: str, to: str) -> None:
         self.writes += 1
         self._cursors[name] = to
+
+    def outbox(self, *, after: News | None = None, limit: int = 100) -> tuple[News, ...]:
+        waiting = sorted(key for key in self._outbox if after is None or key > after.order)[:limit]
+        self.reads += len(waiting) or 1
+        return tuple(deepcopy(self._outbox[key]) for key in waiting)
+
+    def unsent(self) -> frozenset[str]:
+        taken, self._unsent = self._unsent, set()
+        return frozenset(taken)
+
+    def published(self, news: Sequence[News]) -> None:
+        now = self.clock()
+        for each in news:
+            self.writes += 2
+            self._outbox.pop(each.order, None)
+            self._told[f"{now:017.6f}#{each.order}"] = Told(now, deepcopy(each))
+
+    def events(self, *, since: float | None = None, after: str | None = None, limit: int = 50) -> Page[Told]:
+        newest = since is None and after is None
+        start = _read_token("events", after) or f"{self.clock() if newest else since or 0.0:017.6f}#"
+        keys = sorted(key for key in self._told if newest or key > start)
+        keys = keys[-limit:] if newest else keys[:limit]
+        self.reads += len(keys) or 1
+        token = _write_token("events", keys[-1] if keys else start)
+        return Page(tuple(deepcopy(self._told[key]) for key in keys), token)
 
     def pause(self, pause: Pause, entry: Entry) -> None:
         self.writes += 1

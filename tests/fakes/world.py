@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from chalicelib import ports
+from chalicelib.news import Origin
 from chalicelib.settings import Settings
 from tests.fakes.bucket import FakeBucket
+from tests.fakes.bus import FakeBus
 from tests.fakes.calls import Call, Calls, CrashError, recorded
 from tests.fakes.clock import FakeClock
 from tests.fakes.hosting import FakeHosting
@@ -43,7 +45,9 @@ class World:
         bucket = FakeBucket(self.clock, settings.bucket)
         self.bucket = recorded(self._calls, "bucket", bucket, ports.Bucket)
         self.timer = recorded(self._calls, "timer", FakeTimer(self.clock), ports.Timer)
-        self.records = recorded(self._calls, "records", FakeRecords(), ports.Records)
+        origin = Origin(settings.stage, settings.bucket)
+        self.records = recorded(self._calls, "records", FakeRecords(self.clock, origin), ports.Records)
+        self.bus = recorded(self._calls, "bus", FakeBus(), ports.Bus)
         self.jobs = recorded(self._calls, "jobs", FakeJobs(self.clock, bucket), ports.Jobs)
         self.registry = recorded(self._calls, "registry", FakeRegistry(), ports.Registry)
         self.hosting = recorded(self._calls, "hosting", FakeHosting(self.clock, settings.names, bucket), ports.Hosting)

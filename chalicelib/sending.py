@@ -1,0 +1,27 @@
+"""What every step ends with: what it saved is told to the world. That may fail, and the step stands all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from chalicelib import wiring
+
+log = Logger(service="dropforge", child=True)
+
+
+def around(event: Any, handle: Callable[[Any], Any]) -> Any:
+    """Send news after a handler, as Chalice's middleware: also what a handler saved before it failed."""
+    try:
+        return handle(event)
+    finally:
+        send_news()
+
+
+def send_news() -> None:
+    try:
+        wiring.flows().outbox.send_mine()
+    except Exception:  # the edge of the process: it waits in the outbox, and the reconcile sends it
+        log.exception("News waits in the outbox")

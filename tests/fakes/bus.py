@@ -1,0 +1,26 @@
+"""An event bus in memory: what it took, and it may be away, or take only some of what it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+
+from chalicelib.errors import UnavailableError
+from chalicelib.news import News
+
+
+class FakeBus:
+    def __init__(self) -> None:
+        self.taken: list[News] = []
+        """In the order they came; one that is sent twice is there twice."""
+        self.away = False
+        self.refuses: set[str] = set()
+        """Ids of news that it does not take, each once."""
+
+    def publish(self, news: Sequence[News]) -> tuple[str, ...]:
+        if self.away:
+            raise UnavailableError("The event bus does not answer.")
+        taken = [each for each in news if each.id not in self.refuses]
+        self.refuses -= {each.id for each in news}
+        self.taken += deepcopy(taken)
+        return tuple(each.id for each in taken)
