@@ -12,8 +12,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from chalice.app import Chalice, CloudWatchEvent, ConvertToMiddleware, Rate, SQSEvent
 
-from chalicelib import deliver, events, wiring
-from chalicelib.http import clients, operators, pausing
+from chalicelib import deliver, events, sending, wiring
+from chalicelib.http import clients, operators, pausing, simulations
 from chalicelib.media import BINARY_TYPES
 from chalicelib.settings import names_from_env
 
@@ -23,11 +23,14 @@ NAMES = names_from_env(os.environ).head
 app = Chalice(app_name="dropforge", configure_logs=False)
 app.api.binary_types = list(BINARY_TYPES)
 app.register_middleware(ConvertToMiddleware(Logger(service="dropforge").inject_lambda_context))
+for trigger in ("sqs", "cloudwatch", "scheduled"):
+    app.register_middleware(sending.around, trigger)
 app.register_blueprint(clients.open_door.routes)
 app.register_blueprint(clients.door.routes)
 app.register_blueprint(clients.predictions)
 app.register_blueprint(operators.door.routes)
 app.register_blueprint(pausing.door.routes)
+app.register_blueprint(simulations.door.routes)
 
 
 @app.on_sqs_message(queue=f"{NAMES}uploads", batch_size=100, maximum_batching_window_in_seconds=1)

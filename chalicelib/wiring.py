@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from aws_lambda_powertools import Logger
 
+from chalicelib import lines
 from chalicelib.model import Run
-from chalicelib.ports import Bucket, Clock, Hosting, Jobs, Records, Registry, Timer
+from chalicelib.ports import Bucket, Bus, Clock, Hosting, Jobs, Records, Registry, Timer
 from chalicelib.settings import Settings
+from chalicelib.watch import Watch, watched
 
 if TYPE_CHECKING:
     from chalicelib.aws.clients import Clients
     from chalicelib.flows.datasets import Datasets
+    from chalicelib.flows.outbox import Outbox
     from chalicelib.flows.pauses import Pauses
     from chalicelib.flows.pipelines import Pipelines
     from chalicelib.flows.reconcile import Reconcile
@@ -43,6 +46,8 @@ class Ports(Protocol):
     def bucket(self) -> Bucket: ...
     @property
     def records(self) -> Records: ...
+    @property
+    def bus(self) -> Bus: ...
     @property
     def timer(self) -> Timer: ...
     @property
@@ -74,6 +79,12 @@ class Aws:
         return Records(self.settings, self.clients, self.clock)
 
     @cached_property
+    def bus(self) -> Bus:
+        from chalicelib.aws.bus import Bus
+
+        return Bus(self.settings, self.clients)
+
+    @cached_property
     def timer(self) -> Timer:
         from chalicelib.aws.timer import Timer
 
@@ -102,7 +113,8 @@ class Flows:
     """The rooms over one world; what one room says to another goes through the private methods here."""
 
     def __init__(self, world: Ports) -> None:
-        self.world = world
+        self.watch = Watch()
+        self.world = watched(world, self.watch)
 
     @cached_property
     def pipelines(self) -> Pipelines:
@@ -137,8 +149,8 @@ class Flows:
 
     @cached_property
     def runs(self) -> Runs:
+        from chalicelib.flows.comparing import compare
         from chalicelib.flows.runs import Runs
-        from chalicelib.flows.sealing import sealed_changes
 
         world = self.world
         return Runs(
@@ -152,7 +164,7 @@ class Flows:
             registry=world.registry,
             report=self.report,
             propose=self._propose,
-            sealed_changes=sealed_changes,
+            compare=compare,
         )
 
     @cached_property
@@ -185,7 +197,15 @@ class Flows:
             datasets=self.datasets,
             runs=self.runs,
             releases=self.releases,
+            outbox=self.outbox,
+            take=lambda subject, step: lines.take(self, "reconcile", subject, step),
         )
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        from chalicelib.flows.outbox import Outbox
+
+        return Outbox(records=self.world.records, bus=self.world.bus, clock=self.world.clock)
 
     @cached_property
     def pauses(self) -> Pauses:
@@ -210,7 +230,8 @@ class Flows:
         try:
             self.runs.advance(run12)
         except Exception:  # whatever it was, the seal stands: the run is due, and comes again
-            log.exception("A new run did not start at once; the reconcile takes it up", run=run12)
+            told = "A new run did not start at once; the reconcile takes it up"
+            log.exception(told, step="run-ready", outcome=lines.AGAIN, run=run12)
 
     def _propose(self, run: Run) -> None:
         """Let a registered run ask for its pipeline's release; a failure rises, so that the run asks again."""

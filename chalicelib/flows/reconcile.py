@@ -26,6 +26,9 @@ ITEMS = 25
 SECONDS = 40.0
 """After which a tick begins nothing new: the next one is a minute away, and its own time-out near."""
 
+Take = Callable[[str, Callable[[], object]], object]
+"""Takes a step about a subject, and tells what became of it; what the step raises goes on."""
+
 _CURSOR = "reconcile"
 _LEAST, _MOST = 120, 6 * 3600
 
@@ -48,6 +51,10 @@ class Releases(Protocol):
     def sweep_rehearsals(self) -> tuple[str, ...]: ...
 
 
+class Outbox(Protocol):
+    def send_all(self) -> None: ...
+
+
 class Reconcile:
     def __init__(
         self,
@@ -59,6 +66,8 @@ class Reconcile:
         datasets: Datasets,
         runs: Runs,
         releases: Releases,
+        outbox: Outbox,
+        take: Take = lambda _, step: step(),
     ) -> None:
         self.records = records
         self.clock = clock
@@ -66,6 +75,8 @@ class Reconcile:
         self.datasets = datasets
         self.runs = runs
         self.releases = releases
+        self.outbox = outbox
+        self.take = take
         self.sweep = Sweep(bucket=bucket, records=records, clock=clock, pipelines=pipelines, datasets=datasets)
 
     def tick(self) -> None:
@@ -81,6 +92,7 @@ class Reconcile:
             self._try(subject, lambda it=subject: self.advance(it))  # type: ignore[misc] # bound for this turn
         self._try("rehearsals", self.releases.sweep_rehearsals)
         self._try("sweep", self.sweep.go_on)
+        self._try("outbox", self.outbox.send_all)
         if marked:
             self.records.move_cursor(_CURSOR, "")
 
@@ -108,15 +120,14 @@ class Reconcile:
     def _put_off_what_killed_the_last(self) -> bool:
         subject = self.records.cursor(_CURSOR)
         if subject:
-            log.error("The last tick died here", subject=subject)
+            log.error("The last tick died here", step="reconcile", outcome="failed", subject=subject)
             self._put_off(subject)
         return bool(subject)
 
     def _try(self, subject: str, step: Callable[[], object]) -> None:
         try:
-            step()
-        except Exception:  # the edge of an item: one that fails must not keep the others waiting
-            log.exception("Reconciling failed", subject=subject)
+            self.take(subject, step)
+        except Exception:  # noqa: BLE001 -- the edge of an item: its line has told, and it keeps no other waiting
             self._put_off(subject)
 
     def _put_off(self, subject: str) -> None:
@@ -124,7 +135,7 @@ class Reconcile:
         try:
             self._move_due(subject)
         except Exception:  # as above; it is due still, and the next tick meets it again
-            log.exception("Putting off failed", subject=subject)
+            log.exception("Putting off failed", step="put-off", outcome="failed", subject=subject)
 
     def _move_due(self, subject: str) -> None:
         kind, _, name = subject.partition(":")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
+from http import HTTPStatus
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from chalice.app import Blueprint, Request, Response
 
+from chalicelib import lines, sending, wiring
 from chalicelib.errors import DropforgeError
 from chalicelib.problem import headers, problem
 
 View = Callable[..., Mapping[str, Any]]
-log = Logger(service="dropforge", child=True)
+_NAMED = 128
+"""Characters of a name that a client sent: a line is no place for more."""
 
 
 class Door:
@@ -48,14 +50,28 @@ class Door:
     def _answer(self, view: View, names: Mapping[str, str], status: int) -> Response:
         request = self.routes.current_request
         try:
-            return Response(
-                dict(view(request, **names)), headers={"Content-Type": "application/json"}, status_code=status
-            )
+            with lines.watching(wiring.flows()):
+                said = dict(view(request, **names))
         except DropforgeError as error:
+            _tell(request, names, error.status, error=error)
             return _refusal(error, request)
-        except Exception as error:  # the process's edge: a client gets a problem, the log gets the trace
-            log.exception("A route failed", route=request.path)
+        except Exception as error:  # noqa: BLE001 -- the process's edge: a client gets a problem, the log gets the trace
+            _tell(request, names, HTTPStatus.INTERNAL_SERVER_ERROR, error=error)
             return _refusal(DropforgeError(str(error)), request)
+        finally:
+            if request.method == "POST":
+                sending.send_news()
+        _tell(request, names, status, changed=said.get("changed", True) is not False)
+        return Response(said, headers={"Content-Type": "application/json"}, status_code=status)
+
+
+def _tell(
+    request: Request, names: Mapping[str, str], status: int, *, error: Exception | None = None, changed: bool = True
+) -> None:
+    """Tell a request in one line: its route, and what it named; never what it brought or was given."""
+    about = {name: names[name][:_NAMED] for name in ("pipeline", "dataset", "run", "model") if name in names}
+    about |= {"route": f"{request.method} {request.path}", "request_id": request.context.get("requestId", "")}
+    lines.tell_request(int(status), about, error=error, changed=changed)
 
 
 def _refusal(error: DropforgeError, request: Request) -> Response:

@@ -10,6 +10,7 @@ from typing import Any
 from chalicelib.errors import NotFoundError
 from chalicelib.events import UploadSeen
 from chalicelib.flows.datasets import Datasets
+from chalicelib.flows.outbox import Outbox
 from chalicelib.flows.reconcile import Reconcile
 from chalicelib.flows.report import Report
 from chalicelib.model import Dataset, DatasetId, PipelineRecord, Run, RunState, S3Object
@@ -100,6 +101,7 @@ class Yard:
             report=report,
             run_ready=self.ready.append,
         )
+        self.outbox = Outbox(records=world.records, bus=world.bus, clock=world.clock)
         self.reconcile = Reconcile(
             bucket=world.bucket,
             records=world.records,
@@ -108,6 +110,7 @@ class Yard:
             datasets=self.datasets,
             runs=self.runs,
             releases=self.releases,
+            outbox=self.outbox,
         )
 
     # What a person does.
