@@ -15,6 +15,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 TWENTY_EIGHT_DAYS = 28 * 24 * 3600
 """The longest training job, in seconds."""
+SEVEN_DAYS = 7 * 24 * 3600
+SIX_HOURS = 6 * 3600
 VALUE_LIMIT = 2500
 """Characters of one hyperparameter's value."""
 OUR_HYPERPARAMETERS = 5
@@ -173,4 +175,6 @@ Metrics = Annotated[dict[str, str], AfterValidator(_metrics)]
 Count = Annotated[int, Field(ge=1, le=100)]
 Gigabytes = Annotated[int, Field(ge=1, le=16_384)]
 RunSeconds = Annotated[int, Field(ge=1, le=TWENTY_EIGHT_DAYS)]
+CapacitySeconds = Annotated[int, Field(ge=0, le=SEVEN_DAYS)]
+"""How long to wait where AWS has no capacity, quota or patience for a request; 0: not at all."""
 OrFalse = BeforeValidator(_false_is_none)

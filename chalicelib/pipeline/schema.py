@@ -52,6 +52,9 @@ class Train(_Section):
     volume_size_gb: kinds.Gigabytes = Field(30, description="a whole number of gigabytes from 1 to 16384")
     input_mode: Literal["File", "FastFile", "Pipe"] = Field("File", description='"File", "FastFile" or "Pipe"')
     max_runtime_seconds: kinds.RunSeconds = Field(3600, description="a whole number of seconds from 1 to 2419200")
+    capacity_wait_seconds: int = Field(
+        21_600, ge=0, le=kinds.TWENTY_EIGHT_DAYS, description="a whole number of seconds from 0 to 2419200"
+    )
     use_spot_instances: bool = Field(False, description="true or false")
     max_wait_seconds: kinds.RunSeconds | None = Field(None, description="a whole number of seconds from 1 to 2419200")
     start_from: str = Field(
@@ -108,6 +111,9 @@ class Deploy(_Section):
     )
     alarms: kinds.Texts = Field((), description="a list of at most 10 names of CloudWatch alarms")
     rehearse: bool = Field(True, description="true or false")
+    capacity_wait_seconds: kinds.CapacitySeconds = Field(
+        kinds.SIX_HOURS, description="a whole number of seconds from 0 to 604800"
+    )
     smoke_test: SmokeTests = Field((), description="at most 20 tables, each headed [[deploy.smoke_test]]")
 
 
