@@ -45,6 +45,13 @@ class EndpointChanged:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class PackageChanged:
+    """A model package that was registered, approved, rejected or deleted, by its ARN."""
+
+    arn: str
+
+
 def uploads(event: Event) -> tuple[UploadSeen, ...]:
     """Read the "Object Created" events of a queue batch (EventBridge's form: keys are not URL-encoded)."""
     return tuple(upload for record in _records(event) if (upload := _upload(record)))
@@ -60,12 +67,22 @@ def unreadable(event: Event) -> tuple[str, ...]:
     return tuple(_text(record.get("messageId")) for record in bad)
 
 
+def oldest(event: Event) -> float | None:
+    """Tell since when the oldest message of a batch has been due: sent, and not to wait any longer by its sender."""
+    due = [at for record in _records(event) if (at := _due(record)) is not None]
+    return min(due, default=None)
+
+
 def job_changed(event: Event) -> JobChanged:
     return JobChanged(_detail_name(event, "TrainingJobName"))
 
 
 def endpoint_changed(event: Event) -> EndpointChanged:
     return EndpointChanged(_detail_name(event, "EndpointName"))
+
+
+def package_changed(event: Event) -> PackageChanged:
+    return PackageChanged(_detail_name(event, "ModelPackageArn"))
 
 
 def failures(message_ids: Iterable[str]) -> dict[str, list[dict[str, str]]]:
@@ -96,6 +113,23 @@ def _wake(record: Event) -> Woken | None:
     if not colon or not name or kind not in {"dataset", "pipeline", "run", "release"}:
         return None
     return Woken(_text(record.get("messageId")), f"{kind}:{name}")
+
+
+def _due(record: Event) -> float | None:
+    match record:
+        case {"attributes": {"SentTimestamp": str(sent)}} if sent.isdecimal():
+            return int(sent) / 1000 + _delay(record)
+        case _:
+            return None
+
+
+def _delay(record: Event) -> int:
+    """Read the seconds that a wake-up was to wait: SQS hides a message so long, and tells nobody."""
+    match record:
+        case {"messageAttributes": {"delay": {"stringValue": str(seconds)}}} if seconds.isdecimal():
+            return int(seconds)
+        case _:
+            return 0
 
 
 def _detail_name(event: Event, field: str) -> str:

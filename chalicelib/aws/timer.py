@@ -16,5 +16,8 @@ class Timer:
 
     def wake(self, subject: str, *, seconds: int) -> None:
         delay = max(0, min(seconds, DELAY_LIMIT))
+        told = {"delay": {"DataType": "Number", "StringValue": str(delay)}}  # SQS tells no receiver of its delays
         with translated():
-            self._clients.get("sqs").send_message(QueueUrl=self._queue, MessageBody=subject, DelaySeconds=delay)
+            self._clients.get("sqs").send_message(
+                QueueUrl=self._queue, MessageBody=subject, DelaySeconds=delay, MessageAttributes=told
+            )

@@ -81,6 +81,10 @@ class Datasets:
             for _, upload in arrivals
         )
 
+    def note(self, dataset: DatasetId, arrivals: Sequence[Arrival]) -> None:
+        """Note what arrived of one dataset."""
+        until_undisturbed(lambda retold: self._note(dataset, arrivals, retold=retold))
+
     def advance(self, dataset: DatasetId) -> None:
         """Look at a dataset, and do what its time has come for."""
         until_undisturbed(lambda retold: self._advance(dataset, retold=retold))
@@ -114,7 +118,7 @@ class Datasets:
 
     def _noted(self, dataset: DatasetId, arrivals: Sequence[Arrival]) -> bool:
         try:
-            until_undisturbed(lambda retold: self._note(dataset, arrivals, retold=retold))
+            self.note(dataset, arrivals)
         except DropforgeError:
             return False
         return True

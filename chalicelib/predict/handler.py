@@ -1,6 +1,7 @@
 """The inference function: request → what is live → invocation → answer. It stands alone: no Chalice, boto3 or pydantic.
 
-API Gateway's predict route and this function's Handler point here (infra/template.yaml). Each call logs one line.
+API Gateway's predict route and this function's Handler point here (infra/template.yaml). Each call logs one line, which
+CloudWatch counts, too: `Predictions` by `answer`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from functools import cache
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from chalicelib.errors import DropforgeError, NotFoundError
+from chalicelib.gauges import Gauge, document
 from chalicelib.predict import answer, request
 from chalicelib.predict.answer import Prediction
 from chalicelib.predict.endpoint import Endpoints, Said
@@ -26,6 +28,8 @@ from chalicelib.predict.transport import Host
 from chalicelib.problem import headers, problem
 
 Event = Mapping[str, Any]
+_OK, _SERVER_ERRORS = 200, 500
+_TOLD = ("code", "model", "variant", "latency_ms", "request_id")
 
 
 def handle(event: Event, context: object) -> dict[str, Any]:  # noqa: ARG001 -- Lambda passes it
@@ -44,14 +48,16 @@ def build(env: Mapping[str, str], *, clock: Callable[[], float] = monotonic, dea
         address(env, "SAGEMAKER_RUNTIME", "runtime.sagemaker"), Scope(region, "sagemaker"), lambda: _who(env)
     )
     table = Host(address(env, "DYNAMODB", "dynamodb"), Scope(region, "dynamodb"), lambda: _who(env))
-    return Inference(Table(table, env["DROPFORGE_TABLE"], clock), Endpoints(runtime), deadline)
+    stage = env.get("DROPFORGE_STAGE") or "unnamed"
+    return Inference(Table(table, env["DROPFORGE_TABLE"], clock), Endpoints(runtime), deadline, stage)
 
 
 class Inference:
-    def __init__(self, table: Table, endpoints: Endpoints, deadline: float) -> None:
+    def __init__(self, table: Table, endpoints: Endpoints, deadline: float, stage: str) -> None:
         self._table = table
         self._endpoints = endpoints
         self._deadline = deadline
+        self._stage = stage
 
     def close(self) -> None:
         """Hang up. Lambda needs no such thing: its processes end with their connections."""
@@ -66,11 +72,12 @@ class Inference:
             said = self._answer(event, begun)
             said.update(latency_ms=_since(begun), request_id=request_id)
             response = _response(200, {"Content-Type": "application/json"}, said)
-            _log(said, {"status": 200})
+            self._tell(event, 200, said, {"outcome": "done"})
         except DropforgeError as error:
-            response = _refused(error, request_id, begun)
+            response = self._refuse(event, error, request_id, begun)
         except Exception as error:  # noqa: BLE001 -- the process's edge: a client gets a problem, the log gets the trace
-            response = _refused(DropforgeError(str(error), trace=traceback.format_exc()), request_id, begun)
+            fault = DropforgeError(str(error), trace=traceback.format_exc())
+            response = self._refuse(event, fault, request_id, begun)
         return response
 
     def _answer(self, event: Event, begun: float) -> dict[str, Any]:
@@ -88,6 +95,24 @@ class Inference:
         if not serving.live:
             raise NotLiveError(retry_after=30)
         return serving
+
+    def _refuse(self, event: Event, error: DropforgeError, request_id: str, begun: float) -> dict[str, Any]:
+        said = problem(error, request_id)
+        outcome = "refused" if error.status < _SERVER_ERRORS else "failed"
+        more = {"outcome": outcome, "reason": error.message, "trace": error.facts.get("trace")}
+        self._tell(event, error.status, {"latency_ms": _since(begun), **said}, more)
+        return _response(error.status, headers(error), said)
+
+    def _tell(self, event: Event, status: int, said: Mapping[str, Any], more: Mapping[str, Any]) -> None:
+        """Log the call, and count it: for its pipeline only where there is one, as clients may send any name."""
+        model = (event.get("pathParameters") or {}).get("model")
+        kind = "200" if status == _OK else f"{status // 100}xx"
+        pipeline = model if isinstance(model, str) and self._table.knows(model) else None
+        gauge = Gauge("Predictions", by=(("answer", kind),), pipeline=pipeline)
+        line = {"service": "dropforge", "step": "predict", "status": status}
+        line.update((name, said[name]) for name in _TOLD if name in said)
+        line.update((name, value) for name, value in more.items() if value is not None)
+        sys.stdout.write(json.dumps(document(gauge, self._stage, time(), **line)) + "\n")
 
 
 def _read(said: Said, serving: Serving) -> tuple[Prediction, ...]:
@@ -121,20 +146,8 @@ def _who_answered(said: Said, serving: Serving) -> dict[str, Any]:
     return {"version": None, "run": said.run, "exact": True}
 
 
-def _refused(error: DropforgeError, request_id: str, begun: float) -> dict[str, Any]:
-    said = problem(error, request_id)
-    _log({"latency_ms": _since(begun), **said}, {"reason": error.message, "trace": error.facts.get("trace")})
-    return _response(error.status, headers(error), said)
-
-
 def _response(status: int, head: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
     return {"statusCode": status, "headers": head, "body": json.dumps(body), "isBase64Encoded": False}
-
-
-def _log(said: Mapping[str, Any], more: Mapping[str, Any]) -> None:
-    told = ("status", "code", "model", "variant", "latency_ms", "request_id")
-    line = {"service": "dropforge", "step": "predict", **{name: said[name] for name in told if name in said}, **more}
-    sys.stdout.write(json.dumps({name: value for name, value in line.items() if value is not None}) + "\n")
 
 
 def _since(begun: float) -> float:

@@ -54,6 +54,11 @@ class Table:
             self._remember(model, known)
         return known.serving
 
+    def knows(self, model: str) -> bool:
+        """Tell whether there is such a model, by what is remembered alone."""
+        known = self._known.get(model)
+        return known is not None and known.serving is not None
+
     def close(self) -> None:
         self._host.close()
 

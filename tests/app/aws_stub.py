@@ -75,6 +75,7 @@ class AwsStub:
             "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
             "AWS_SESSION_TOKEN": "a/session+token==",
             "DROPFORGE_TABLE": "dropforge-dev-Table",
+            "DROPFORGE_STAGE": "dev",
         }
 
     def invocations(self) -> list[Asked]:

@@ -114,7 +114,7 @@ def test_a_step_that_fails_is_told_with_its_trace_and_counted(
     assert (line.levelname, vars(line)["step"], vars(line)["run"]) == ("ERROR", "wake", "0123456789ab")
     assert line.exc_info
     (metric,) = (json.loads(text) for text in capsys.readouterr().out.splitlines() if "StepsFailed" in text)
-    assert (metric["StepsFailed"], metric["step"]) == ([1.0], "wake")
+    assert (metric["StepsFailed"], metric["step"], metric["stage"]) == (1, "wake", "test")
 
 
 def test_a_conflict_is_everyday_and_no_failure(world: World, caplog: pytest.LogCaptureFixture) -> None:

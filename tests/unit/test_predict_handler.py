@@ -357,9 +357,32 @@ def test_each_call_logs_one_line_without_the_payload(
     aws.model = lambda _: says({}, 424, x_amzn_errortype="ModelError")
     ask(inference, event())
     good, bad = (json.loads(line) for line in capsys.readouterr().out.splitlines())
-    assert (good["step"], good["status"], good["request_id"]) == ("predict", 200, "request-1")
-    assert (bad["status"], bad["code"]) == (502, "model-error")
+    assert (good["step"], good["outcome"], good["status"], good["request_id"]) == ("predict", "done", 200, "request-1")
+    assert (bad["outcome"], bad["status"], bad["code"]) == ("failed", 502, "model-error")
     assert "PNG" not in json.dumps([good, bad])
+
+
+def test_each_call_is_counted_by_what_it_was_answered_for_its_stage_and_for_a_pipeline_that_exists(
+    inference: Inference, aws: AwsStub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask(inference, event())
+    ask(inference, event(model="whatever a client likes"))
+    ask(inference, event(content_type="text/plain"))
+    aws.model = lambda _: says({}, 424, x_amzn_errortype="ModelError")
+    ask(inference, event())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["stage"], line.get("pipeline"), line["answer"], line["Predictions"]) for line in lines] == [
+        ("dev", "digits", "200", 1),
+        ("dev", None, "4xx", 1),
+        ("dev", "digits", "4xx", 1),
+        ("dev", "digits", "5xx", 1),
+    ]
+    (told,) = lines[0]["_aws"]["CloudWatchMetrics"]
+    assert told == {
+        "Namespace": "Dropforge",
+        "Dimensions": [["stage", "answer"], ["stage", "answer", "pipeline"]],
+        "Metrics": [{"Name": "Predictions", "Unit": "Count"}],
+    }
 
 
 def test_whatever_a_client_sends_is_answered_or_is_the_clients_mistake(aws: AwsStub, clock: Clock) -> None:
