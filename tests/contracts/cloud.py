@@ -14,6 +14,7 @@ import yaml
 from botocore.session import Session
 
 from chalicelib.aws.bucket import Bucket
+from chalicelib.aws.bus import Bus
 from chalicelib.aws.clients import Clients
 from chalicelib.aws.hosting import Hosting
 from chalicelib.aws.jobs import Jobs
@@ -23,7 +24,7 @@ from chalicelib.aws.timer import Timer
 from chalicelib.model import S3Object
 from chalicelib.ports import EndpointSeen, JobSeen, TrainingJob
 from tests.contracts import programs
-from tests.contracts.worlds import NOW, Upload, ensure, eventually, existing, training_job
+from tests.contracts.worlds import NOW, Heard, Upload, ensure, eventually, existing, training_job
 from tests.fakes.clock import FakeClock
 from tests.fakes.world import SETTINGS
 
@@ -43,10 +44,12 @@ class CloudSide:
         self._s3.create_bucket(Bucket=name)
         self.clients.get("dynamodb").create_table(TableName=name, **table_of_the_template())
         self._queue = self._sqs.create_queue(QueueName=name)["QueueUrl"]
-        self.settings = replace(SETTINGS, stage=stage, bucket=name, table=name, wake_queue=self._queue)
+        self.settings = replace(SETTINGS, stage=stage, bucket=name, table=name, wake_queue=self._queue, bus=name)
         self.names = self.settings.names
         self.bucket = Bucket(self.settings, self.clients)
         self.timer = Timer(self.settings, self.clients)
+        self.bus = Bus(self.settings, self.clients)
+        self._ears = ""
         self.records = Records(self.settings, self.clients, self.clock)
         self.jobs = Jobs(self.settings, self.clients)
         self.registry = Registry(self.settings, self.clients)
@@ -79,6 +82,26 @@ class CloudSide:
         while messages := self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages"):
             found.extend(message["Body"] for message in messages)
         return tuple(found)
+
+    def heard(self) -> tuple[Heard, ...]:
+        """Listen from the first call on: a bus of its own for each test that needs one."""
+        if not self._ears:
+            self._ears = self._listen()
+        found: list[Heard] = []
+        while messages := self._sqs.receive_message(QueueUrl=self._ears, MaxNumberOfMessages=10).get("Messages"):
+            told = [json.loads(message["Body"]) for message in messages]
+            found.extend(Heard(each["source"], each["detail-type"], each["detail"]) for each in told)
+        return tuple(found)
+
+    def _listen(self) -> str:
+        events, name = self.clients.get("events"), self.settings.bus
+        queue = str(self._sqs.create_queue(QueueName=f"{name}-ears")["QueueUrl"])
+        about = self._sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+        events.create_event_bus(Name=name)
+        events.put_rule(Name=name, EventBusName=name, EventPattern=json.dumps({"source": ["dropforge"]}))
+        target = {"Id": "ears", "Arn": about["Attributes"]["QueueArn"]}
+        events.put_targets(Rule=name, EventBusName=name, Targets=[target])
+        return queue
 
     def job(self, name: str, behave: programs.Training = "works") -> TrainingJob:
         if behave == "waits":

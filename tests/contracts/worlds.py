@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from chalicelib import ports
@@ -32,6 +33,15 @@ class Upload(Protocol):
     def abort(self) -> object: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An event as a listener gets it."""
+
+    source: str
+    kind: str
+    detail: dict[str, Any]
+
+
 class ContractWorld(Protocol):
     clock: FakeClock
 
@@ -43,6 +53,8 @@ class ContractWorld(Protocol):
     def bucket(self) -> ports.Bucket: ...
     @property
     def timer(self) -> ports.Timer: ...
+    @property
+    def bus(self) -> ports.Bus: ...
     @property
     def records(self) -> ports.Records: ...
     @property
@@ -61,6 +73,9 @@ class ContractWorld(Protocol):
     def begin_upload(self, key: str) -> Upload: ...
     def arrived(self) -> tuple[str, ...]:
         """Take the wake-ups that have arrived by now."""
+
+    def heard(self) -> tuple[Heard, ...]:
+        """Take what a rule on the event bus has put into its queue by now."""
 
     def job(self, name: str, behave: programs.Training = "works") -> TrainingJob:
         """Prepare a job whose script behaves so."""
@@ -82,6 +97,7 @@ class FakeSide:
         self.clock.now = NOW
         self.names = world.settings.names
         self.bucket, self.timer, self.records = world.bucket, world.timer, world.records
+        self.bus = world.bus
         self.jobs, self.registry, self.hosting = world.jobs, world.registry, world.hosting
 
     def put(self, key: str, body: bytes) -> S3Object:
@@ -103,6 +119,11 @@ class FakeSide:
 
     def arrived(self) -> tuple[str, ...]:
         return self.timer.due()
+
+    def heard(self) -> tuple[Heard, ...]:
+        taken = tuple(Heard("dropforge", each.kind, dict(each.detail)) for each in self.bus.taken)
+        self.bus.taken.clear()
+        return taken
 
     def job(self, name: str, behave: programs.Training = "works") -> TrainingJob:
         return training_job(name, self.bucket.name, {"behave": behave})
