@@ -1,4 +1,4 @@
-"""Takes the lines that functions print to a file of the home and, in batches, to CloudWatch Logs."""
+"""Takes what functions print to a file of the home and, in batches, to CloudWatch: lines, and what they count."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from dropforge.local.functions import metrics
 from dropforge.local.stack import Client
 
 _SHIP_EVERY = 0.25
@@ -69,6 +70,7 @@ class Logs:
                 self._put(place, lines)
             except (BotoCoreError, ClientError) as error:
                 logger.warning("log lines of %s did not reach CloudWatch: %s", place[0], error)
+        metrics.put(self._client, (text for lines in waiting.values() for _, text in lines))
 
     def _put(self, place: tuple[str, str], lines: list[Line]) -> None:
         group, stream = f"/aws/lambda/{place[0]}", place[1]
