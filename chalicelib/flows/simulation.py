@@ -1,0 +1,264 @@
+"""What would be decided, called and named, and none of it done: the flows' own code over a world that keeps to itself.
+
+Only our own waits are gone through, as if nothing else happened meanwhile: a folder that settles, a wake-up under way.
+What SageMaker would be asked for has begun in the simulation, and goes no further.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from io import StringIO
+
+from aws_lambda_powertools import Logger
+
+from chalicelib import deliver, events
+from chalicelib.decide.keys import folder, single_stem
+from chalicelib.errors import DropforgeError, InvalidError, NotFoundError
+from chalicelib.events import Event
+from chalicelib.model import Dataset, DatasetId, PipelineRecord, Release, Run, RunState, S3Object
+from chalicelib.names import is_junk, run12
+from chalicelib.ports import Records
+from chalicelib.simulated import Journal, SimulatedWorld, SimulationEnd
+from chalicelib.simulated.journal import Kept
+from chalicelib.wiring import Flows, Ports
+
+FOLLOWED = 12
+"""Wake-ups gone through in one simulation; of one subject, three."""
+LOOKS = 3
+_ALL, _SOON, _AT_ONCE = 900, 60, 0
+_MESSAGE = "simulated"
+
+log = Logger(service="dropforge", child=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One look at something, and how it would stand after it."""
+
+    at: float
+    about: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """What a simulation found; `ended` says why it goes no further than it does."""
+
+    of: str
+    journal: Journal
+    steps: tuple[Step, ...]
+    ended: str | None = None
+
+
+@dataclass(slots=True)
+class Simulation:
+    """One simulation: a fresh world over the real one, and what was looked at in it."""
+
+    real: Ports
+    journal: Journal = field(init=False)
+    flows: Flows = field(init=False)
+    steps: list[Step] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.journal = Journal(self.real.clock)
+        self.flows = Flows(SimulatedWorld(self.real, self.journal))
+
+    def event(self, event: Event) -> Simulated:
+        """Hand an event in, as the function that it triggers would."""
+        source, kind = str(event.get("source", "")), str(event.get("detail-type", ""))
+        handle = _HANDLERS.get((source, kind))
+        if handle is None:
+            known = "; ".join(f'"{name}" of {origin}' for origin, name in _HANDLERS)
+            raise InvalidError(f'Nothing here handles an event "{kind}" of "{source}"; what is handled: {known}.')
+        reach = _AT_ONCE if kind == _TICK else _ALL
+        return self._carry_out(f"event: {kind}", lambda: self._act(kind, lambda: handle(self.flows, event)), reach)
+
+    def dataset(self, dataset: DatasetId) -> Simulated:
+        """Look at a dataset, and at what becomes of it: its run, and its release."""
+        subject = f"dataset:{dataset}"
+        return self._carry_out(subject, lambda: self._look_at_dataset(dataset, subject), _ALL)
+
+    def run(self, run: str) -> Simulated:
+        found = self._records.run(run)
+        if found is None:
+            raise NotFoundError(f'There is no run "{run}".')
+        subject = f"run:{run12(found.id)}"
+        return self._carry_out(subject, lambda: self._look_at_run(found.id), _SOON)
+
+    def release(self, pipeline: str) -> Simulated:
+        if self._records.release(pipeline) is None:
+            raise NotFoundError(f'The pipeline "{pipeline}" has released nothing.')
+        return self._carry_out(f"release:{pipeline}", lambda: self._look(f"release:{pipeline}"), _SOON)
+
+    def pipeline(self, name: str) -> Simulated:
+        if self._records.pipeline(name) is None:
+            raise NotFoundError(f'There is no pipeline "{name}".')
+        return self._carry_out(f"pipeline:{name}", lambda: self._look(f"pipeline:{name}"), _ALL)
+
+    def _carry_out(self, of: str, begin: Callable[[], None], reach: float) -> Simulated:
+        ended: str | None = None
+        with _apart():
+            try:
+                begin()
+                self._follow(reach)
+            except SimulationEnd as end:
+                ended = str(end)
+                self._tell_unfinished(of)
+        return Simulated(of, self.journal, tuple(self.steps), ended)
+
+    def _look_at_dataset(self, dataset: DatasetId, subject: str) -> None:
+        if self._records.dataset(dataset) is None:
+            there = [_created(it) for it in self._lying(dataset)]
+            if not there:
+                raise NotFoundError(f"Nothing lies under {folder(dataset)}, and no dataset is known by that name.")
+            self._act(subject, lambda: deliver.uploads(self.flows, _queued(*there)))
+        else:
+            self._look(subject)
+        self._follow(_ALL)
+        found = self._records.dataset(dataset)
+        if found is not None and found.run is not None:
+            self._look_at_run(found.run)
+
+    def _look_at_run(self, run: str) -> None:
+        """Look at a run, unless that was done on the way here; and at its release, once it is registered."""
+        self._look(f"run:{run12(run)}")
+        found = self._records.run(run)
+        if found is not None and found.state is RunState.REGISTERED and self._records.release(found.pipeline):
+            self._look(f"release:{found.pipeline}")
+
+    def _lying(self, dataset: DatasetId) -> Iterator[S3Object]:
+        """Give what lies under a dataset's name and nobody told of, a page of it at most."""
+        bucket = self.flows.world.bucket
+        found = [*bucket.page(folder(dataset)).items]
+        beside = bucket.prefixes(f"{single_stem(dataset)}.").items
+        found += [it for key in beside if not key.endswith("/") and (it := bucket.head(key))]
+        return (it for it in found if not is_junk(it.key))
+
+    def _follow(self, reach: float) -> None:
+        """Go through the wake-ups that would arrive within reach, in their order."""
+        looked = Counter(step.about for step in self.steps)
+        while (found := self._next_wake(reach, looked)) is not None and len(self.steps) < FOLLOWED:
+            at, subject = found
+            looked[subject] += 1
+            self.journal.go_ahead_to(at)
+            self._look(subject)
+
+    def _next_wake(self, reach: float, looked: Counter[str]) -> tuple[float, str] | None:
+        """Take the next wake-up out; those too far away, or of what was looked at often enough, are left to come."""
+        waiting, self.journal.wakes = sorted(self.journal.wakes), []
+        last = self.journal.clock() + reach
+        for place, (at, subject) in enumerate(waiting):
+            soon = at <= (last if not subject.startswith("run:") else self.journal.clock())
+            if soon and looked[subject] < LOOKS:
+                self.journal.wakes = waiting[place + 1 :]
+                return at, subject
+        return None
+
+    def _look(self, subject: str) -> None:
+        self._act(subject, lambda: self.flows.reconcile.advance(subject))
+        timer = getattr(self._find(subject), "timer", None)
+        if timer is not None and timer > self.journal.clock() and subject not in {it for _, it in self.journal.wakes}:
+            self.journal.wakes.append((timer, subject))  # it is under way in the real world
+
+    def _act(self, about: str, step: Callable[[], object]) -> None:
+        """Take one step, and note how what it was about would stand then."""
+        at = self.journal.clock()
+        try:
+            failed = step()
+        except InvalidError:
+            raise  # what was asked for cannot be read: no step of anything
+        except DropforgeError as error:
+            self.steps.append(Step(at, about, f"fails, and would come again: {error.message}"))
+            return
+        again = isinstance(failed, Mapping) and failed.get("batchItemFailures")
+        self.steps.append(Step(at, about, "fails, and would come again" if again else self._say(about)))
+
+    def _tell_unfinished(self, of: str) -> None:
+        if not self.steps:
+            self.steps.append(Step(self.journal.clock(), of, "could not be looked at to its end"))
+
+    def _say(self, about: str) -> str:
+        try:
+            found = self._find(about)
+        except SimulationEnd:
+            return "is not looked at any more"
+        return say(found) if found is not None else "is handed to what it concerns"
+
+    def _find(self, subject: str) -> Kept | None:
+        kind, _, name = subject.partition(":")
+        match kind:
+            case "dataset":
+                pipeline, _, dataset = name.partition("/")
+                return self._records.dataset(DatasetId(pipeline, dataset))
+            case "run":
+                return self._records.run(name)
+            case "release":
+                return self._records.release(name)
+            case "pipeline":
+                return self._records.pipeline(name)
+            case _:
+                return None
+
+    @property
+    def _records(self) -> Records:
+        return self.flows.world.records
+
+
+def say(item: Kept) -> str:
+    """Tell how an item stands, in a few words."""
+    match item:
+        case Dataset():
+            run = f" as run {run12(item.run)}" if item.run and item.state == "sealed" else ""
+            return f"{item.state}{run}" + _because(item.reason or item.waiting)
+        case Run():
+            job = f", {item.candidate.job} is {item.candidate.status or 'asked for'}" if item.candidate else ""
+            return f"{item.state}{job}" + _because(item.reason)
+        case Release():
+            waits = f", {item.pending.model} waits" if item.pending else ""
+            return f"{item.stage}{waits}"
+        case PipelineRecord():
+            return item.state + _because(item.problem)
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """Mark the log's lines, and let no figure reach stdout: CloudWatch would count what never happened."""
+    with log.append_context_keys(simulated=True), redirect_stdout(StringIO()):
+        yield
+
+
+def _because(reason: str | None) -> str:
+    return f": {reason}" if reason else ""
+
+
+def _created(it: S3Object) -> Event:
+    """Make the event that an object's arrival would have sent."""
+    at = datetime.fromtimestamp(it.modified, UTC).isoformat()
+    return {"time": at, "detail-type": "Object Created", "detail": {"object": {"key": it.key, "size": it.size}}}
+
+
+def _queued(*seen: Event) -> Event:
+    """Put events into a batch, as the queue before the function does; InvalidError if no flow could read them."""
+    batch = {"Records": [{"messageId": _MESSAGE, "body": json.dumps(each)} for each in seen]}
+    if events.unreadable(batch):
+        raise InvalidError('An "Object Created" event has a time and a detail.object.key.')
+    return batch
+
+
+_TICK = "Scheduled Event"
+_HANDLERS: Mapping[tuple[str, str], Callable[[Flows, Event], object]] = {
+    ("aws.s3", "Object Created"): lambda flows, event: deliver.uploads(flows, _queued(event)),
+    ("aws.sagemaker", "SageMaker Training Job State Change"): lambda flows, event: deliver.job(
+        flows, events.job_changed(event)
+    ),
+    ("aws.sagemaker", "SageMaker Endpoint State Change"): lambda flows, event: deliver.endpoint(
+        flows, events.endpoint_changed(event)
+    ),
+    ("aws.events", _TICK): lambda flows, _: deliver.tick(flows),
+}
+"""What app.py's triggers hand to deliver.py, by source and detail type."""
