@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 Port = TypeVar("Port")
+OWN_MEMORY = frozenset({"unsent"})
+"""What asks a process's own memory goes nowhere: it is no call."""
 
 
 class CrashError(BaseException):
@@ -81,4 +83,5 @@ class _Recorded:
 def recorded(calls: Calls, name: str, fake: Port, port: type[Any]) -> Port:
     """Give the fake back with each method of its port recorded."""
     methods = frozenset(key for key, value in vars(port).items() if callable(value) and not key.startswith("_"))
+    methods -= OWN_MEMORY
     return cast("Port", _Recorded(calls, name, fake, methods))

@@ -28,9 +28,9 @@ def with_finished_runs(number: int) -> Yard:
     yard.pipeline()
     for each in range(number):
         name = DatasetId("digits", f"d{each:05}")
-        run = Run(f"v1{each:012x}", "digits", name, "v", "d", 1, each, RunState.REGISTERED)
+        run = Run(f"v1{each:012x}", "digits", name, "v", "d", 1, each, RunState.REGISTERED, told="registered")
         yard.world.records.save(run)
-        yard.world.records.save(Dataset(name, DatasetState.SEALED, run=run.id, first_seen=each))
+        yard.world.records.save(Dataset(name, DatasetState.SEALED, run=run.id, first_seen=each, told="sealed"))
         yard.world.records.point(run.id, name)
     return yard
 
