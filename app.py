@@ -13,10 +13,11 @@ from aws_lambda_powertools import Logger
 from chalice.app import Chalice, CloudWatchEvent, ConvertToMiddleware, Rate, SQSEvent
 
 from chalicelib import deliver, events, sending, wiring
-from chalicelib.http import clients, operators, pausing, simulations
+from chalicelib.http import clients, news, operators, pausing, simulations, starts
 from chalicelib.media import BINARY_TYPES
 from chalicelib.settings import names_from_env
 
+STAGE = names_from_env(os.environ).stage
 NAMES = names_from_env(os.environ).head
 """What every name of this stage starts with: event filters match on it, or every job of the account would wake us."""
 
@@ -30,7 +31,9 @@ app.register_blueprint(clients.door.routes)
 app.register_blueprint(clients.predictions)
 app.register_blueprint(operators.door.routes)
 app.register_blueprint(pausing.door.routes)
+app.register_blueprint(starts.door.routes)
 app.register_blueprint(simulations.door.routes)
+app.register_blueprint(news.door.routes)
 
 
 @app.on_sqs_message(queue=f"{NAMES}uploads", batch_size=100, maximum_batching_window_in_seconds=1)
@@ -63,6 +66,17 @@ def on_job_changed(event: CloudWatchEvent) -> None:
 )
 def on_endpoint_changed(event: CloudWatchEvent) -> None:
     deliver.endpoint(wiring.flows(), events.endpoint_changed(event.to_dict()))
+
+
+@app.on_cw_event(
+    {
+        "source": [{"anything-but": {"prefix": "aws."}}],
+        "detail-type": ["Dropforge Run Requested"],
+        "detail": {"stage": [STAGE]},
+    }
+)
+def on_run_requested(event: CloudWatchEvent) -> None:
+    deliver.run_requested(wiring.flows(), events.run_requested(event.to_dict()))
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))

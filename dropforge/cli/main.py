@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dropforge.cli import home, look, pause, send
+from dropforge.cli import check, events, home, look, metrics, pause, send, simulate
 from dropforge.cli.command import end
 
 _HELP = """Drop a dataset into a bucket; get a tested, registered, live model behind an HTTP route.
@@ -23,8 +23,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for group in (home.app, send.app, look.app, pause.app):
+for group in (home.app, send.app, look.app, metrics.app, pause.app, check.app, simulate.app):
     app.registered_commands += group.registered_commands
+app.add_typer(events.app, name="events")
 
 
 def _tell_version(asked: bool) -> None:
