@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from chalice.app import Chalice, CloudWatchEvent, ConvertToMiddleware, Rate, SQSEvent
 
 from chalicelib import deliver, events, sending, wiring
-from chalicelib.http import clients, news, operators, pausing, simulations, starts
+from chalicelib.http import checks, clients, news, operators, pausing, simulations, starts
 from chalicelib.media import BINARY_TYPES
 from chalicelib.settings import names_from_env
 
@@ -33,6 +33,7 @@ app.register_blueprint(operators.door.routes)
 app.register_blueprint(pausing.door.routes)
 app.register_blueprint(starts.door.routes)
 app.register_blueprint(simulations.door.routes)
+app.register_blueprint(checks.door.routes)
 app.register_blueprint(news.door.routes)
 
 

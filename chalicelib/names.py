@@ -23,6 +23,13 @@ def is_pipeline(name: str) -> bool:
     return len(name) <= PIPELINE_LIMIT and PIPELINE.fullmatch(name) is not None
 
 
+def no_pipeline(name: str) -> str:
+    return (
+        f"{name!r} is no name of a pipeline: use a-z, 0-9 and single hyphens between them, "
+        f"at most {PIPELINE_LIMIT} characters"
+    )
+
+
 def is_junk(key: str) -> bool:
     """Tell whether a key is what file managers leave behind, or a "folder" object: not data."""
     return key.endswith("/") or _JUNK.search(key) is not None
@@ -60,6 +67,12 @@ class Names:
     def group(self, pipeline: str) -> str:
         return f"{self.head}{pipeline}"
 
+    def package_pipeline(self, arn: str) -> str | None:
+        """Read the pipeline back from a model package's ARN; None for a stranger's package."""
+        group = arn.partition(":model-package/")[2].partition("/")[0]
+        pipeline = group.removeprefix(self.head) if group.startswith(self.head) else ""
+        return pipeline if is_pipeline(pipeline) else None
+
     def endpoint(self, pipeline: str) -> str:
         return f"{self.head}{pipeline}-realtime"
 
@@ -89,9 +102,19 @@ def manifest_key(pipeline: str, run: str, channel: str) -> str:
     return f"{run_prefix(pipeline, run)}input/{channel}.manifest"
 
 
+def sealing_key(pipeline: str, dataset: str, before: str, after: str) -> str:
+    """Name what one look of a listing found by the listing digests before and after it; no pipeline is `_sealing`."""
+    return f"runs/_sealing/{pipeline}/{dataset}/{before[:16]}-{after[:16]}.json"
+
+
 def output_prefix(pipeline: str, run: str) -> str:
     """Name where SageMaker puts `<job>/output/model.tar.gz` and `output.tar.gz`."""
     return f"{run_prefix(pipeline, run)}output/"
+
+
+def log_key(pipeline: str, run: str, job: str) -> str:
+    """Name our copy of a training job's log."""
+    return f"{run_prefix(pipeline, run)}logs/{job}.txt"
 
 
 def dataset_status_key(pipeline: str, dataset: str) -> str:

@@ -56,6 +56,14 @@ def list_folder(bucket: Bucket, name: str) -> Listing:
 
 def read_folder(bucket: Bucket, listing: Listing, instance_types: frozenset[str]) -> Content:
     """Read what a version is made of; PipelineRefused if it makes none, FolderChanged if it is not as listed."""
+    refuse_unread(listing)
+    toml = _read(bucket, listing, FILE)
+    pipeline = parse(toml, instance_types=instance_types, checks=[lambda each: absent(each, listing.sizes)])
+    return _content(bucket, listing, toml, pipeline)
+
+
+def refuse_unread(listing: Listing) -> None:
+    """Refuse what need not be read to be refused: PipelineRefused says why."""
     if FILE not in listing.objects:
         what = f"holds no {FILE}" if listing.objects else "is empty"
         raise PipelineRefused([Problem(None, "", f"{listing.prefix} {what}")])
@@ -64,9 +72,6 @@ def read_folder(bucket: Bucket, listing: Listing, instance_types: frozenset[str]
         raise PipelineRefused([Problem(None, "", message)])
     if (size := listing.objects[FILE].size) > SIZE_LIMIT:
         raise PipelineRefused([Problem(None, "", f"{FILE} has {size} bytes; {SIZE_LIMIT} are allowed")])
-    toml = _read(bucket, listing, FILE)
-    pipeline = parse(toml, instance_types=instance_types, checks=[lambda each: absent(each, listing.sizes)])
-    return _content(bucket, listing, toml, pipeline)
 
 
 def _content(bucket: Bucket, listing: Listing, toml: bytes, pipeline: Pipeline) -> Content:

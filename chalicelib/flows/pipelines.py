@@ -12,7 +12,7 @@ from chalicelib.flows.folders import FolderChanged, Listing, list_folder, read_f
 from chalicelib.flows.report import Report
 from chalicelib.flows.versions import Content, Versions
 from chalicelib.model import Entry, PipelineRecord, Serving
-from chalicelib.names import PIPELINE_LIMIT, is_pipeline, pipeline_status_key
+from chalicelib.names import is_pipeline, no_pipeline, pipeline_status_key
 from chalicelib.pipeline import Pipeline, PipelineRefused, Problem
 from chalicelib.ports import Bucket, Clock, Records, Timer
 from chalicelib.settings import Settings
@@ -133,10 +133,7 @@ class Pipelines:
     def _refuse_name(self, name: str) -> None:
         """Tell once; there is nothing to remember of a folder that can never be a pipeline."""
         if self.bucket.head(pipeline_status_key(name)) is None:
-            message = (
-                f"{name!r} is no name of a pipeline: use a-z, 0-9 and single hyphens between them, "
-                f"at most {PIPELINE_LIMIT} characters"
-            )
+            message = no_pipeline(name)
             self.report.pipeline(PipelineRecord(name, problem=message), [Problem(None, "", message)])
 
     def _ensure_serving(self, name: str, pipeline: Pipeline) -> None:

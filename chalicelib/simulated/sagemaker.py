@@ -55,49 +55,46 @@ class SimulatedRegistry(Overlay):
     """A package that would be registered has the version 0: SageMaker alone counts them."""
 
     port = "registry"
+    reads = frozenset({"run_of"})
 
     def __init__(self, real: Registry, journal: Journal) -> None:
         super().__init__(real, journal)
         self._registry = real
-        self._packages: dict[tuple[str, str], Package] = {}
+        self._packages: dict[str, Package] = {}
+        self._made: dict[tuple[str, str], str] = {}
 
     def find(self, group: str, run: str) -> Package | None:
-        ours = self._packages.get((group, run))
-        return ours or self._journal.look(lambda: self._registry.find(group, run))
+        if (group, run) in self._made:
+            return self._packages[self._made[group, run]]
+        found = self._journal.look(lambda: self._registry.find(group, run))
+        return self._packages.get(found.arn, found) if found is not None else None
 
     def describe(self, arn: str) -> Package | None:
-        ours = next((each for each in self._packages.values() if each.arn == arn), None)
+        ours = self._packages.get(arn)
         return ours or self._journal.look(lambda: self._registry.describe(arn))
+
+    def register(self, package: PackageRequest) -> Package:
+        """Register it, unless its run has a package; one of a later attempt always counts as new."""
+        found = self.find(package.group, package.run) if package.attempt == 1 else None
+        if found is None:
+            arn = f"simulated:{package.group}/0"
+            found = self._packages[arn] = Package(arn, 0, "PendingManualApproval", package.run, package.note)
+            self._made[package.group, package.run] = arn
+            what = f"register run {run12(package.run)} as the next version of {package.group}: {package.note}"
+            self._journal.note("registry", "register", what, call="CreateModelPackage", names=(package.group,))
+        if package.approved and found.approval == "PendingManualApproval":
+            return self.decide(found.arn, approved=True, note=package.note)
+        return found
 
     def decide(self, arn: str, *, approved: bool, note: str) -> Package:
         found = self.describe(arn)
         if found is None:
             raise NotFoundError(f"ModelPackage {arn} does not exist.", name=arn)
         approval = "Approved" if approved else "Rejected"
-        after = replace(found, approval=approval, note=note)
-        self._packages[arn.rpartition("/")[0].rpartition("/")[2], found.run] = after
-        self._journal.note("registry", "decide", f"{note} ({arn})", call="UpdateModelPackage", names=(arn,))
-        return after
-
-    def register(self, package: PackageRequest) -> Package:
-        found = self.find(package.group, package.run)
-        if found is not None:
-            return self._approve(package, found)
-        approval = "Approved" if package.approved else "PendingManualApproval"
-        made = self._packages[package.group, package.run] = Package(f"simulated:{package.group}/next", 0, approval, package.run)
-        what = f"register run {run12(package.run)} as the next version of {package.group} ({approval}): {package.note}"
-        self._journal.note("registry", "register", what, call="CreateModelPackage", names=(package.group,))
-        return made
-
-    def _approve(self, package: PackageRequest, found: Package) -> Package:
-        """Do what registering does to a package that is there: it approves one that waits for that."""
-        if not package.approved or found.approval != "PendingManualApproval":
-            return found
-        approved = self._packages[package.group, package.run] = replace(found, approval="Approved")
-        self._journal.note(
-            "registry", "register", f"approve {found.arn}", call="UpdateModelPackage", names=(found.arn,)
-        )
-        return approved
+        decided = self._packages[arn] = replace(found, approval=approval, note=note)
+        what = f"{'approve' if approved else 'reject'} {arn}: {note}"
+        self._journal.note("registry", "decide", what, call="UpdateModelPackage", names=(arn,))
+        return decided
 
 
 class SimulatedHosting(Overlay):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dropforge import jobkit
 from dropforge.cli.bucket import Bucket, Status, check_pipeline, files_under
@@ -73,6 +74,10 @@ def await_verdict(
 
 def problems(verdict: Status, file: str = _FILE) -> list[str]:
     """Say what is wrong with a pipeline, a line each: `pipeline.toml:12 train.instance_type: must be …`."""
+    return in_lines(verdict.said.get("problems", ()), file)
+
+
+def in_lines(problems: Iterable[Mapping[str, Any]], file: str = _FILE) -> list[str]:
     return [
         " ".join(
             part
@@ -83,7 +88,7 @@ def problems(verdict: Status, file: str = _FILE) -> list[str]:
             )
             if part
         )
-        for problem in verdict.said.get("problems", ())
+        for problem in problems
     ]
 
 

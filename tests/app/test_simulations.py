@@ -37,7 +37,15 @@ READING = {
     ),
     *(f"records.{name}" for name in ("dataset", "run", "release", "pipeline", "serving", "pointing", "due")),
     *(f"records.{name}" for name in ("datasets", "runs", "pipelines", "timeline", "cursor", "paused", "events")),
-    *("jobs.describe", "jobs.log", "registry.find", "hosting.endpoint", "hosting.rehearsals"),
+    *(
+        "jobs.describe",
+        "jobs.log",
+        "registry.find",
+        "registry.describe",
+        "registry.run_of",
+        "hosting.endpoint",
+        "hosting.rehearsals",
+    ),
 }
 """What may pass through to the real world. Named again in the overlays, on purpose: one list checks the other."""
 NAMED: dict[str, Any] = {
@@ -174,6 +182,7 @@ def test_a_completed_jobs_event_would_register_and_rehearse(world: World, untouc
     said = untouched(event=raw.job_changed(job))
     assert [call for call in calls(said) if call not in {"PutItem", "PutObject", "SendMessage"}] == [
         "CreateModelPackage",
+        "UpdateModelPackage",
         "CreateModel",
         "CreateEndpointConfig",
         "CreateEndpoint",
