@@ -9,12 +9,14 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from dropforge.cli import functions
 from dropforge.cli.command import Session, command, listed, one_of
 from dropforge.cli.display import Display
 from dropforge.cli.errors import FailedError, TimedOutError, UsageError
 from dropforge.cli.follow import STAGES, Follower, StageReached
 from dropforge.cli.render import clean, duration
 from dropforge.cli.runs import outcome, resolve
+from dropforge.cli.since import Since, seconds
 from dropforge.cli.tables import dataset_row, described, run_row
 
 app = typer.Typer()
@@ -45,6 +47,13 @@ _Goal = Annotated[
 ]
 _Limit = Annotated[int, typer.Option(min=1, help="How many at most, newest first.")]
 _Run = Annotated[str, typer.Argument(help="A run's hex digits or their beginning, `latest`, or PIPELINE/DATASET.")]
+_RunOrFunction = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RUN", help="A run's hex digits, `latest`, or PIPELINE/DATASET; with --functions: one, as on_wake."
+    ),
+]
+_Functions = Annotated[bool, typer.Option("--functions", help="What the app's own functions say, back to --since.")]
 _Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends; exit as it ended.")]
 
 
@@ -97,9 +106,21 @@ def show(session: Session, *, run: _Run, follow: _Follow = False) -> None:
         session.terminal.entry(line)
 
 
-@command(app, epilog="Example: dropforge log digits/friday --follow")
-def log(session: Session, *, run: _Run, follow: _Follow = False) -> None:
-    """Print the log of a run's training job."""
+@command(app, epilog="Example: dropforge log digits/friday --follow, or dropforge log --functions on_wake")
+def log(
+    session: Session,
+    *,
+    run: _RunOrFunction = None,
+    of_functions: _Functions = False,
+    follow: _Follow = False,
+    since: Since = "1h",
+) -> None:
+    """Print the log of a run's training job; with --functions, what the app's own functions have logged."""
+    if of_functions:
+        functions.show(session, run, seconds=seconds(since), follow=follow)
+        return
+    if run is None:
+        raise UsageError("Name a run (`dropforge log latest`), or ask for --functions.")
     follower = _follower(session, run)
     if follow:
         _tell_if_unknown(session, follower)

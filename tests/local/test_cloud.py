@@ -156,6 +156,25 @@ def test_what_a_function_prints_is_in_cloudwatch_logs(running: Running) -> None:
     assert "REPORT" in (running.home / "logs" / f"{name}.log").read_text()
 
 
+def test_the_tool_shows_what_functions_have_logged_and_counted(running: Running) -> None:
+    assert running.http("/v1/health")[0] == 200
+
+    def tool(*words: str) -> list[Any]:
+        command = [sys.executable, "-m", "dropforge.cli.main", *words, "--home", str(running.home), "--json"]
+        out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+        return [json.loads(line) for line in out.splitlines()] if words[0] == "log" else list(json.loads(out))
+
+    def steps() -> list[str]:
+        lines = [each["line"] for each in tool("log", "api_handler", "--functions", "--since", "1h")]
+        return [line["step"] for line in lines if isinstance(line, dict) and line.get("step") == "health"]
+
+    def asked() -> list[float]:
+        return [each["sum"] for each in tool("metrics") if each["metric"] == "Asked"]
+
+    assert "health" in wait_until(steps)
+    assert wait_until(asked)[0] >= 1
+
+
 def test_the_status_counts_what_each_function_did(running: Running) -> None:
     running.http("/v1/health")
     status = running.status()
