@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from shlex import quote
 
 from chalicelib.decide.keys import Drop, Part, Refusal
 from chalicelib.decide.layout import Survey, inspect
 from chalicelib.decide.ready import Ready, disagreement
-from chalicelib.model import Dataset, DatasetId, DatasetState
+from chalicelib.model import Dataset, DatasetId, DatasetState, Listing
 
 READY_QUIET = 5
 """Seconds without news that an empty `_READY` asks for; also how often a counting one is compared with the listing."""
@@ -31,6 +32,7 @@ class Trigger:
 
     quiet: int = 120
     marker: bool = False
+    manual: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,13 @@ class List:
 
 
 @dataclass(frozen=True, slots=True)
+class GoOn:
+    """One look was not enough: remember how far it came, and go on at once."""
+
+    listing: Listing
+
+
+@dataclass(frozen=True, slots=True)
 class Seal:
     """What lies there is a dataset."""
 
@@ -122,6 +131,7 @@ def intake(seen: Dataset | None, news: News, trigger: Trigger, now: float) -> Ig
         ready=known.ready or news.ready,
         reason=None,
         todo=None,
+        listing=None,
     )
     wait = _expect(noted, news, trigger, now)
     wake = None if wait.far else wake_at(known.timer, wait.until, now, lost=now - GRACE)
@@ -135,7 +145,11 @@ def intake(seen: Dataset | None, news: News, trigger: Trigger, now: float) -> Ig
 
 
 def look(dataset: Dataset, trigger: Trigger, ready: Ready | None, now: float) -> Wait | Refuse | List:
-    """Decide, before anything is listed, whether it is time to."""
+    """Decide, before anything is listed, whether it is time to: at once where somebody asked for it."""
+    if dataset.asked:
+        return List()
+    if trigger.manual:
+        return _manual_wait(dataset, now)
     if ready and ready.problem:
         return Refuse(ready.problem)
     if dataset.single or (ready and ready.counts is not None):
@@ -146,9 +160,17 @@ def look(dataset: Dataset, trigger: Trigger, ready: Ready | None, now: float) ->
     return wait if now < wait.until else List()
 
 
-def weigh(dataset: Dataset, survey: Survey, trigger: Trigger, ready: Ready | None, now: float) -> Wait | Refuse | Seal:
-    """Decide with the listing at hand: it may be too early, it may be no dataset, or it seals."""
-    if not survey.overflow and not survey.singles and (early := _too_early(dataset, survey, trigger, ready, now)):
+def weigh(
+    dataset: Dataset, survey: Survey, trigger: Trigger, ready: Ready | None, now: float
+) -> Wait | Refuse | GoOn | Seal:
+    """Decide with the listing at hand: it may be too early, or not complete; it may be no dataset, or it seals."""
+    if not survey.overflow and (survey.listing.pieces or not survey.complete):
+        if disturbed := _disturbed(dataset, survey, trigger, ready, now):
+            return disturbed
+        if not survey.complete:
+            return GoOn(survey.listing)
+    at_once = survey.overflow or survey.singles or dataset.asked
+    if not at_once and (early := _too_early(dataset, survey, trigger, ready, now)):
         return early
     problem = inspect(survey)
     return Refuse(problem, survey) if problem else Seal(survey)
@@ -157,6 +179,12 @@ def weigh(dataset: Dataset, survey: Survey, trigger: Trigger, ready: Ready | Non
 def open_upload(dataset: Dataset, now: float) -> Wait:
     """Wait for a multipart upload: it sends an event only when it is complete."""
     return Wait(now + _slower(dataset, now, 30, WAKE_LIMIT), "A multipart upload into it is still open.")
+
+
+def going_on(dataset: Dataset, step: GoOn, now: float) -> Note:
+    """Turn a listing that goes on into what is to be remembered."""
+    told = f"It is being listed: {step.listing.objects:,} files so far."
+    return Note(replace(dataset, listing=step.listing, waiting=told, timer=now, due=now + GRACE), now, opened=False)
 
 
 def no_pipeline(why: str, now: float) -> Wait:
@@ -169,7 +197,7 @@ def waiting(dataset: Dataset, wait: Wait, now: float) -> Note:
     wake = None if wait.far else wake_at(dataset.timer, wait.until, now, lost=now + 1)
     due = wait.until + (0 if wait.far else GRACE)
     timer = wake or pending(dataset.timer, now)
-    return Note(replace(dataset, waiting=wait.why, timer=timer, due=due), wake, opened=False)
+    return Note(replace(dataset, waiting=wait.why, timer=timer, due=due, listing=None), wake, opened=False)
 
 
 def wake_at(timer: float | None, until: float, now: float, *, lost: float) -> float | None:
@@ -198,7 +226,9 @@ def is_old(dataset: Dataset, part: Part, at: float) -> bool:
 
 
 def _expect(dataset: Dataset, news: News, trigger: Trigger, now: float) -> Wait:
-    if news.single or news.counted:
+    if trigger.manual and not dataset.asked:
+        return _manual_wait(dataset, now)
+    if dataset.asked or news.single or news.counted:
         return Wait(now, "It is about to be listed.")
     if trigger.marker and not dataset.ready:
         return _marker_wait(dataset, now)
@@ -214,6 +244,21 @@ def _marker_wait(dataset: Dataset, now: float) -> Wait:
     return Wait(now + _slower(dataset, now, WAKE_LIMIT, DAY), "It seals when a (new) _READY arrives.", far=True)
 
 
+def _manual_wait(dataset: Dataset, now: float) -> Wait:
+    """Whoever starts it wakes it, and so does an edit of the pipeline."""
+    how = f"dropforge start {dataset.id.pipeline} --dataset {quote(dataset.id.name)}"
+    return Wait(now + DAY, f"It starts when somebody starts it: {how}.", far=True)
+
+
+def _disturbed(dataset: Dataset, survey: Survey, trigger: Trigger, ready: Ready | None, now: float) -> Wait | None:
+    """Begin anew where something arrived after the listing had begun: it may lie where that had been already."""
+    newest = max(dataset.last_seen, survey.newest)
+    if newest <= survey.listing.began:
+        return None
+    wait = _quiet_wait(newest, trigger, ready is not None)
+    return replace(wait, until=max(wait.until, now + 1))
+
+
 def _too_early(
     dataset: Dataset, survey: Survey, trigger: Trigger, ready: Ready | None, now: float
 ) -> Wait | Refuse | None:
@@ -226,7 +271,7 @@ def _too_early(
         return None
     quiet_end = newest + trigger.quiet
     if now < ready.at + PATIENCE:
-        poll = READY_QUIET + len(survey.data) // 2000
+        poll = READY_QUIET + survey.listing.objects // 2000
         return Wait(now + poll, "It seals when the listing agrees with _READY.")
     if now < quiet_end:
         return Wait(min(quiet_end, now + SLOW_LOOK), f"{gap}.")

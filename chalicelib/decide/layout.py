@@ -1,69 +1,68 @@
 """What a dataset must look like to become the input of a training job; everything else is refused by name.
 
-`inspect` sees the whole listing, so its answer depends on what lies there, never on the order in which it came.
+`inspect` sees what the whole listing found, so its answer depends on what lies there, never on the order in which it
+came.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from chalicelib.decide.identity import START, extend
 from chalicelib.decide.keys import Refusal, folder, read_key
+from chalicelib.decide.listing import CHANNEL_LIMIT, SHOWN
 from chalicelib.decide.ready import CHANNEL
-from chalicelib.model import DatasetId, S3Object
+from chalicelib.model import DatasetId, Finds, Listing, S3Object
 
-OBJECT_LIMIT = 50_000
-"""What one invocation lists: fifty pages."""
-CHANNEL_LIMIT = 20
-"""Of SageMaker's: channels of one training job."""
-NAME_LIMIT = 255
-"""Bytes of one file or folder name, on every file system that a container has."""
+OBJECT_LIMIT = 2_000_000
+"""So many are written into one manifest within one function's time, however long their names are."""
 
-_SHOWN = 3
 _AGAIN = "Delete or rename them, then upload an empty _READY (or any file) to try again."
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """All that lies under a dataset's name: data of its folder (in key order), single objects of that name."""
+    """All that lies under a dataset's name: the files of its folder, and single objects of that name."""
 
     dataset: DatasetId
-    data: tuple[S3Object, ...] = ()
+    listing: Listing
     singles: tuple[S3Object, ...] = ()
-    overrides: bool = False
-    """Whether the folder has a run.toml."""
-    newest: float = 0.0
-    """When the newest object arrived, junk left out."""
-    overflow: bool = False
-    """There is more than is ever listed."""
+    complete: bool = True
+    """Whether the listing has come to its end."""
+    rows: bytes = b""
+    """The last of its files, written down nowhere else yet."""
+
+    @property
+    def newest(self) -> float:
+        """When the newest object arrived, junk left out."""
+        return max([self.listing.newest, *(it.modified for it in self.singles)])
+
+    @property
+    def overflow(self) -> bool:
+        """There is more than is ever listed."""
+        return self.listing.listed > OBJECT_LIMIT
 
     @property
     def single(self) -> S3Object | None:
-        return self.singles[0] if self.singles and not self.data else None
+        return self.singles[0] if self.singles and not self.listing.objects else None
 
-    def entries(self) -> tuple[tuple[str, S3Object], ...]:
-        """Pair each object with its relative key, in S3's order: what the digest is made of."""
+    @property
+    def digest(self) -> str:
+        """Give the digest of what was listed: what a run is named by."""
         if self.single:
-            return ((extension(self.single.key), self.single),)
-        start = len(folder(self.dataset))
-        return tuple((it.key[start:], it) for it in self.data)
+            return extend(START, extension(self.single.key), self.single.size, self.single.etag).hex()
+        return self.listing.digest
 
-    def counts(self) -> Counter[str]:
+    def counts(self) -> dict[str, int]:
         """Count the objects of each channel."""
-        if self.single:
-            return Counter(training=1)
-        return Counter(channel(name) for name, _ in self.entries())
+        return {"training": 1} if self.single else {it.channel: it.objects for it in self.listing.channels}
 
 
 def extension(key: str) -> str:
     """Give the extension of a single object's key: its relative key in the digest."""
     drop = read_key(key)
     return drop.relative if drop else ""
-
-
-def channel(relative_key: str) -> str:
-    return relative_key.partition("/")[0]
 
 
 def inspect(survey: Survey) -> Refusal | None:
@@ -74,7 +73,7 @@ def inspect(survey: Survey) -> Refusal | None:
 
 def missing_channels(survey: Survey, required: Iterable[str]) -> Refusal | None:
     there = survey.counts()
-    missing = [name for name in required if not there[name]]
+    missing = [name for name in required if name not in there]
     if not missing:
         return None
     return Refusal(
@@ -87,20 +86,21 @@ def missing_channels(survey: Survey, required: Iterable[str]) -> Refusal | None:
 def _size(survey: Survey) -> Refusal | None:
     if survey.overflow:
         return Refusal(
-            f"not supported yet: more than {OBJECT_LIMIT:,} objects in one dataset.",
+            f"The dataset has more than {OBJECT_LIMIT:,} objects, and no more than that are sealed.",
             "Pack the files into fewer, larger ones, or drop a single archive.",
         )
-    if survey.data or survey.singles:
+    if survey.listing.objects or survey.singles:
         return None
     return Refusal("The dataset is empty.", f"Upload its files under {folder(survey.dataset)}training/.")
 
 
 def _clash(survey: Survey) -> Refusal | None:
-    homes = [it.key for it in survey.singles] + ([folder(survey.dataset)] if survey.data else [])
+    homes = [it.key for it in survey.singles] + ([folder(survey.dataset)] if survey.listing.objects else [])
     if len(homes) < 2:  # noqa: PLR2004 (two is a clash)
         return None
     return Refusal(
-        f"{_listed(homes)} are all the dataset {survey.dataset}: a name stands for one folder or one object.",
+        f"{_listed(homes, len(homes))} are all the dataset {survey.dataset}: "
+        "a name stands for one folder or one object.",
         "Delete or rename all but one, then upload the one that remains again.",
     )
 
@@ -127,8 +127,7 @@ def _single(survey: Survey) -> Refusal | None:
 
 def _strays(survey: Survey) -> Refusal | None:
     return _refused(
-        survey,
-        lambda name: "/" not in name,
+        survey.listing.strays,
         "directly under the dataset, in no channel",
         f"Put every file into a channel's folder, such as {folder(survey.dataset)}training/; delete these, "
         "then upload an empty _READY (or any file) to try again.",
@@ -136,7 +135,7 @@ def _strays(survey: Survey) -> Refusal | None:
 
 
 def _names(survey: Survey) -> Refusal | None:
-    return _refused(survey, _bad_name, "a name that no file can have on disk", _AGAIN)
+    return _refused(survey.listing.bad_names, "a name that no file can have on disk", _AGAIN)
 
 
 def _channels(survey: Survey) -> Refusal | None:
@@ -147,9 +146,10 @@ def _channels(survey: Survey) -> Refusal | None:
             "underscores.",
             f"Rename the folder under {folder(survey.dataset)}, then upload its files again.",
         )
-    if len(there) > CHANNEL_LIMIT:
+    count = len(there) + survey.listing.more_channels
+    if count > CHANNEL_LIMIT:
         return Refusal(
-            f"The dataset has {len(there)} channels; SageMaker allows {CHANNEL_LIMIT}.",
+            f"The dataset has {count} channels; SageMaker allows {CHANNEL_LIMIT}.",
             f"A channel is a folder directly under {folder(survey.dataset)}: put classes one level deeper, "
             "as in training/<class>/.",
         )
@@ -157,40 +157,25 @@ def _channels(survey: Survey) -> Refusal | None:
 
 
 def _both(survey: Survey) -> Refusal | None:
-    folders: set[str] = set()
-    for name, _ in survey.entries():
-        parent = name.rpartition("/")[0]
-        while parent and parent not in folders:
-            folders.add(parent)
-            parent = parent.rpartition("/")[0]
-    return _refused(survey, lambda name: name in folders, "both a file and a folder", _AGAIN)
+    return _refused(survey.listing.clashes, "both a file and a folder", _AGAIN)
 
 
 def _empty(survey: Survey) -> Refusal | None:
-    empty = [it.key for it in survey.data if it.size == 0]
-    if not empty:
-        return None
-    return Refusal(
-        f"empty {_plural('file', empty)}: {_listed(empty)}",
+    found = survey.listing.empty
+    return _refused(
+        found,
+        "empty file" if found.count == 1 else "empty files",
         "Upload them again with their content, or delete them and upload an empty _READY.",
     )
 
 
-def _bad_name(name: str) -> bool:
-    return "\0" in name or any(
-        part in {"", ".", ".."} or len(part.encode("utf-8", "surrogatepass")) > NAME_LIMIT for part in name.split("/")
-    )
+def _refused(found: Finds, what: str, todo: str) -> Refusal | None:
+    return Refusal(f"{what}: {_listed(found.keys, found.count)}", todo) if found.count else None
 
 
-def _refused(survey: Survey, bad: Callable[[str], bool], what: str, todo: str) -> Refusal | None:
-    """Refuse where any relative key of the folder is bad, naming the first few."""
-    found = [it.key for name, it in survey.entries() if bad(name)] if survey.single is None else []
-    return Refusal(f"{what}: {_listed(found)}", todo) if found else None
-
-
-def _listed(keys: Sequence[str]) -> str:
-    more = len(keys) - _SHOWN
-    return ", ".join(keys[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+def _listed(keys: Sequence[str], count: int) -> str:
+    more = count - len(keys[:SHOWN])
+    return ", ".join(keys[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _names_of(names: Sequence[str]) -> str:

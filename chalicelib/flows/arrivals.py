@@ -10,6 +10,7 @@ from chalicelib.errors import NotFoundError
 from chalicelib.events import UploadSeen
 from chalicelib.flows import sealing
 from chalicelib.model import Dataset, DatasetId, DatasetState, Run
+from chalicelib.pipeline import PipelineRefused, lay_over
 from chalicelib.ports import Bucket, Records
 
 Arrival = tuple[Drop, UploadSeen]
@@ -55,14 +56,25 @@ class Arrivals:
         return self._are_sealed(run, arrivals)
 
     def _are_sealed(self, run: Run, arrivals: Sequence[Arrival]) -> bool:
-        """Tell whether the bucket holds, under all these keys, just what was sealed."""
+        """Tell whether the bucket holds, under all these keys, just what was sealed.
+
+        A list too long to be read for each batch counts as no answer: what arrives is listed once more, and seals as
+        the run that it is.
+        """
+        if sum(it.objects for it in run.channels) > sealing.KNOWN_LIMIT:
+            return False
         sealed = sealing.read_sealed(self.bucket, run.pipeline, run.id)
         return sealed is not None and all(
             sealed.holds(upload.key, drop.relative, self.bucket.head(upload.key)) for drop, upload in arrivals
         )
 
-    def _overrides(self, seen: Dataset) -> str:
+    def _overrides(self, seen: Dataset) -> str | None:
+        """Give what the run's overrides would be; None where nobody can say."""
         try:
-            return self.bucket.read(folder(seen.id) + OVERRIDES).decode("utf-8", "replace")
+            text = self.bucket.read(folder(seen.id) + OVERRIDES).decode("utf-8", "replace")
         except NotFoundError:
-            return ""
+            text = ""
+        try:
+            return lay_over(text, seen.overrides)
+        except PipelineRefused:
+            return None

@@ -15,12 +15,12 @@ from dataclasses import replace
 from typing import Protocol, assert_never
 
 from chalicelib.decide import dataset as decide
-from chalicelib.decide.identity import listing_digest
+from chalicelib.decide import sources
 from chalicelib.decide.keys import Refusal, folder
 from chalicelib.decide.layout import Survey
 from chalicelib.errors import DropforgeError
 from chalicelib.events import UploadSeen
-from chalicelib.flows import sealing
+from chalicelib.flows import listing, sealing
 from chalicelib.flows.again import until_undisturbed
 from chalicelib.flows.arrivals import Arrival, Arrivals, by_dataset, newest
 from chalicelib.flows.seal import Seals
@@ -149,7 +149,7 @@ class Datasets:
         else:
             self._act(seen, step, retold=retold)
 
-    def _judge(self, seen: Dataset, version: Version) -> decide.Wait | decide.Refuse | decide.Seal:
+    def _judge(self, seen: Dataset, version: Version) -> decide.Wait | decide.Refuse | decide.GoOn | decide.Seal:
         """Gather only what the next question needs: time first, then open uploads, then the listing."""
         now, trigger, ready = self.clock(), trigger_of(version), self.sight.ready(seen)
         step = decide.look(seen, trigger, ready, now)
@@ -157,18 +157,22 @@ class Datasets:
             return step
         if self.bucket.open_uploads(folder(seen.id), since=now - decide.DAY):
             return decide.open_upload(seen, now)
-        found = sealing.survey(self.bucket, seen.id, hint=seen.single)
+        found = listing.look(self.bucket, seen, sealing.sources_of(self.bucket, seen), self.clock)
         return decide.weigh(seen, found, trigger, ready, now)
 
     def _seal(self, seen: Dataset, found: Survey, version: Version) -> None:
-        resolved = self.seals.resolve(found, version)
+        resolved = self.seals.resolve(found, version, seen.overrides)
         if isinstance(resolved, Refusal):
             self._refuse(seen, decide.Refuse(resolved, found))
         else:
             self.seals.seal(seen, found, resolved)
 
     def _act(
-        self, seen: Dataset, step: decide.Ignore | decide.Note | decide.Wait | decide.Refuse, *, retold: bool
+        self,
+        seen: Dataset,
+        step: decide.Ignore | decide.Note | decide.Wait | decide.Refuse | decide.GoOn,
+        *,
+        retold: bool,
     ) -> None:
         match step:
             case decide.Ignore():
@@ -178,6 +182,8 @@ class Datasets:
                 self._remember(seen, step, retold=retold)
             case decide.Wait():
                 self._remember(seen, decide.waiting(seen, step, self.clock()), retold=retold)
+            case decide.GoOn():
+                self._remember(seen, decide.going_on(seen, step, self.clock()), retold=retold)
             case decide.Refuse():
                 self._refuse(seen, step)
             case _:
@@ -199,12 +205,14 @@ class Datasets:
             seen,
             state=DatasetState.REFUSED,
             reason=step.refusal.reason,
-            todo=step.refusal.todo,
+            todo=sources.todo(seen) or step.refusal.todo,
             waiting=None,
             timer=decide.pending(seen.timer, self.clock()),
             last_seen=max(seen.last_seen, found.newest if found else 0),
-            digest=listing_digest(found.entries()) if found and not found.overflow else seen.digest,
+            digest=found.digest if found and not found.overflow else seen.digest,
             due=None,
+            listing=None,
+            asked=None,
         )
         self.report.dataset(refused)
         self.records.save(refused, Entry(self.clock(), "refused"))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from chalicelib.decide.dataset import pending
-from chalicelib.decide.identity import listing_digest, run_id
+from chalicelib.decide.identity import run_id
 from chalicelib.decide.keys import OVERRIDES, Refusal, folder
 from chalicelib.decide.layout import Survey, missing_channels
 from chalicelib.decide.run import is_lost
@@ -20,7 +20,7 @@ from chalicelib.flows import sealing
 from chalicelib.flows.handover import Handover
 from chalicelib.model import Channel, Dataset, DatasetState, Entry, Run, RunState
 from chalicelib.names import run12
-from chalicelib.pipeline import Pipeline, Version, apply_overrides, training_part
+from chalicelib.pipeline import Pipeline, Version, apply_overrides, lay_over, training_part
 from chalicelib.ports import Bucket, Clock, Records
 from chalicelib.settings import Settings
 
@@ -67,9 +67,13 @@ class Seals:
         self.run_ready = run_ready
         self.handover = Handover(records=records, clock=clock, run_ready=run_ready)
 
-    def resolve(self, found: Survey, version: Version) -> Resolved | Refusal:
-        """Check the dataset against its pipeline, with run.toml's values in the place of the pipeline's."""
-        resolved = self._override(found, version) if found.overrides else Resolved(version, version.pipeline)
+    def resolve(self, found: Survey, version: Version, values: str = "") -> Resolved | Refusal:
+        """Check the dataset against its pipeline, with run.toml's values in the place of the pipeline's.
+
+        `values` are those of the last order to start, in the place of both.
+        """
+        resolved = self._override(found, version) if found.listing.overrides else Resolved(version, version.pipeline)
+        resolved = self._set(resolved, values) if values and isinstance(resolved, Resolved) else resolved
         if isinstance(resolved, Refusal):
             return resolved
         train = resolved.pipeline.train
@@ -83,7 +87,7 @@ class Seals:
 
     def seal(self, seen: Dataset, found: Survey, resolved: Resolved) -> Dataset:
         """Make the run, unless it is there; gives the dataset back, sealed. ConflictError if anything came between."""
-        digest = listing_digest(found.entries())
+        digest = found.digest
         run = self._run(seen, found, digest, resolved)
         now = self.clock()
         sealed = replace(
@@ -99,7 +103,11 @@ class Seals:
             sealed_at=now,
             channels=run.channels,
             due=None,
+            listing=None,
+            asked=None,
         )
+        if seen.run and seen.run != run.id and _is_kept(resolved):
+            self.handover.keep(seen.run)
         self.tell(sealed)
         saved = self.records.save(sealed, Entry(now, "sealed", {"run": run12(run.id), "objects": _count(run.channels)}))
         if seen.run and seen.run != run.id:
@@ -116,12 +124,12 @@ class Seals:
         name = resolved.run_id(digest, seen.id.pipeline)
         known = self.records.run(name)
         if known and is_lost(known):
-            channels = sealing.freeze(self.bucket, found, digest, name)
+            channels = self._freeze(seen, found, name)
             known = self.records.save(replace(known, dataset=seen.id, channels=channels))
         if known:
             self.handover.join(known.id, seen.id)
             return known
-        channels = sealing.freeze(self.bucket, found, digest, name)
+        channels = self._freeze(seen, found, name)
         now = self.clock()
         run = Run(
             id=name,
@@ -139,6 +147,19 @@ class Seals:
         self.records.point(made.id, seen.id)
         return made
 
+    def _freeze(self, seen: Dataset, found: Survey, run: str) -> tuple[Channel, ...]:
+        return sealing.freeze(self.bucket, found, sealing.sources_of(self.bucket, seen), run)
+
+    def _set(self, resolved: Resolved, values: str) -> Resolved | Refusal:
+        text = lay_over(resolved.overrides, values)
+        try:
+            pipeline = apply_overrides(
+                resolved.version.pipeline, text, self.settings.overrides, instance_types=self.settings.instance_types
+            )
+        except RefusedError as error:
+            return Refusal(f"What was set for its start is refused: {error.message}", "Start it with other values.")
+        return Resolved(resolved.version, pipeline, text)
+
     def _override(self, found: Survey, version: Version) -> Resolved | Refusal:
         try:
             text = self.bucket.read(folder(found.dataset) + OVERRIDES, limit=_OVERRIDES_LIMIT)
@@ -150,6 +171,11 @@ class Seals:
         except RefusedError as error:
             return Refusal(f"run.toml is refused: {error.message}", _TODO)
         return Resolved(version, pipeline, text.decode())
+
+
+def _is_kept(resolved: Resolved) -> bool:
+    """Tell whether the run of before goes on beside the one that late files make."""
+    return resolved.version.pipeline.trigger.late_files == "new_run"
 
 
 def _count(channels: tuple[Channel, ...]) -> int:

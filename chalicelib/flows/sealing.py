@@ -1,25 +1,34 @@
-"""What sealing reads and writes in the bucket: the listing, the frozen input of a run, and what changed since.
+"""The frozen input of a run, in the bucket: what its jobs read, and what it is compared with afterwards.
 
 `runs/<pipeline>/<run12>/input/`: a SageMaker ManifestFile for each channel, and `sealed.json`:
-`{"digest", "single": key | null, "objects": [[relative key, size, ETag], …]}`. Keys are relative, so that two datasets
-with the same content write the same bytes; the folder that a job read stands in the manifests.
+`{"digest", "single": key | null, "objects": [[relative key, size, ETag], …]}` with a line for each object, in the order
+of the keys. Keys are relative, so that two datasets with the same content write the same bytes; where a job's files lie
+stands in its manifests.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
 
-from chalicelib.decide.keys import OVERRIDES, READY, Part, folder, read_key, single_stem
-from chalicelib.decide.layout import OBJECT_LIMIT, Survey, channel
+from chalicelib.decide.keys import folder
+from chalicelib.decide.layout import Survey, extension
+from chalicelib.decide.listing import Row, Source, channel
+from chalicelib.decide.sources import sources_elsewhere
 from chalicelib.errors import NotFoundError
-from chalicelib.model import Channel, DatasetId, S3Object
-from chalicelib.names import is_junk, manifest_key, sealed_key
+from chalicelib.flows.listing import SEPARATOR, in_lines, written
+from chalicelib.model import Channel, Dataset, S3Object
+from chalicelib.names import manifest_key, sealed_key
 from chalicelib.ports import Bucket
 
-_JUNK_ALLOWANCE = 10_000
-"""Objects that are no data may come on top, so that what is listed stays bounded."""
+KNOWN_LIMIT = 50_000
+"""Objects of a sealed list that is read as a whole, to tell whether what arrives again is what was sealed."""
+_LINES = 1000
+_HEAD = 8192
+"""Bytes in which a manifest has its prefix, whatever characters that has."""
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,47 +45,30 @@ class Sealed:
         return sealed == ((there.size, there.etag) if there else None)
 
 
-def survey(bucket: Bucket, dataset: DatasetId, *, hint: str | None = None) -> Survey:
-    """List all that lies under a dataset's name; `hint` is the key of a single object that an event told of."""
-    data: list[S3Object] = []
-    listed, newest, overrides, prefix = 0, 0.0, False, folder(dataset)
-    for it in objects_under(bucket, prefix):
-        listed += 1
-        if listed > OBJECT_LIMIT + _JUNK_ALLOWANCE or len(data) > OBJECT_LIMIT:
-            return Survey(dataset, newest=newest, overflow=True)
-        if is_junk(it.key):
-            continue
-        newest = max(newest, it.modified)
-        if it.key == prefix + OVERRIDES:
-            overrides = True
-        elif it.key != prefix + READY:
-            data.append(it)
-    singles = tuple(_singles(bucket, dataset, hint))
-    newest = max([newest, *(it.modified for it in singles)])
-    return Survey(dataset, tuple(data), singles, overrides, newest, overflow=len(data) > OBJECT_LIMIT)
+def sources_of(bucket: Bucket, dataset: Dataset) -> tuple[Source, ...]:
+    """Tell where a dataset's files lie, in the order of their relative keys."""
+    if dataset.sources:
+        return sources_elsewhere(dataset)
+    return (Source(bucket.name, folder(dataset.id)),)
 
 
-def objects_under(bucket: Bucket, prefix: str) -> Iterator[S3Object]:
-    """Go through a listing page by page, no page before it is needed."""
-    after: str | None = ""
-    while after is not None:
-        page = bucket.page(prefix, after=after)
-        yield from page.items
-        after = page.next
+def freeze(bucket: Bucket, found: Survey, sources: Sequence[Source], run: str) -> tuple[Channel, ...]:
+    """Write down what jobs are to read, and give the channels; doing it again writes the same.
 
-
-def freeze(bucket: Bucket, found: Survey, digest: str, run: str) -> tuple[Channel, ...]:
-    """Write down what jobs are to read, and give the channels; doing it again writes the same."""
-    entries = found.entries()
-    document = {
-        "digest": digest,
-        "single": found.single.key if found.single else None,
-        "objects": [[name, it.size, it.etag] for name, it in entries],
-    }
-    bucket.write(sealed_key(found.dataset.pipeline, run), _compact(document))
-    if found.single:
-        return (Channel("training", 1, found.single.size, f"s3://{bucket.name}/{found.single.key}", manifest=False),)
-    return tuple(_freeze_channel(bucket, found, run, name) for name in sorted(found.counts()))
+    The rows go through memory some megabytes at a time, however many there are.
+    """
+    pipeline, single = found.dataset.pipeline, found.single
+    if single:
+        rows = in_lines([Row(extension(single.key), single.size, single.etag)])
+        bucket.write_long(sealed_key(pipeline, run), _sealed(found, [rows]))
+        return (Channel("training", 1, single.size, f"s3://{bucket.name}/{single.key}", manifest=False),)
+    bucket.write_long(sealed_key(pipeline, run), _sealed(found, written(bucket, found)))
+    for name, names in groupby(_names(written(bucket, found)), channel):
+        bucket.write_long(manifest_key(pipeline, run, name), _manifest(_home(sources, name), name, names))
+    return tuple(
+        Channel(it.channel, it.objects, it.size, f"s3://{bucket.name}/{manifest_key(pipeline, run, it.channel)}")
+        for it in sorted(found.listing.channels, key=lambda it: it.channel)
+    )
 
 
 def read_sealed(bucket: Bucket, pipeline: str, run: str) -> Sealed | None:
@@ -88,56 +80,35 @@ def read_sealed(bucket: Bucket, pipeline: str, run: str) -> Sealed | None:
     return Sealed({name: (size, etag) for name, size, etag in said["objects"]}, said["single"])
 
 
-def sealed_changes(bucket: Bucket, pipeline: str, run: str) -> tuple[str, ...]:
-    """Name the sealed keys of a run that were overwritten or deleted since, in key order.
-
-    Lists the dataset again, as far as its last sealed key; files added since are no matter. NotFoundError where the
-    run's input was never frozen.
-    """
-    sealed = read_sealed(bucket, pipeline, run)
-    if sealed is None:
-        raise NotFoundError(f"The frozen input of run {run} is gone.", run=run)
-    if sealed.single:
-        there = bucket.head(sealed.single)
-        return () if there and [*sealed.objects.values()] == [(there.size, there.etag)] else (sealed.single,)
-    prefix = _frozen_folder(bucket, pipeline, run, next(iter(sealed.objects)))
-    last = prefix + max(sealed.objects, key=lambda name: name.encode())
-    unchanged = set()
-    for it in objects_under(bucket, prefix):
-        name = it.key[len(prefix) :]
-        if sealed.objects.get(name) == (it.size, it.etag):
-            unchanged.add(name)
-        if it.key == last:
-            break
-    return tuple(prefix + name for name in sealed.objects if name not in unchanged)
+def read_home(bucket: Bucket, pipeline: str, run: str, name: str) -> Source:
+    """Read from a manifest where the files of a channel lie that the job was given."""
+    head = bucket.read_from(manifest_key(pipeline, run, name), 0, limit=_HEAD)
+    entry, _ = json.JSONDecoder().raw_decode(head.decode("utf-8", "ignore"), 1)
+    home, _, prefix = entry["prefix"].removeprefix("s3://").partition("/")
+    return Source(home, prefix, f"{name}/")
 
 
-def _frozen_folder(bucket: Bucket, pipeline: str, run: str, relative_key: str) -> str:
-    """Read from a manifest which dataset's folder the job was given."""
-    name = channel(relative_key)
-    manifest = json.loads(bucket.read(manifest_key(pipeline, run, name)))
-    uri: str = manifest[0]["prefix"]
-    return uri.removeprefix(f"s3://{bucket.name}/").removesuffix(f"{name}/")
+def _home(sources: Sequence[Source], name: str) -> str:
+    """Give the prefix that the files of a channel have in common."""
+    own = next((it for it in sources if it.place == f"{name}/"), None)
+    return f"s3://{own.bucket}/{own.prefix}" if own else f"s3://{sources[0].bucket}/{sources[0].prefix}{name}/"
 
 
-def _freeze_channel(bucket: Bucket, found: Survey, run: str, name: str) -> Channel:
-    prefix = f"{folder(found.dataset)}{name}/"
-    its = [it for it in found.data if it.key.startswith(prefix)]
-    key = manifest_key(found.dataset.pipeline, run, name)
-    head = {"prefix": f"s3://{bucket.name}/{prefix}"}
-    bucket.write(key, _compact([head, *(it.key[len(prefix) :] for it in its)]))
-    return Channel(name, len(its), sum(it.size for it in its), f"s3://{bucket.name}/{key}")
+def _sealed(found: Survey, rows: Iterable[bytes]) -> Iterator[bytes]:
+    single = _encode(found.single.key if found.single else None)
+    yield f'{{"digest":"{found.digest}","single":{single},"objects":['.encode()
+    for number, piece in enumerate(rows):
+        yield (SEPARATOR if number else b"\n") + piece
+    yield b"]}"
 
 
-def _singles(bucket: Bucket, dataset: DatasetId, hint: str | None) -> Iterator[S3Object]:
-    """Find the single objects of that name, whatever their extension: one page of them is plenty."""
-    stem = single_stem(dataset)
-    listed = bucket.prefixes(f"{stem}.").items
-    for key in sorted({stem, *([hint] if hint else []), *(key for key in listed if not key.endswith("/"))}):
-        drop = read_key(key)
-        if drop and drop.part is Part.SINGLE and drop.dataset == dataset and (found := bucket.head(key)):
-            yield found
+def _names(pieces: Iterable[bytes]) -> Iterator[str]:
+    return (json.loads(line)[0] for piece in pieces for line in piece.split(SEPARATOR))
 
 
-def _compact(document: object) -> bytes:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+def _manifest(home: str, name: str, names: Iterator[str]) -> Iterator[bytes]:
+    """Write the prefix and, a few at a time, the keys after it."""
+    yield f"[{_encode({'prefix': home})}".encode()
+    while some := list(islice(names, _LINES)):
+        yield "".join(f",{_encode(each[len(name) + 1 :])}" for each in some).encode()
+    yield b"]"

@@ -14,11 +14,21 @@ from chalicelib.flows.releases import Releases
 from chalicelib.flows.report import Report
 from chalicelib.flows.runs import Runs
 from chalicelib.flows.versions import Content, Payload, Versions
-from chalicelib.model import Channel, Dataset, DatasetId, DatasetState, PipelineRecord, Release, Run
+from chalicelib.model import (
+    Channel,
+    Command,
+    Comparison,
+    Dataset,
+    DatasetId,
+    DatasetState,
+    PipelineRecord,
+    Release,
+    Run,
+)
 from chalicelib.names import dataset_status_key, run12
 from chalicelib.pipeline import Version, parse
 from chalicelib.pipeline.sourcedir import pack
-from chalicelib.ports import Bucket
+from chalicelib.ports import Bucket, Clock
 from chalicelib.settings import Settings
 from tests.fakes.world import SETTINGS, World
 
@@ -67,7 +77,7 @@ class Machines:
         self.world = World(settings)
         self.versions = Versions(self.world.bucket)
         self.changed: tuple[str, ...] = ()
-        """What `sealed_changes` finds."""
+        """What a comparison after the job finds."""
         self.version = self.accept(toml)
         self.restart()
 
@@ -97,19 +107,19 @@ class Machines:
             registry=world.registry,
             report=report,
             propose=self._propose,
-            sealed_changes=self._changes,
+            compare=self._compare,
         )
 
-    def _propose(self, run: Run) -> None:
+    def _propose(self, run: Run, wanted: Command | None = None) -> None:
         """As wiring does it: the release goes on before the run is remembered as registered."""
-        self.releases.propose(run)
+        self.releases.propose(run, wanted)
         self.releases.advance(run.pipeline)
 
-    def _changes(self, bucket: Bucket, pipeline: str, run: str) -> tuple[str, ...]:
+    def _compare(self, bucket: Bucket, run: Run, clock: Clock) -> Comparison:
         assert bucket is self.world.bucket
-        assert self.world.records.run(run) is not None
-        assert pipeline == PIPELINE
-        return self.changed
+        assert clock is self.world.clock
+        assert self.world.records.run(run.id) is not None
+        return Comparison(changed=self.changed, count=len(self.changed), done=True)
 
     # What users do.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from chalicelib.decide.identity import listing_digest
-from chalicelib.flows.sealing import sealed_changes
+from chalicelib.flows.comparing import compare
 from chalicelib.model import Channel, DatasetId, DatasetState, RunState
 from chalicelib.names import run12
 from tests.flows.yard import FIRST, MNIST, SECOND, TRAIN, Yard
@@ -18,6 +18,13 @@ def ready_yard(toml: str = TRAIN) -> Yard:
     yard = Yard()
     yard.pipeline(toml)
     return yard
+
+
+def changes(yard: Yard) -> tuple[str, ...]:
+    compared = compare(yard.world.bucket, yard.run(), yard.world.clock)
+    assert compared.done
+    assert compared.count == len(compared.changed)
+    return compared.changed
 
 
 def test_a_dataset_seals_when_nothing_has_arrived_for_the_quiet_time() -> None:
@@ -235,13 +242,13 @@ def test_a_sealed_key_that_was_overwritten_or_deleted_is_named_and_a_new_one_is_
     for name in ("a", "b", "c"):
         yard.put(f"datasets/digits/mnist/training/{name}.png")
     yard.wait(125)
-    run, bucket = yard.run(), yard.world.bucket
-    assert sealed_changes(bucket, "digits", run.id) == ()
+    bucket = yard.world.bucket
+    assert changes(yard) == ()
     bucket.put("datasets/digits/mnist/training/d.png", b"late")
-    assert sealed_changes(bucket, "digits", run.id) == ()
+    assert changes(yard) == ()
     bucket.put("datasets/digits/mnist/training/a.png", b"other")
     bucket.remove("datasets/digits/mnist/training/c.png")
-    assert sealed_changes(bucket, "digits", run.id) == (
+    assert changes(yard) == (
         "datasets/digits/mnist/training/a.png",
         "datasets/digits/mnist/training/c.png",
     )
@@ -252,12 +259,12 @@ def test_a_single_object_that_was_overwritten_or_deleted_is_named() -> None:
     key = "datasets/digits/mnist.csv"
     yard.put(key, "a,b")
     yard.wait(0)
-    bucket, run = yard.world.bucket, yard.run()
-    assert sealed_changes(bucket, "digits", run.id) == ()
+    bucket = yard.world.bucket
+    assert changes(yard) == ()
     bucket.put(key, b"c,d")
-    assert sealed_changes(bucket, "digits", run.id) == (key,)
+    assert changes(yard) == (key,)
     bucket.remove(key)
-    assert sealed_changes(bucket, "digits", run.id) == (key,)
+    assert changes(yard) == (key,)
 
 
 def test_the_changes_of_a_shared_run_are_those_of_the_folder_that_its_job_read() -> None:
@@ -267,7 +274,7 @@ def test_the_changes_of_a_shared_run_are_those_of_the_folder_that_its_job_read()
     yard.put("datasets/digits/other/training/0/a.png")
     yard.wait(125)
     yard.world.bucket.remove("datasets/digits/other/training/0/a.png")
-    assert sealed_changes(yard.world.bucket, "digits", yard.run().id) == ()
+    assert changes(yard) == ()
 
 
 def test_a_comparison_after_the_job_lists_no_further_than_the_last_sealed_key() -> None:
@@ -277,7 +284,7 @@ def test_a_comparison_after_the_job_lists_no_further_than_the_last_sealed_key() 
     for number in range(3000):
         yard.put(f"datasets/digits/mnist/training/z{number}.png", told=False)
     before = yard.world.count("bucket.page")
-    assert sealed_changes(yard.world.bucket, "digits", yard.run().id) == ()
+    assert changes(yard) == ()
     assert yard.world.count("bucket.page") - before == 1
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from chalicelib.decide.identity import listing_digest
 from chalicelib.decide.keys import Refusal
-from chalicelib.decide.layout import Survey, inspect, missing_channels
-from chalicelib.model import DatasetId, S3Object
+from chalicelib.decide.layout import OBJECT_LIMIT, Survey, inspect, missing_channels
+from chalicelib.decide.listing import Source, fold
+from chalicelib.model import DatasetId, Listing, S3Object
 
 MNIST = DatasetId("digits", "mnist")
 
 
-def survey(*relative: str, empty: str = "", singles: tuple[str, ...] = (), overflow: bool = False) -> Survey:
+def survey(*relative: str, empty: str = "", singles: tuple[str, ...] = ()) -> Survey:
     data = [S3Object(f"datasets/digits/mnist/{name}", 0 if name == empty else 1, "e") for name in sorted(relative)]
-    return Survey(
-        MNIST, tuple(data), tuple(S3Object(f"datasets/digits/{name}", 1, "e") for name in singles), overflow=overflow
-    )
+    listing, _ = fold(Listing(), Source("bucket", "datasets/digits/mnist/"), data)
+    return Survey(MNIST, listing, tuple(S3Object(f"datasets/digits/{name}", 1, "e") for name in singles))
 
 
 def refused(found: Survey) -> Refusal:
@@ -36,7 +37,7 @@ def test_a_single_object_is_a_dataset_of_the_channel_training(file: str) -> None
     found = survey(singles=(file,))
     assert inspect(found) is None
     assert found.counts() == {"training": 1}
-    assert [name for name, _ in found.entries()] == [file.removeprefix("mnist.")]
+    assert found.digest == listing_digest([(file.removeprefix("mnist."), found.singles[0])])
 
 
 @pytest.mark.parametrize(
@@ -94,8 +95,10 @@ def test_an_empty_dataset_is_refused() -> None:
     assert "is empty" in refused(survey()).reason
 
 
-def test_more_objects_than_one_invocation_lists_are_not_supported_yet() -> None:
-    assert "not supported yet: more than 50,000 objects" in refused(survey(overflow=True)).reason
+def test_more_objects_than_are_ever_sealed_are_refused() -> None:
+    found = Survey(MNIST, Listing(listed=OBJECT_LIMIT + 1, objects=OBJECT_LIMIT + 1))
+    assert "more than 2,000,000 objects" in refused(found).reason
+    assert inspect(Survey(MNIST, Listing(listed=OBJECT_LIMIT, objects=1))) is None
 
 
 def test_more_channels_than_sagemaker_takes_are_refused() -> None:
@@ -124,7 +127,7 @@ def test_an_object_without_an_extension_is_refused() -> None:
 
 
 def test_an_empty_single_object_is_refused() -> None:
-    found = Survey(MNIST, (), (S3Object("datasets/digits/mnist.csv", 0, "e"),))
+    found = Survey(MNIST, Listing(), (S3Object("datasets/digits/mnist.csv", 0, "e"),))
     assert refused(found).reason == "empty file: datasets/digits/mnist.csv"
 
 

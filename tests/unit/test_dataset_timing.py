@@ -13,7 +13,7 @@ from chalicelib.decide.dataset import List, News, Note, Refuse, Seal, Trigger, W
 from chalicelib.decide.keys import Part, Refusal
 from chalicelib.decide.layout import Survey
 from chalicelib.decide.ready import Ready
-from chalicelib.model import Dataset, DatasetId, DatasetState, S3Object
+from chalicelib.model import Dataset, DatasetId, DatasetState, Listing, Tally
 
 ID = DatasetId("digits", "mnist")
 COLLECTING = Dataset(ID, first_seen=1000, last_seen=1000, seen=1, timer=1120, due=1180)
@@ -23,8 +23,8 @@ MARKER = Trigger(120, marker=True)
 
 
 def survey(*channels: str, newest: float = 1000) -> Survey:
-    data = [S3Object(f"datasets/digits/mnist/{name}/{number}", 1, "e") for number, name in enumerate(sorted(channels))]
-    return Survey(ID, tuple(data), newest=newest)
+    tallies = tuple(Tally(name, channels.count(name), 1) for name in sorted({*channels}))
+    return Survey(ID, Listing(listed=len(channels), objects=len(channels), channels=tallies, newest=newest))
 
 
 def noted(seen: Dataset | None, news: News, trigger: Trigger = QUIET, now: float = 1000) -> Note:
