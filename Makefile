@@ -18,8 +18,8 @@ up: .venv/.local  ## start the local cloud; its state stays in .dropforge/
 down: .venv/.local  ## stop it
 	@$(BIN)/dropforge down
 
-test: .venv/.dev  ## all tests, in random order, on two processes
-	$(BIN)/pytest -n 2 --dist loadfile
+test: .venv/.dev  ## all tests, in random order, on three processes
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: .venv/.dev  ## lint and types
 	$(BIN)/ruff check

@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+import signal
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Nothing is timed: a machine that is busy with something else makes no test fail.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and so would every process they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_LONGEST_FIRST = ("tests/e2e/", "tests/local/", "tests/contracts/")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the folders that wait for real clouds: a process that meets one last keeps the others waiting.
+
+    The order within a folder stays the random one.
+    """
+    items.sort(
+        key=lambda item: next((n for n, folder in enumerate(_LONGEST_FIRST) if item.nodeid.startswith(folder)), 9)
+    )
