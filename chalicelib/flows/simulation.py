@@ -6,20 +6,19 @@ What SageMaker would be asked for has begun in the simulation, and goes no furth
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from io import StringIO
 
 from aws_lambda_powertools import Logger
 
-from chalicelib import deliver, events
+from chalicelib import deliver
 from chalicelib.decide.keys import folder, single_stem
 from chalicelib.errors import DropforgeError, InvalidError, NotFoundError
 from chalicelib.events import Event
+from chalicelib.flows import triggers
 from chalicelib.model import Dataset, DatasetId, PipelineRecord, Release, Run, RunState, S3Object
 from chalicelib.names import is_junk, run12
 from chalicelib.ports import Records
@@ -31,7 +30,6 @@ FOLLOWED = 12
 """Wake-ups gone through in one simulation; of one subject, three."""
 LOOKS = 3
 _ALL, _SOON, _AT_ONCE = 900, 60, 0
-_MESSAGE = "simulated"
 
 log = Logger(service="dropforge", child=True)
 
@@ -70,13 +68,13 @@ class Simulation:
 
     def event(self, event: Event) -> Simulated:
         """Hand an event in, as the function that it triggers would."""
-        source, kind = str(event.get("source", "")), str(event.get("detail-type", ""))
-        handle = _HANDLERS.get((source, kind))
-        if handle is None:
-            known = "; ".join(f'"{name}" of {origin}' for origin, name in _HANDLERS)
-            raise InvalidError(f'Nothing here handles an event "{kind}" of "{source}"; what is handled: {known}.')
-        reach = _AT_ONCE if kind == _TICK else _ALL
-        return self._carry_out(f"event: {kind}", lambda: self._act(kind, lambda: handle(self.flows, event)), reach)
+        kind = str(event.get("detail-type", ""))
+        reach = _AT_ONCE if kind == triggers.TICK else _ALL
+
+        def begin() -> None:
+            self._act(kind, lambda: triggers.hand_on(self.flows, event))
+
+        return self._carry_out(f"event: {kind}", begin, reach)
 
     def dataset(self, dataset: DatasetId) -> Simulated:
         """Look at a dataset, and at what becomes of it: its run, and its release."""
@@ -113,10 +111,10 @@ class Simulation:
 
     def _look_at_dataset(self, dataset: DatasetId, subject: str) -> None:
         if self._records.dataset(dataset) is None:
-            there = [_created(it) for it in self._lying(dataset)]
+            there = [*self._lying(dataset)]
             if not there:
                 raise NotFoundError(f"Nothing lies under {folder(dataset)}, and no dataset is known by that name.")
-            self._act(subject, lambda: deliver.uploads(self.flows, _queued(*there)))
+            self._act(subject, lambda: deliver.uploads(self.flows, triggers.arrivals(there)))
         else:
             self._look(subject)
         self._follow(_ALL)
@@ -173,7 +171,8 @@ class Simulation:
         except InvalidError:
             raise  # what was asked for cannot be read: no step of anything
         except DropforgeError as error:
-            self.steps.append(Step(at, about, f"fails, and would come again: {error.message}"))
+            how = "fails, and would come again" if error.retryable else "fails"
+            self.steps.append(Step(at, about, f"{how}: {error.message}"))
             return
         again = isinstance(failed, Mapping) and failed.get("batchItemFailures")
         self.steps.append(Step(at, about, "fails, and would come again" if again else self._say(about)))
@@ -234,31 +233,3 @@ def _apart() -> Iterator[None]:
 
 def _because(reason: str | None) -> str:
     return f": {reason}" if reason else ""
-
-
-def _created(it: S3Object) -> Event:
-    """Make the event that an object's arrival would have sent."""
-    at = datetime.fromtimestamp(it.modified, UTC).isoformat()
-    return {"time": at, "detail-type": "Object Created", "detail": {"object": {"key": it.key, "size": it.size}}}
-
-
-def _queued(*seen: Event) -> Event:
-    """Put events into a batch, as the queue before the function does; InvalidError if no flow could read them."""
-    batch = {"Records": [{"messageId": _MESSAGE, "body": json.dumps(each)} for each in seen]}
-    if events.unreadable(batch):
-        raise InvalidError('An "Object Created" event has a time and a detail.object.key.')
-    return batch
-
-
-_TICK = "Scheduled Event"
-_HANDLERS: Mapping[tuple[str, str], Callable[[Flows, Event], object]] = {
-    ("aws.s3", "Object Created"): lambda flows, event: deliver.uploads(flows, _queued(event)),
-    ("aws.sagemaker", "SageMaker Training Job State Change"): lambda flows, event: deliver.job(
-        flows, events.job_changed(event)
-    ),
-    ("aws.sagemaker", "SageMaker Endpoint State Change"): lambda flows, event: deliver.endpoint(
-        flows, events.endpoint_changed(event)
-    ),
-    ("aws.events", _TICK): lambda flows, _: deliver.tick(flows),
-}
-"""What app.py's triggers hand to deliver.py, by source and detail type."""

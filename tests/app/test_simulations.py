@@ -231,6 +231,16 @@ def test_a_tick_would_do_all_that_is_due(world: World, untouched: Simulate) -> N
     assert said["of"] == "event: Scheduled Event"
 
 
+def test_a_request_for_a_run_would_start_it(world: World, untouched: Simulate) -> None:
+    train(world)
+    detail = {"stage": "test", "pipeline": "digits", "dataset": "mnist", "set": {"train.hyperparameters.epochs": 3}}
+    event = {"source": "a.program", "account": "1", "id": "request-7", "detail-type": "Dropforge Run Requested"}
+    said = untouched(event=event | {"detail": detail})
+    assert "CreateTrainingJob" in calls(said), said["steps"]
+    status, refused = asked(event=event | {"detail": detail | {"stage": "prod"}})
+    assert (status, refused["detail"]) == (400, "The event's detail.stage is 'prod'; here is the stage 'test'.")
+
+
 def test_a_strangers_job_would_touch_nothing(untouched: Simulate) -> None:
     said = untouched(event=raw.job_changed("someone-elses-job"))
     assert (said["calls"], said["states"]) == ([], [])
@@ -261,7 +271,7 @@ def test_more_than_a_simulation_lists_is_said(
         ({"run": "0123456789ab"}, 404, 'There is no run "0123456789ab".'),
         ({"release": "digits"}, 404, 'The pipeline "digits" has released nothing.'),
         ({"pipeline": "digits"}, 404, 'There is no pipeline "digits".'),
-        ({"event": {"source": "aws.ec2", "detail-type": "Boom"}}, 400, 'Nothing here handles an event "Boom"'),
+        ({"event": {"source": "aws.ec2", "detail-type": "Boom"}}, 400, 'Nothing here hears an event "Boom"'),
         ({"event": {"source": "aws.s3", "detail-type": "Object Created"}}, 400, 'An "Object Created" event has a time'),
         ({"event": "x"}, 400, '"event" is a JSON object.'),
         ({"evnt": {}}, 400, 'There is no field "evnt" here'),
