@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from chalice.app import Chalice, CloudWatchEvent, ConvertToMiddleware, Rate, SQSEvent
 
 from chalicelib import deliver, events, sending, wiring
-from chalicelib.http import checks, clients, news, operators, pausing, simulations, starts
+from chalicelib.http import checks, clients, news, operators, pausing, release_orders, simulations, starts
 from chalicelib.media import BINARY_TYPES
 from chalicelib.settings import names_from_env
 
@@ -31,6 +31,7 @@ app.register_blueprint(clients.door.routes)
 app.register_blueprint(clients.predictions)
 app.register_blueprint(operators.door.routes)
 app.register_blueprint(pausing.door.routes)
+app.register_blueprint(release_orders.door.routes)
 app.register_blueprint(starts.door.routes)
 app.register_blueprint(simulations.door.routes)
 app.register_blueprint(checks.door.routes)

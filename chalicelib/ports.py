@@ -281,6 +281,9 @@ class Registry(Protocol):
     def describe(self, arn: str) -> Package | None:
         """Look at a package; None where it was deleted, or is none of ours."""
 
+    def run_of(self, group: str, version: int) -> str | None:
+        """Name the run that a version of a group was made of; None where there is no such version, or it names none."""
+
     def decide(self, arn: str, *, approved: bool, note: str) -> Package:
         """Approve or reject it, with a word why; gives it as it is then. NotFoundError where there is none."""
 

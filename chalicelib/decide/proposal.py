@@ -29,7 +29,17 @@ class Older:
     than: Target
 
 
-def propose(release: Release, target: Target, now: float) -> Put | Known | Older:
+@dataclass(frozen=True, slots=True)
+class Undeployed:
+    """A person had the model undeployed since; what sealed before does not deploy it again by itself."""
+
+    told: str
+
+
+def propose(release: Release, target: Target, now: float) -> Put | Known | Older | Undeployed:
+    undeployed = release.undeployed
+    if undeployed is not None and target.by is None and target.order[0] <= undeployed.at:
+        return Undeployed(f"undeployed {undeployed.told}")
     held = standing(release)
     if target.digest in release.failed or (held and held[-1].digest == target.digest):
         return Known()

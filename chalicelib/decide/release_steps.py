@@ -67,6 +67,18 @@ class Remove:
 
 
 @dataclass(frozen=True, slots=True)
+class Postpone:
+    """AWS has no room for it now: try again later, or give up when the pipeline says so."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Tell clients that nothing is live."""
+
+
+@dataclass(frozen=True, slots=True)
 class MakeLive:
     """The desired target serves and answers."""
 
@@ -102,8 +114,13 @@ class Tidy:
     """Clear away what a failed target left behind."""
 
 
-Going = Start | Rehearse | Test | Create | Warn
-"""Steps that carry a target on."""
-Outcome = RollOut | MakeLive | Fail | RollBack | Restore | Restored | Tidy
+@dataclass(frozen=True, slots=True)
+class Retire:
+    """No endpoint is left: delete the configurations and models, too."""
+
+
+Going = Start | Rehearse | Test | Create | Warn | Postpone
+"""Steps that carry a target on, or put it off."""
+Outcome = RollOut | MakeLive | Fail | RollBack | Restore | Restored | Tidy | Withdraw | Retire
 """Steps that end a stage."""
 Step = Rest | Wait | Remove | Update | Going | Outcome

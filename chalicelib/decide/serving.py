@@ -47,6 +47,8 @@ class Setup:
     title: str | None
     rehearse: bool
     gate: Gate | None
+    capacity_wait: float = 0.0
+    """Seconds to wait where AWS has no room for its endpoint."""
 
 
 def serve_environment(
@@ -84,6 +86,7 @@ def plan_package(
     image: str,
     model_uri: str,
     place: Place,
+    approved: bool = True,
 ) -> PackageRequest:
     """Plan the model package: what it is, what it was made of, how good it is, and why it was let in."""
     folder = f"s3://{place.bucket}/"
@@ -107,8 +110,9 @@ def plan_package(
         accept=version.pipeline.serve.accept,
         metadata={key: value for key, value in metadata.items() if 0 < len(value) <= _METADATA_VALUE_LIMIT},
         metrics_uri=folder + metrics_key(run.pipeline, run.id),
-        approved=True,
-        note=f"Approved by rule: {why}.",
+        approved=approved,
+        note=f"Approved by rule: {why}." if approved else f"Passed its gate ({why}) and awaits a person.",
+        attempt=run.candidate.attempt if run.candidate else 1,
     )
 
 
@@ -175,6 +179,7 @@ def plan_serving(
         pipeline.title,
         pipeline.deploy.rehearse,
         pipeline.gate,
+        pipeline.deploy.capacity_wait_seconds,
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chalicelib.decide.stage import stage_of
+from chalicelib.decide.stage import stage_of, waiting_of
 from chalicelib.flows.report import Report
-from chalicelib.model import Entry, Release, Target
+from chalicelib.model import Entry, Release, Run, Target
 from chalicelib.names import run12
 from chalicelib.ports import Records
 
@@ -38,10 +38,14 @@ class Ledger:
 
     def _tell(self, name: str, before: Release, after: Release) -> None:
         run = self.records.run(name)
-        if run is not None and stage_of(run, before) != stage_of(run, after):
+        if run is not None and _told(run, before) != _told(run, after):
             self.report.run(run)
 
 
+def _told(run: Run, release: Release) -> tuple[str, str | None]:
+    return stage_of(run, release), waiting_of(run, release)
+
+
 def _named(release: Release) -> set[str]:
-    targets = (release.desired, release.live, release.previous, release.pending)
+    targets = (release.desired, release.live, release.previous, release.pending, release.retired)
     return {target.run for target in targets if target is not None}

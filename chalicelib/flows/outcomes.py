@@ -11,7 +11,7 @@ from chalicelib.flows.ledger import Ledger
 from chalicelib.flows.setups import Setups
 from chalicelib.model import Entry, Release, ReleaseStage, Target
 from chalicelib.names import Names
-from chalicelib.ports import Clock, Hosting, Records
+from chalicelib.ports import Clock, EndpointSeen, Hosting, Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,12 @@ class Outcomes:
         if release.live is not None:
             self.tell_clients(release.pipeline, release.live, exact=True)
         if release.due is not None:
-            self.ledger.report_again(release.live, release.previous)
+            self.ledger.report_again(release.live, release.previous, release.retired)
             self.records.save(replace(release, due=None))
 
     def roll_out(self, release: Release, desired: Target, tests: int) -> None:
         now = self.clock()
-        after = replace(release, stage=ReleaseStage.ROLLING_OUT, stage_since=now, attempts=0)
+        after = decide.enter(release, ReleaseStage.ROLLING_OUT, now)
         entry = Entry(now, "rehearsal passed", {"smoke_tests": tests, "known": _known(tests)})
         self.ledger.record(release, _open(after, now), entry, desired)
 
@@ -44,13 +44,12 @@ class Outcomes:
         if release.previous is not None:
             self._clear_away(release.previous, keep=(desired, old, release.pending))
         after = replace(
-            release,
-            stage=ReleaseStage.IDLE,
+            decide.enter(release, ReleaseStage.IDLE, now),
             live=desired,
             previous=old or release.previous,
             lease=None,
-            stage_since=now,
-            attempts=0,
+            retired=None,
+            undeployed=None,
         )
         entry = Entry(
             now, "live", {"model_version": desired.model_version, "smoke_tests": tests, "known": _known(tests)}
@@ -64,9 +63,7 @@ class Outcomes:
         release, now = sight.release, self.clock()
         if release.live is not None and decide.serves(sight.endpoint, release.live):
             self.tell_clients(release.pipeline, release.live, exact=True)
-        after = replace(
-            note_failure(release, desired, reason), stage=ReleaseStage.IDLE, lease=None, stage_since=now, attempts=0
-        )
+        after = replace(decide.enter(note_failure(release, desired, reason), ReleaseStage.IDLE, now), lease=None)
         self.ledger.record(release, _open(after, now), Entry(now, "failed", {"reason": reason}), desired)
 
     def roll_back(self, sight: decide.Sight, desired: Target, reason: str) -> None:
@@ -77,24 +74,20 @@ class Outcomes:
         release, now = sight.release, self.clock()
         lease = None if decide.serves(sight.endpoint, desired) else release.lease
         after = replace(
-            note_failure(release, desired, reason),
-            stage=ReleaseStage.ROLLING_BACK,
-            lease=lease,
-            stage_since=now,
-            attempts=0,
+            decide.enter(note_failure(release, desired, reason), ReleaseStage.ROLLING_BACK, now), lease=lease
         )
         self.ledger.record(release, _open(after, now), Entry(now, "rolling back", {"reason": reason}), desired)
 
     def restore(self, release: Release, live: Target, reason: str) -> None:
         now = self.clock()
         self.tell_clients(release.pipeline, live, exact=False)
-        after = replace(release, stage=ReleaseStage.ROLLING_BACK, stage_since=now, attempts=0)
+        after = decide.enter(release, ReleaseStage.ROLLING_BACK, now)
         self.ledger.record(release, _open(after, now), Entry(now, "restoring", {"reason": reason}), live)
 
     def restored(self, release: Release, live: Target) -> None:
         now = self.clock()
         self.tell_clients(release.pipeline, live, exact=True)
-        after = replace(release, stage=ReleaseStage.IDLE, lease=None, stage_since=now, attempts=0)
+        after = replace(decide.enter(release, ReleaseStage.IDLE, now), lease=None)
         self.ledger.record(release, _open(after, now), Entry(now, "back", {"config": live.config}), live)
 
     def tidy(self, release: Release, failed: Target) -> None:
@@ -104,6 +97,27 @@ class Outcomes:
         after = _open(replace(release, desired=release.live), now)
         self.ledger.record(release, after, Entry(now, "cleared away", {"config": failed.config}))
         self.ledger.report_again(failed)
+
+    def withdraw(self, release: Release) -> None:
+        """Tell clients that nothing is live: they are refused before the endpoint goes."""
+        told = self.records.serving(release.pipeline)
+        if told is not None and told.live:
+            self.records.serve(replace(told, live=False, endpoint=None, exact=True, since=self.clock()))
+
+    def retire(self, release: Release) -> None:
+        """Delete what made up the endpoints that are gone; model packages and artifacts stay."""
+        now = self.clock()
+        gone = [each for each in (release.desired, release.previous, release.retired) if each is not None]
+        for target in gone:
+            self._clear_away(target, keep=())
+        after = replace(decide.enter(release, ReleaseStage.IDLE, now), desired=None, previous=None, lease=None)
+        entry = Entry(now, "undeployed", {"configurations": len({target.config for target in gone})})
+        self.ledger.record(release, _open(after, now), entry, release.retired)
+
+    def exact_again(self, release: Release, endpoint: EndpointSeen | None) -> None:
+        """Tell clients who answers while a rollout waits: nothing changes for now."""
+        if release.live is not None and decide.serves(endpoint, release.live):
+            self.tell_clients(release.pipeline, release.live, exact=True)
 
     def warn_clients(self, release: Release, desired: Target) -> None:
         """Say that from now on the container alone knows which model answered."""

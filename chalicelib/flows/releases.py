@@ -11,13 +11,14 @@ from chalicelib.errors import NotFoundError, RefusedError, ThrottledError, Unava
 from chalicelib.events import EndpointChanged
 from chalicelib.flows.again import step_by_step, until_undisturbed
 from chalicelib.flows.ledger import Ledger
+from chalicelib.flows.orders import Orders
 from chalicelib.flows.outcomes import Outcomes
 from chalicelib.flows.rehearsal import ReadAnswer, SmokeTests, sweep
 from chalicelib.flows.report import Report
 from chalicelib.flows.rollout import Rollout
 from chalicelib.flows.setups import Setups
 from chalicelib.flows.turn import Turn
-from chalicelib.model import Entry, Release, ReleaseStage, Run
+from chalicelib.model import Command, Entry, Release, ReleaseStage, Run
 from chalicelib.pipeline import Versions
 from chalicelib.ports import Bucket, Clock, Hosting, Records, Registry, Timer
 from chalicelib.predict import answer
@@ -57,6 +58,7 @@ class Releases:
         setups = Setups(records=records, versions=versions, registry=registry, settings=settings)
         ledger = Ledger(records=records, report=report)
         self.turn = Turn(records, timer, clock, setups, ledger)
+        self.orders = Orders(records, timer, settings.names, setups, registry, ledger)
         self.rollout = Rollout(
             hosting=hosting,
             records=records,
@@ -80,9 +82,9 @@ class Releases:
         """Take the release as far as it goes now. ConflictError where others kept changing it."""
         step_by_step(lambda: self._advance_once(pipeline), steps=STEPS)
 
-    def propose(self, run: Run) -> None:
-        """Let a registered run ask for the pending slot."""
-        until_undisturbed(lambda _: self.turn.propose(run))
+    def propose(self, run: Run, wanted: Command | None = None) -> None:
+        """Let a registered run ask for the pending slot; `wanted` where a person asks for it."""
+        until_undisturbed(lambda _: self.turn.propose(run, wanted))
 
     def update(self, pipeline: str) -> None:
         """Tell the release of the pipeline's newest version: its [gate] [deploy] [serve] act on what is live."""
@@ -106,16 +108,22 @@ class Releases:
             return self._refused(sight, error.message)
 
     def _gather(self, release: Release) -> decide.Sight:
-        rehearsal = None
-        if release.desired is not None and not decide.settled(release):
+        rehearsal, undeploying = None, release.stage is ReleaseStage.UNDEPLOYING
+        if release.desired is not None and (undeploying or not decide.settled(release)):
             rehearsal = self.hosting.endpoint(self.names.rehearsal(release.pipeline, release.desired.digest))
         endpoint = self.hosting.endpoint(self.names.endpoint(release.pipeline))
-        warned = self._warned(release.pipeline) if release.stage is ReleaseStage.ROLLING_OUT else None
-        return decide.Sight(release, self.clock(), endpoint, rehearsal, warned, self.rollout.holder)
+        sight = decide.Sight(release, self.clock(), endpoint, rehearsal, holder=self.rollout.holder)
+        if release.stage is ReleaseStage.ROLLING_OUT:
+            told = self.records.serving(release.pipeline)
+            return replace(sight, warned=told.since if told is not None and told.live and not told.exact else None)
+        return self._see_what_is_told(sight) if undeploying or _is_idle_without_a_model(release) else sight
 
-    def _warned(self, pipeline: str) -> float | None:
-        told = self.records.serving(pipeline)
-        return told.since if told is not None and told.live and not told.exact else None
+    def _see_what_is_told(self, sight: decide.Sight) -> decide.Sight:
+        told = self.records.serving(sight.release.pipeline)
+        since = sight.release.stage_since or 0.0
+        return replace(
+            sight, told_live=told is not None and told.live, told_since=told.since if told is not None else since
+        )
 
     def _put_off(self, release: Release, reason: str) -> bool:
         """Leave the release open when AWS asks to come again later."""
@@ -142,3 +150,7 @@ class Releases:
         release = self.records.release(pipeline)
         if record is not None and record.version is not None and release is not None:
             self.turn.update(release, self.versions.load(pipeline, record.version))
+
+
+def _is_idle_without_a_model(release: Release) -> bool:
+    return release.stage is ReleaseStage.IDLE and release.live is None

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from chalicelib import names
-from chalicelib.decide.stage import failure_of, stage_of
+from chalicelib.decide.stage import failure_of, stage_of, waiting_of
 from chalicelib.model import Channel, Dataset, DatasetId, DatasetState, PipelineRecord, Run
 from chalicelib.ports import Bucket, Clock, Records
 
@@ -74,7 +74,7 @@ class Report:
         release = self.records.release(dataset.id.pipeline) if sealed else None
         reason, todo = dataset.reason or dataset.waiting, dataset.todo
         if sealed and run is not None:
-            reason = reason or run.reason or failure_of(run, release)
+            reason = reason or run.reason or failure_of(run, release) or waiting_of(run, release)
             todo = todo or run.todo
         return {
             "dataset": str(dataset.id),

@@ -8,6 +8,8 @@ from typing import assert_never
 
 from chalicelib.decide import release as decide
 from chalicelib.decide import release_steps as steps
+from chalicelib.decide.pauses import look_again
+from chalicelib.decide.shortage import trying, wait_more
 from chalicelib.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -21,7 +23,7 @@ from chalicelib.flows.outcomes import Outcomes
 from chalicelib.flows.rehearsal import SmokeTests
 from chalicelib.flows.setups import Setups
 from chalicelib.flows.turn import Turn
-from chalicelib.model import Entry, Lease, Release, Target
+from chalicelib.model import Entry, Lease, Release, ReleaseStage, Target
 from chalicelib.names import Names
 from chalicelib.ports import Clock, Hosting, Records
 
@@ -53,28 +55,30 @@ class Rollout:
             case steps.Remove(endpoint, why):
                 return self._remove(sight, endpoint, why)
             case steps.Update(target):
-                self._update(sight.release, target)
+                self._update(sight, target)
                 return False  # an update takes minutes, and one that was not taken is asked for again in one
-            case steps.Start() | steps.Rehearse() | steps.Test() | steps.Create() | steps.Warn():
-                self._go_on(sight, step)
-                return True
+            case steps.Start() | steps.Rehearse() | steps.Test() | steps.Create() | steps.Warn() | steps.Postpone():
+                return self._go_on(sight, step)
             case _:
                 self._conclude(sight, step)
                 return True
 
-    def _go_on(self, sight: decide.Sight, step: steps.Going) -> None:
+    def _go_on(self, sight: decide.Sight, step: steps.Going) -> bool:
         release = sight.release
         match step:
             case steps.Start():
                 self.turn.start(release, _there(release.pending))
+                return True
             case steps.Rehearse():
-                self._rehearse(release, _there(release.desired))
+                return self._rehearse(sight, _there(release.desired))
             case steps.Test(endpoint):
-                self._test(sight, endpoint)
+                return self._test(sight, endpoint)
             case steps.Create(target):
-                self._create(release, target)
+                return self._create(sight, target)
             case steps.Warn():
-                self.outcomes.warn_clients(release, _there(release.desired))
+                return self._warn(sight, _there(release.desired))
+            case steps.Postpone(reason):
+                return self._postpone(sight, reason)
             case _:
                 assert_never(step)
 
@@ -95,6 +99,10 @@ class Rollout:
                 outcomes.restored(release, _there(release.live))
             case steps.Tidy():
                 outcomes.tidy(release, _there(release.desired))
+            case steps.Withdraw():
+                outcomes.withdraw(release)
+            case steps.Retire():
+                outcomes.retire(release)
             case _:
                 assert_never(step)
 
@@ -110,55 +118,131 @@ class Rollout:
         if seconds < decide.LOOK_AGAIN:
             self.turn.timer.wake(f"release:{release.pipeline}", seconds=math.ceil(seconds))
 
-    def _rehearse(self, release: Release, desired: Target) -> None:
+    def _rehearse(self, sight: decide.Sight, desired: Target) -> bool:
+        release = sight.release
         name = self.names.rehearsal(release.pipeline, desired.digest)
         self._ensure(release.pipeline, desired)
+        if self._is_held(sight):
+            return False
         try:
             self.hosting.create_endpoint(name, desired.config)
         except AlreadyExistsError:
-            return  # described next
+            return True  # described next
+        except ThrottledError as error:
+            return self._postpone(sight, error.message)
         self._made(release, desired, self._asked("rehearsing", release, name, desired))
+        return True
 
-    def _test(self, sight: decide.Sight, endpoint: str) -> None:
+    def _test(self, sight: decide.Sight, endpoint: str) -> bool:
         release = sight.release
         setup = self.setups.of_target(release.pipeline, _there(release.desired))
         try:
             failure = self.tests.failure(endpoint, setup)
-        except UnavailableError as error:
-            if not decide.is_overdue(sight):
-                raise
+        except (ThrottledError, UnavailableError) as error:
+            if not decide.is_silent(sight):
+                return self._test_again(release, error.message)
             failure = f"the endpoint took no request: {error.message.rstrip('.')}"
         self._conclude(sight, decide.tested(sight, failure))
+        return True
 
-    def _create(self, release: Release, target: Target) -> None:
+    def _test_again(self, release: Release, reason: str) -> bool:
+        now = self.clock()
+        silent = replace(release, silent_since=release.silent_since or now, due=now + decide.LOOK_AGAIN)
+        self.records.save(silent, Entry(now, "trying again later", {"reason": reason}))
+        self.turn.timer.wake(f"release:{release.pipeline}", seconds=math.ceil(decide.LOOK_AGAIN))
+        return False
+
+    def _create(self, sight: decide.Sight, target: Target) -> bool:
+        release = sight.release
         name = self.names.endpoint(release.pipeline)
         self._ensure(release.pipeline, target)
+        if _is_new(release) and self._is_held(sight):
+            return False
         self.outcomes.warn_clients(release, target)
         try:
             self.hosting.create_endpoint(name, target.config)
         except AlreadyExistsError:
-            return  # described next
+            return True  # described next
+        except ThrottledError as error:
+            if not _is_new(release):
+                raise
+            return self._postpone(sight, error.message)
         self._made(release, target, self._asked("endpoint created", release, name, target))
+        return True
 
-    def _update(self, release: Release, target: Target) -> None:
+    def _warn(self, sight: decide.Sight, desired: Target) -> bool:
+        if self._is_held(sight):
+            return False
+        self.outcomes.warn_clients(sight.release, desired)
+        return True
+
+    def _update(self, sight: decide.Sight, target: Target) -> None:
         """Ask for the update under a lease. Given back, it was asked for; run out, it may have been."""
-        name = self.names.endpoint(release.pipeline)
+        release = sight.release
+        name, is_new = self.names.endpoint(release.pipeline), _is_new(release)
         self._ensure(release.pipeline, target)
+        if is_new and self._is_held(sight):
+            return
         lease = Lease(self.holder, self.clock() + self.lease_seconds)
         leased = self.records.save(replace(release, lease=lease, attempts=release.attempts + 1))
         try:
             self.hosting.update_endpoint(name, target.config)
-        except (ThrottledError, UnavailableError):
+        except (ThrottledError, UnavailableError) as error:
             # The call is over: should SageMaker have taken it all the same, the endpoint will show it.
-            self._end_lease(leased, lease, replace(leased, lease=release.lease, attempts=release.attempts))
+            ended = replace(leased, lease=release.lease, attempts=release.attempts)
+            self._end_lease(leased, lease, ended)
+            if is_new and isinstance(error, ThrottledError):
+                self._postpone_update(sight, target, error.message)
+                return
             raise
         except (ConflictError, NotFoundError, RefusedError) as error:
             refused = Entry(self.clock(), "update not taken", {"reason": error.message})
             self._end_lease(leased, lease, replace(leased, lease=replace(lease, until=refused.at)), refused)
             return
         entry = self._asked("update asked for", release, name, target)
-        self._end_lease(leased, lease, replace(leased, lease=None, stage_since=entry.at), entry)
+        asked = replace(leased, lease=None, stage_since=entry.at, shortage=trying(leased.shortage), held=None)
+        self._end_lease(leased, lease, asked, entry)
         self.ledger.note(target, entry)
+
+    def _postpone_update(self, sight: decide.Sight, target: Target, reason: str) -> None:
+        """Wait for room, if the release is still where it was when the lease was given back."""
+        seen = self.records.release(sight.release.pipeline)
+        if seen is not None and (seen.stage, seen.desired) == (sight.release.stage, target):
+            self._postpone(replace(sight, release=seen), reason)
+
+    def _postpone(self, sight: decide.Sight, reason: str) -> bool:
+        """Remember when to try again, or give the target up when its pipeline says so."""
+        release, now, desired = sight.release, self.clock(), _there(sight.release.desired)
+        limit = self.setups.of_target(release.pipeline, desired).capacity_wait
+        shortage = wait_more(release.shortage, reason, now, limit)
+        if shortage is None:
+            told = f"AWS had no room for it within {limit / 3600:g} hours: {reason}"
+            self._conclude(sight, decide.give_up(sight, told))
+            return True
+        self._calm_clients(sight)
+        after = replace(release, shortage=shortage, attempts=0, held=None, stage_since=now, due=shortage.next_at)
+        pause = (shortage.next_at or now) - now
+        entry = Entry(now, "waiting for room", {"reason": reason, "tries": shortage.tries, "seconds": pause})
+        self.ledger.record(release, after, entry, desired)
+        return True
+
+    def _is_held(self, sight: decide.Sight) -> bool:
+        """Look, before a call that costs money, whether somebody paused it; if so, wait and say why."""
+        release, now = sight.release, self.clock()
+        pause = self.records.paused(release.pipeline)
+        if pause is None:
+            return False
+        self._calm_clients(sight)
+        held = replace(release, held=pause.told, due=now + look_again(pause, now))
+        if release.held == pause.told:
+            self.records.save(held)
+        else:
+            self.ledger.record(release, held, Entry(now, "held", {"reason": pause.told}), _there(release.desired))
+        return True
+
+    def _calm_clients(self, sight: decide.Sight) -> None:
+        if sight.release.stage is ReleaseStage.ROLLING_OUT:
+            self.outcomes.exact_again(sight.release, sight.endpoint)
 
     def _end_lease(self, leased: Release, lease: Lease, ended: Release, *entries: Entry) -> None:
         """End the lease, also where somebody else wrote the release meanwhile: only its holder may."""
@@ -169,6 +253,8 @@ class Rollout:
                 lease=ended.lease,
                 attempts=ended.attempts,
                 stage_since=ended.stage_since,
+                shortage=ended.shortage,
+                held=ended.held,
                 due=self.clock() + decide.LOOK_AGAIN,
             )
             try:
@@ -196,7 +282,14 @@ class Rollout:
         return Entry(self.clock(), what, {"endpoint": endpoint, "config": target.config, "attempt": attempt})
 
     def _made(self, release: Release, target: Target, entry: Entry) -> None:
-        after = replace(release, attempts=release.attempts + 1, stage_since=entry.at, due=entry.at + decide.LOOK_AGAIN)
+        after = replace(
+            release,
+            attempts=release.attempts + 1,
+            stage_since=entry.at,
+            shortage=trying(release.shortage),
+            held=None,
+            due=entry.at + decide.LOOK_AGAIN,
+        )
         self.ledger.record(release, after, entry, target)
 
     def _ensure(self, pipeline: str, target: Target) -> None:
@@ -209,6 +302,11 @@ class Rollout:
             self.hosting.ensure_config(setup.config)
         except ConflictError as error:
             raise RefusedError(error.message) from error
+
+
+def _is_new(release: Release) -> bool:
+    """Tell whether what is about to be made is not what clients meet already, or met before."""
+    return release.stage is not ReleaseStage.ROLLING_BACK
 
 
 def _there(target: Target | None) -> Target:

@@ -49,10 +49,15 @@ class Setups:
         record = self.records.pipeline(run.pipeline)
         return self.versions.load(run.pipeline, (record.version if record else None) or run.version)
 
+    def version(self, run: Run, digest: str) -> Version:
+        """Give one accepted version of the run's pipeline."""
+        return self.versions.load(run.pipeline, digest)
+
     def setup(self, run: Run, version: Version, cause: str, known: Target | None = None) -> Setup | None:
         """Plan how a registered run is served under a version; None where that only trains and registers.
 
-        The package is the one that a target of the same run knows: the registry is searched only among the newest.
+        The package is the one that a target of the same run knows, or the run: the registry is searched only among the
+        newest.
         """
         trained = self.trained(run)
         package = self._package(run) if known is None else Package(known.package, known.model_version, "")

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 from chalicelib.decide import release as decide
 from chalicelib.decide.gate import Passed, Rejected, judge
-from chalicelib.decide.proposal import Known, Older, Put, failed_runs, note_failure, propose, standing
+from chalicelib.decide.orders import clear_failures, wanted_by
+from chalicelib.decide.proposal import Known, Older, Put, Undeployed, failed_runs, note_failure, propose, standing
 from chalicelib.decide.serving import Setup
 from chalicelib.flows.ledger import Ledger
 from chalicelib.flows.setups import Setups
-from chalicelib.model import Entry, Release, ReleaseStage, Run, Target
+from chalicelib.model import Command, Entry, Release, ReleaseStage, Run, Target
 from chalicelib.pipeline import Version
 from chalicelib.ports import Clock, Records, Timer
 
@@ -25,17 +26,23 @@ class Turn:
     setups: Setups
     ledger: Ledger
 
-    def propose(self, run: Run) -> None:
-        """Put a registered run into the pending slot, unless the release knows it or has a newer one."""
+    def propose(self, run: Run, wanted: Command | None = None) -> None:
+        """Put a registered run into the pending slot, unless the release knows it or has a newer one.
+
+        One that a person wants is the newest there is, and what the release has refused of it is forgotten.
+        """
         setup = self.setups.setup(run, self.setups.newest(run), "trained")
-        if setup is not None:
-            self._offer(self.records.release(run.pipeline) or Release(run.pipeline), setup.target)
+        release = self.records.release(run.pipeline) or Release(run.pipeline)
+        if setup is not None and wanted is not None:
+            self._offer(clear_failures(release, run.id), wanted_by(setup.target, wanted, "approved"))
+        elif setup is not None:
+            self._offer(release, setup.target)
 
     def start(self, release: Release, pending: Target) -> None:
         """Let the pending target meet its gate, as the pipeline stands now and beside what is live now."""
         now = self.clock()
         run = self.records.run(pending.run)
-        setup = self.setups.setup(run, self.setups.newest(run), pending.cause, pending) if run else None
+        setup = self._setup(run, pending) if run else None
         emptied = replace(release, pending=None, due=now + decide.LOOK_AGAIN)
         if setup is None:
             self.ledger.record(
@@ -45,6 +52,13 @@ class Turn:
             self._begin(release, emptied, setup)
         else:
             self.ledger.record(release, emptied, Entry(now, "dropped", {"why": "known already"}), pending)
+
+    def _setup(self, run: Run, pending: Target) -> Setup | None:
+        """Plan a pending target as its pipeline stands now; what a person wants, as it stood when they wanted it."""
+        if pending.by is None:
+            return self.setups.setup(run, self.setups.newest(run), pending.cause, pending)
+        setup = self.setups.setup(run, self.setups.version(run, pending.version), pending.cause, pending)
+        return setup and replace(setup, target=replace(setup.target, order=pending.order, by=pending.by))
 
     def update(self, release: Release, version: Version) -> None:
         """Let an edit of [gate] [deploy] [serve] act on the newest model that the release has.
@@ -57,6 +71,11 @@ class Turn:
         live = release.live
         if setup is None:
             return
+        if held is not None:
+            # An edit is newer than the model it acts on by its version alone, also than one that a person wanted.
+            setup = replace(
+                setup, target=replace(setup.target, order=(held.order[0], setup.target.order[1]), by=held.by)
+            )
         known = isinstance(propose(release, setup.target, self.clock()), Known)
         if known and live is not None and live.digest == setup.target.digest:
             self._judge_again(release, live, setup)
@@ -68,8 +87,9 @@ class Turn:
         target = replace(setup.target, generation=generation)
         rival = live.metrics if live is not None and live.run != target.run else None
         lease = release.lease if release.lease and release.lease.until > now else None
-        chosen = replace(emptied, desired=target, lease=lease, stage_since=now, attempts=0)
-        match judge(setup.gate, target.metrics, rival):
+        chosen = replace(decide.enter(emptied, emptied.stage, now), desired=target, lease=lease, rolled_back=None)
+        by_hand = Passed(f"passed by hand, by {target.by}") if target.by is not None else None
+        match by_hand or judge(setup.gate, target.metrics, rival):
             case Rejected(reason):
                 self.ledger.record(
                     release, note_failure(chosen, target, reason), Entry(now, "failed", {"reason": reason}), target
@@ -90,6 +110,8 @@ class Turn:
         match propose(release, target, now):
             case Known():
                 return
+            case Undeployed(told):
+                self.ledger.note(target, Entry(now, "not released", {"why": told}))
             case Older(than):
                 entry = Entry(now, "not released", {"why": "a newer one has come", "newer": than.run})
                 self.ledger.note(target, entry)
@@ -101,12 +123,13 @@ class Turn:
 
     def _judge_again(self, release: Release, live: Target, setup: Setup) -> None:
         """Nothing is rolled out: the live model is judged by the gate as it is now, and that is noted, once."""
-        if (live.version, live.order) == (setup.target.version, setup.target.order):
+        order = max(live.order, setup.target.order)
+        if (live.version, live.order) == (setup.target.version, order):
             return
         now = self.clock()
         verdict = judge(setup.gate, live.metrics, None)
         told = verdict.why if isinstance(verdict, Passed) else f"the live model would not pass: {verdict.reason}"
-        kept = replace(live, version=setup.target.version, order=setup.target.order)
+        kept = replace(live, version=setup.target.version, order=order)
         desired = kept if release.desired is not None and release.desired.digest == live.digest else release.desired
         after = replace(release, live=kept, desired=desired, due=now)
         self.ledger.record(release, after, Entry(now, "pipeline edited", {"gate": told, "rolls_out": False}), live)

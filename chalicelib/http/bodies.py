@@ -7,8 +7,20 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib.decide.stage import failure_of, stage_of
-from chalicelib.model import Candidate, Channel, Dataset, Entry, Pause, PipelineRecord, Release, Run, Serving, Target
+from chalicelib.decide.stage import failure_of, stage_of, waiting_of, waits_for
+from chalicelib.model import (
+    Candidate,
+    Channel,
+    Command,
+    Dataset,
+    Entry,
+    Pause,
+    PipelineRecord,
+    Release,
+    Run,
+    Serving,
+    Target,
+)
 from chalicelib.names import run12
 from chalicelib.ports import LogLine
 
@@ -22,8 +34,11 @@ def moment(seconds: float | None) -> str | None:
 def pause(seen: Pause | None) -> Json | None:
     if seen is None:
         return None
-    asked = seen.command
-    return {"scope": seen.scope, "by": asked.by, "at": moment(asked.at), "reason": asked.reason, "what": seen.told}
+    return {"scope": seen.scope, **(command(seen.command) or {}), "what": seen.told}
+
+
+def command(seen: Command | None) -> Json | None:
+    return None if seen is None else {"by": seen.by, "at": moment(seen.at), "reason": seen.reason}
 
 
 def pipeline(record: PipelineRecord, paused: Pause | None) -> Json:
@@ -52,6 +67,8 @@ def dataset(seen: Dataset) -> Json:
         "last_seen": moment(seen.last_seen),
         "sealed_at": moment(seen.sealed_at),
         "channels": channels(seen.channels),
+        "sources": dict(seen.sources),
+        "asked": command(seen.asked),
     }
 
 
@@ -107,11 +124,14 @@ def _part_in(seen: Run, release: Release | None) -> Json | None:
     failure = failure_of(seen, release)
     if mine is None and failure is None:
         return None
-    return {"stage": stage_of(seen, release), "generation": mine.generation if mine else None, "reason": failure}
+    reason = failure or waiting_of(seen, release)
+    return {"stage": stage_of(seen, release), "generation": mine.generation if mine else None, "reason": reason}
 
 
 def _targets(release: Release | None) -> tuple[Target, ...]:
-    slots = (release.live, release.desired, release.pending, release.previous) if release else ()
+    if release is None:
+        return ()
+    slots = (release.live, release.desired, release.pending, release.previous, release.retired)
     return tuple(target for target in slots if target is not None)
 
 
@@ -126,6 +146,11 @@ def release(seen: Release) -> Json:
         "pending": target(seen.pending),
         "previous": target(seen.previous),
         "failed": dict(seen.failed),
+        "retired": target(seen.retired),
+        "undeployed": command(seen.undeployed),
+        "rolled_back": command(seen.rolled_back),
+        "waiting": waits_for(seen),
+        "next_try_at": moment(seen.shortage.next_at) if seen.shortage else None,
     }
 
 
@@ -142,6 +167,7 @@ def target(seen: Target | None) -> Json | None:
         "config": seen.config,
         "metrics": metrics(seen.metrics),
         "labels": list(seen.labels),
+        "by": seen.by,
     }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from chalicelib.ports import PackageRequest
 from tests.contracts import programs
 from tests.contracts.values import run_id
@@ -72,3 +74,16 @@ def test_a_package_that_waits_is_approved_once_its_run_asks_for_it(world: Contra
 
 def test_a_package_may_have_no_metrics(world: ContractWorld) -> None:
     assert world.registry.register(package(world, metrics_uri=None)).version == 1
+
+
+def test_a_version_names_the_run_that_it_was_made_of(world: ContractWorld) -> None:
+    group = world.names.group("digits")
+    versions = [world.registry.register(package(world, run)).version for run in range(3)]
+    assert [world.registry.run_of(group, version) for version in versions] == [run_id(run) for run in range(3)]
+
+
+@pytest.mark.parametrize("version", [2, 999_999_999, 10**40])
+def test_a_version_that_is_not_there_names_no_run(world: ContractWorld, version: int) -> None:
+    assert world.registry.run_of(world.names.group("digits"), 1) is None
+    world.registry.register(package(world))
+    assert world.registry.run_of(world.names.group("digits"), version) is None
