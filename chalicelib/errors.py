@@ -65,6 +65,12 @@ class ThrottledError(DropforgeError):
     retryable = True
 
 
+class QuotaError(ThrottledError):
+    """The account's quota has no room for it now."""
+
+    code = "quota-exceeded"
+
+
 class AlreadyExistsError(DropforgeError):
     """That name is taken."""
 

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from chalicelib.errors import InvalidError
 
 Event = Mapping[str, Any]
+_REQUESTED: Mapping[str, tuple[type, str]] = {
+    "stage": (str, "text"),
+    "pipeline": (str, "text"),
+    "dataset": (str, "text"),
+    "channels": (Mapping, "table"),
+    "set": (Mapping, "table"),
+    "reason": (str, "text"),
+    "requestId": (str, "text"),
+}
+"""What a request for a run may say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,31 @@ class PackageChanged:
     arn: str
 
 
+@dataclass(frozen=True, slots=True)
+class RunRequested:
+    """Somebody asks for a run: `by` names the event's source and account, `request` what it calls this order."""
+
+    pipeline: str
+    by: str
+    request: str
+    dataset: str | None = None
+    channels: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewsSeen:
+    """An event of ours that came back to us: `id` is the same however often it comes, `text` is the whole event."""
+
+    message_id: str
+    id: str
+    kind: str
+    pipeline: str
+    state: str
+    text: str
+
+
 def uploads(event: Event) -> tuple[UploadSeen, ...]:
     """Read the "Object Created" events of a queue batch (EventBridge's form: keys are not URL-encoded)."""
     return tuple(upload for record in _records(event) if (upload := _upload(record)))
@@ -59,6 +94,16 @@ def uploads(event: Event) -> tuple[UploadSeen, ...]:
 
 def woken(event: Event) -> tuple[Woken, ...]:
     return tuple(wake for record in _records(event) if (wake := _wake(record)))
+
+
+def news(event: Event) -> tuple[NewsSeen, ...]:
+    """Read the events of ours of a queue batch (EventBridge's form)."""
+    return tuple(seen for record in _records(event) if (seen := _news(record)))
+
+
+def no_news(event: Event) -> tuple[str, ...]:
+    """Name the messages of a batch that are no events of ours."""
+    return tuple(_text(record.get("messageId")) for record in _records(event) if not _news(record))
 
 
 def unreadable(event: Event) -> tuple[str, ...]:
@@ -85,6 +130,28 @@ def package_changed(event: Event) -> PackageChanged:
     return PackageChanged(_detail_name(event, "ModelPackageArn"))
 
 
+def run_requested(event: Event) -> RunRequested:
+    """Read the "Dropforge Run Requested" event; a field that is unknown, or of the wrong kind, is refused by name."""
+    detail = event.get("detail")
+    if not isinstance(detail, Mapping):
+        raise InvalidError("The event has no detail.")
+    for name, value in detail.items():
+        kind, called = _REQUESTED.get(name, (None, ""))
+        if kind is None:
+            raise InvalidError(f"The event's detail has no {name!r}; it has {', '.join(_REQUESTED)}.")
+        if value is not None and not isinstance(value, kind):
+            raise InvalidError(f"The event's detail.{name} is no {called}.")
+    return RunRequested(
+        pipeline=_detail_name(event, "pipeline"),
+        by=f"{_text(event.get('source'))} (account {_text(event.get('account'))})",
+        request=detail.get("requestId") or _text(event.get("id")),
+        dataset=detail.get("dataset"),
+        channels=detail.get("channels") or {},
+        values=detail.get("set") or {},
+        reason=detail.get("reason"),
+    )
+
+
 def failures(message_ids: Iterable[str]) -> dict[str, list[dict[str, str]]]:
     """Answer a queue batch: these messages are to come again, the others are done."""
     return {"batchItemFailures": [{"itemIdentifier": name} for name in dict.fromkeys(message_ids)]}
@@ -104,6 +171,18 @@ def _upload(record: Event) -> UploadSeen | None:
         } if key and (at := _seconds(time)) is not None:
             size = rest.get("size")
             return UploadSeen(_text(record.get("messageId")), key, size if isinstance(size, int) else 0, at)
+        case _:
+            return None
+
+
+def _news(record: Event) -> NewsSeen | None:
+    match _json(record.get("body")):
+        case {
+            "source": "dropforge",
+            "detail-type": str(kind),
+            "detail": {"id": str(name), "pipeline": str(pipeline), "state": str(state)},
+        }:
+            return NewsSeen(_text(record.get("messageId")), name, kind, pipeline, state, _text(record.get("body")))
         case _:
             return None
 

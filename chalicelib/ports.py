@@ -86,6 +86,19 @@ class Bus(Protocol):
         """Send news to the event bus; gives the ids of what it took. What it did not take is to be sent again."""
 
 
+class Mail(Protocol):
+    """Those who asked to be told of our events, as the settings name them."""
+
+    def publish(self, text: str, *, subject: str, attributes: Mapping[str, str]) -> None:
+        """Publish to the topic; attributes are what its subscribers may filter by."""
+
+    def post(self, body: bytes, headers: Mapping[str, str]) -> int:
+        """Post to the webhook and give its status; UnavailableError where no answer comes within 5 seconds."""
+
+    def secret(self) -> str:
+        """Read what the webhook's mail is signed with."""
+
+
 class Records(Protocol):
     """The one table. Every `save` is conditional: ConflictError when the stored rev is not `item.rev`."""
 

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Protocol
 from aws_lambda_powertools import Logger
 
 from chalicelib import lines
-from chalicelib.model import Run
-from chalicelib.ports import Bucket, Bus, Clock, Hosting, Jobs, Records, Registry, Timer
+from chalicelib.model import Command, DatasetId, Run
+from chalicelib.ports import Bucket, Bus, Clock, Hosting, Jobs, Mail, Records, Registry, Timer
 from chalicelib.settings import Settings
 from chalicelib.watch import Watch, watched
 
 if TYPE_CHECKING:
     from chalicelib.aws.clients import Clients
     from chalicelib.flows.datasets import Datasets
+    from chalicelib.flows.notices import Notices
     from chalicelib.flows.outbox import Outbox
     from chalicelib.flows.pauses import Pauses
     from chalicelib.flows.pipelines import Pipelines
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from chalicelib.flows.releases import Releases
     from chalicelib.flows.report import Report
     from chalicelib.flows.runs import Runs
+    from chalicelib.flows.start import Starts
     from chalicelib.flows.versions import Versions
 
 log = Logger(service="dropforge", child=True)
@@ -48,6 +50,8 @@ class Ports(Protocol):
     def records(self) -> Records: ...
     @property
     def bus(self) -> Bus: ...
+    @property
+    def mail(self) -> Mail: ...
     @property
     def timer(self) -> Timer: ...
     @property
@@ -83,6 +87,12 @@ class Aws:
         from chalicelib.aws.bus import Bus
 
         return Bus(self.settings, self.clients)
+
+    @cached_property
+    def mail(self) -> Mail:
+        from chalicelib.aws.mail import Mail
+
+        return Mail(self.settings, self.clients)
 
     @cached_property
     def timer(self) -> Timer:
@@ -214,6 +224,21 @@ class Flows:
         return Pauses(records=self.world.records, timer=self.world.timer, clock=self.world.clock)
 
     @cached_property
+    def starts(self) -> Starts:
+        from chalicelib.flows.sight import Sight
+        from chalicelib.flows.start import Starts
+
+        world = self.world
+        sight = Sight(bucket=world.bucket, records=world.records, versions=self.versions)
+        return Starts(records=world.records, settings=world.settings, sight=sight, advance=self._asked)
+
+    @cached_property
+    def notices(self) -> Notices:
+        from chalicelib.flows.notices import Notices
+
+        return Notices(mail=self.world.mail, clock=self.world.clock, settings=self.world.settings)
+
+    @cached_property
     def versions(self) -> Versions:
         from chalicelib.flows.versions import Versions
 
@@ -233,9 +258,17 @@ class Flows:
             told = "A new run did not start at once; the reconcile takes it up"
             log.exception(told, step="run-ready", outcome=lines.AGAIN, run=run12)
 
-    def _propose(self, run: Run) -> None:
+    def _asked(self, dataset: DatasetId) -> None:
+        """Let a dataset seal that somebody asked for. That stands already: should this fail, the reconcile goes on."""
+        try:
+            self.datasets.advance(dataset)
+        except Exception:  # whatever it was, the order stands: the dataset is due, and comes again
+            told = "What was asked for did not start at once; the reconcile takes it up"
+            log.exception(told, step="start", outcome=lines.AGAIN, dataset=str(dataset), pipeline=dataset.pipeline)
+
+    def _propose(self, run: Run, wanted: Command | None = None) -> None:
         """Let a registered run ask for its pipeline's release; a failure rises, so that the run asks again."""
-        self.releases.propose(run)
+        self.releases.propose(run, wanted)
 
     def _accepted(self, pipeline: str) -> None:
         """Tell the release of a new pipeline version, and the datasets that waited for one."""

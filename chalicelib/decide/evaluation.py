@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from chalicelib.decide.approval import awaits
 from chalicelib.decide.gate import Gate, Passed, Rejected, judge
 from chalicelib.decide.run import LOOK_AGAIN, Move, Register, Step, end
-from chalicelib.model import Entry, Run, RunState
+from chalicelib.model import Approval, Entry, Run, RunState
 
 _SHOWN = 5
 _LABELS = "dropforge.labels=["
+_AWAITED = "It passed its gate and awaits a person's approval."
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,14 @@ class Evidence:
     """The labels under [serve]."""
     gate: Gate | None
     champion: Mapping[str, float] | None
+    more_changed: int = 0
+    """How many changed beside those in `changed`."""
 
 
 def evaluate(run: Run, evidence: Evidence, now: float) -> Step:
     """Judge what the job left behind."""
     if evidence.changed:
-        return _changed(run, evidence.changed, now)
+        return _changed(run, evidence.changed, evidence.more_changed, now)
     if not evidence.model_found:
         return end(
             run,
@@ -55,14 +59,25 @@ def evaluate(run: Run, evidence: Evidence, now: float) -> Step:
         case Rejected(reason, todo):
             return end(run, RunState.REJECTED, now, reason, todo)
         case Passed(why):
-            return Register(told if told is not None else wanted, why)
+            manual = evidence.gate is not None and evidence.gate.approval == "manual"
+            return Register(told if told is not None else wanted, why, manual)
 
 
-def register(run: Run, package: str, labels: tuple[str, ...], why: str, now: float) -> Move:
+def register(run: Run, package: str, step: Register, now: float) -> Move:
+    """Remember the registered model; one that a person has to approve says so, and how."""
     moved = replace(
-        run, state=RunState.REGISTERED, package=package, labels=labels, reason=None, todo=None, ended_at=now
+        run,
+        state=RunState.REGISTERED,
+        package=package,
+        labels=step.labels,
+        approval=Approval.PENDING if step.manual else None,
+        reason=_AWAITED if step.manual else None,
+        todo=awaits(run) if step.manual else None,
+        ended_at=now,
+        due=now + LOOK_AGAIN,
     )
-    return Move(replace(moved, due=now + LOOK_AGAIN), Entry(now, "registered", {"package": package, "gate": why}))
+    facts: dict[str, str | int | float | bool | None] = {"package": package, "gate": step.why}
+    return Move(moved, Entry(now, "registered", facts | ({"approval": "awaited"} if step.manual else {})))
 
 
 def labels_in(lines: Iterable[str]) -> tuple[str, ...] | None:
@@ -85,16 +100,17 @@ def _label_list(text: str) -> tuple[str, ...] | None:
     return tuple(map(str, values)) if all(isinstance(value, str | int | float) for value in values) else None
 
 
-def _changed(run: Run, keys: tuple[str, ...], now: float) -> Move:
+def _changed(run: Run, keys: tuple[str, ...], more: int, now: float) -> Move:
     return end(
         replace(run, superseded=True),
         RunState.FAILED,
         now,
-        f"Files of the sealed dataset were overwritten or deleted while it trained: {_some(keys)}.",
+        f"Files of the sealed dataset were overwritten or deleted while it trained: {_some(keys, more)}.",
         "Let a dataset be while it trains; what the folder holds now becomes a run of its own.",
     )
 
 
-def _some(items: tuple[str, ...]) -> str:
+def _some(items: tuple[str, ...], more: int = 0) -> str:
     shown = ", ".join(items[:_SHOWN])
-    return shown if len(items) <= _SHOWN else f"{shown} and {len(items) - _SHOWN} more"
+    left = len(items[_SHOWN:]) + more
+    return f"{shown} and {left} more" if left else shown

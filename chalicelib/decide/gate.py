@@ -10,8 +10,8 @@ from typing import Protocol
 _SAME = 1e-12
 """Two scores this near are one score, written or summed in another order."""
 _TODO = (
-    "Change the training or the data and drop again: that makes another run. A changed [gate] holds for the next run; "
-    "this one is not judged again."
+    "Change the training or the data and drop again: that makes another run. A changed [gate] holds for the next one; "
+    "this one is not judged again (`dropforge retry` trains the run once more)."
 )
 
 
@@ -26,6 +26,8 @@ class Gate(Protocol):
     def at_least(self) -> float | None: ...
     @property
     def beat_champion_by(self) -> float | None: ...
+    @property
+    def approval(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from chalicelib.model import Candidate, Entry, Run, RunState
+from chalicelib.decide.shortage import told, trying, wait_more
+from chalicelib.model import Candidate, Command, Entry, Run, RunState
 from chalicelib.ports import JobSeen, TrainingJob
 
 LOOK_AGAIN = 60.0
 """Seconds until the reconcile looks at an open run by itself."""
 VANISHED_LIMIT = 600.0
 """Seconds that a job may be unknown to SageMaker before the run says so: Describe may lag behind Create."""
-ATTEMPTS = 3
-"""Training jobs a run may start when SageMaker has no machines for them."""
+STRAY_LIMIT = 900.0
+"""Seconds after which no worker can be about to start a job any more: a function's longest time-out."""
+_STRAY_LOOK = 300.0
+REFUSED_LOOK = 3600.0
 _ANOTHER = (
     "Change the code, the hyperparameters or the data and drop again: what is the same in all of them is the same run, "
-    "and is not tried again."
+    "and is not tried again by itself; `dropforge retry` tries it once more."
 )
+_AGAIN = "`dropforge retry` tries it once more."
+_NO_ROOM = ("CapacityError", "ResourceLimitExceeded")
+"""How SageMaker begins the reason of a job that it had no machines for; what comes after an AlgorithmError: is ours."""
+_ENDED = frozenset({"Completed", "Failed", "Stopped"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,15 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to do before SageMaker moves; `run` carries what was seen."""
+    """Nothing to do before SageMaker moves; `run` carries what was seen. Looked at again by itself at `until`."""
+
+    run: Run
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """One call was not enough: `run` says how far it came, and the next goes on at once."""
 
     run: Run
 
@@ -38,7 +53,7 @@ class StartTraining:
 
 @dataclass(frozen=True, slots=True)
 class StopTraining:
-    """No dataset holds the run any more: its job is to cost nothing further. `run` says who asked."""
+    """The job is to cost nothing further: a person stopped the run, or no dataset holds it. `run` says it was us."""
 
     job: str
     run: Run
@@ -57,17 +72,46 @@ class Register:
     labels: tuple[str, ...]
     why: str
     """Why the gate let it pass."""
+    manual: bool = False
+    """Whether a person has to approve it."""
 
 
-Step = Rest | Wait | StartTraining | StopTraining | Move | Register
+@dataclass(frozen=True, slots=True)
+class NoRoom:
+    """SageMaker had no machines for the job: another attempt follows, when that is due. `run` carries what was seen."""
+
+    run: Run
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """Tell SageMaker what a person decided of a package."""
+
+    package: str
+    approved: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class LetIn:
+    """A person approved the model: it may go to its release, as theirs."""
+
+    command: Command
+
+
+Step = Rest | Wait | GoOn | StartTraining | StopTraining | Move | Register | NoRoom | Decide | LetIn
 
 
 def prepare(run: Run, job: TrainingJob, seen: JobSeen | None, now: float) -> Step:
     """Start the job, or find it started: a name that is taken counts only with our own request digest."""
+    if seen is None and run.stopping is not None:
+        return end(run, RunState.STOPPED, now, f"{_stopped_by(run.stopping)} Nothing was started.", _AGAIN)
     if seen is None and run.superseded:
         return end(run, RunState.STOPPED, now, "No sealed dataset points at this run any more; nothing was started.")
     if seen is None:
-        return StartTraining(job)
+        next_at = run.shortage.next_at if run.shortage else None
+        return Wait(run, next_at) if next_at is not None and next_at > now else StartTraining(job)
     if seen.request != job.request:
         return _taken(run, job.name, now)
     return begin(run, job, seen, now)
@@ -78,6 +122,7 @@ def begin(run: Run, job: TrainingJob, seen: JobSeen | None, now: float) -> Move:
     candidate = Candidate(job=job.name, attempt=attempt, request=job.request, status="InProgress", secondary="Starting")
     candidate = _as_seen(candidate, seen) if seen else candidate
     moved = replace(run, state=RunState.TRAINING, candidate=candidate, reason=None, todo=None, due=now + LOOK_AGAIN)
+    moved = replace(moved, shortage=trying(run.shortage))
     return Move(moved, Entry(now, "training started", {"job": job.name, "attempt": attempt, "on": job.instance_type}))
 
 
@@ -93,21 +138,74 @@ def train(run: Run, candidate: Candidate, seen: JobSeen | None, now: float) -> S
 
 def _follow(run: Run, candidate: Candidate, seen: JobSeen, now: float) -> Step:
     match seen.status:
-        case "Completed" | "Failed" | "Stopped" if run.superseded:
-            return end(run, RunState.STOPPED, now, "No sealed dataset points at this run any more.")
+        case "Completed" | "Failed" | "Stopped" if run.stopping is not None or run.superseded:
+            return _called_off(run, seen, now)
         case "Completed":
             return Move(
-                replace(run, state=RunState.EVALUATING, due=now + LOOK_AGAIN),
+                replace(run, state=RunState.EVALUATING, compared=None, due=now + LOOK_AGAIN),
                 Entry(now, "training completed", {"billable_seconds": seen.billable_seconds}),
             )
         case "Failed":
-            return _failed(run, candidate, seen, now)
+            return _failed(run, seen, now)
         case "Stopped":
             return take_up(run, now) if candidate.stop_asked else _stopped(run, seen, now)
-        case "InProgress" if run.superseded:
+        case "InProgress" if run.superseded or run.stopping is not None:
             return StopTraining(candidate.job, replace(run, candidate=replace(candidate, stop_asked=True)))
         case _:
-            return Wait(run)
+            return Wait(replace(run, shortage=None) if seen.started_at is not None else run)
+
+
+def watch(run: Run, seen: JobSeen | None, now: float) -> Step:
+    """See that no job trains for a run that has ended: a slow worker may have started one just then."""
+    candidate = run.candidate
+    known = candidate.request if candidate is not None and candidate.status else None
+    if seen is not None and seen.request and known in {None, seen.request}:
+        found = _as_seen(replace(candidate or Candidate(seen.name), job=seen.name, request=seen.request), seen)
+        if seen.status == "InProgress":
+            return StopTraining(seen.name, replace(run, candidate=replace(found, stop_asked=True)))
+        return Wait(replace(run, candidate=found)) if seen.status not in _ENDED else Rest()
+    quiet_at = (run.ended_at or now) + STRAY_LIMIT
+    return Wait(run, min(now + _STRAY_LOOK, quiet_at)) if known is None and now < quiet_at else Rest()
+
+
+def is_watched(run: Run) -> bool:
+    """Tell whether a run has ended without its job having been seen to end."""
+    ended = run.state in {RunState.STOPPED, RunState.FAILED}
+    return ended and (run.candidate is None or run.candidate.status in {"", "InProgress", "Stopping"})
+
+
+def halt(run: Run, now: float) -> Move | None:
+    """End a run that a person stopped before its model was registered; None where nobody did, or it is too late."""
+    if run.stopping is None or run.package is not None:
+        return None
+    return end(run, RunState.STOPPED, now, f"{_stopped_by(run.stopping)} Its model is not used.", _AGAIN)
+
+
+def wait_for_room(run: Run, reason: str, now: float, limit: float) -> Move:
+    """Try again when that is due, or give up after `limit` seconds; after a job that failed so, under another name."""
+    waiting = wait_more(run.shortage, reason, now, limit)
+    tries = (run.shortage.tries if run.shortage else 0) + 1
+    if waiting is None or waiting.next_at is None:
+        return end(
+            replace(run, shortage=None),
+            RunState.FAILED,
+            now,
+            f"AWS had no room for the training job ({reason.rstrip('.')}), tried {tries} times.",
+            "Ask AWS for more (Service Quotas), take another instance_type, or raise capacity_wait_seconds in [train]; "
+            "then `dropforge retry`.",
+        )
+    failed = run.candidate is not None and run.candidate.status == "Failed"
+    moved = replace(
+        run,
+        state=RunState.PREPARING,
+        candidate=_next_attempt(run.candidate) if run.candidate and failed else run.candidate,
+        shortage=waiting,
+        reason=told(waiting),
+        due=waiting.next_at,
+    )
+    facts: dict[str, str | int | float | bool | None] = {"reason": reason, "tries": waiting.tries}
+    facts["seconds"] = round(waiting.next_at - now)
+    return Move(moved, Entry(now, "waiting for room", facts))
 
 
 def end(run: Run, state: RunState, now: float, reason: str, todo: str | None = None) -> Move:
@@ -118,28 +216,51 @@ def end(run: Run, state: RunState, now: float, reason: str, todo: str | None = N
 
 def take_up(run: Run, now: float) -> Move:
     """Try a run again that ended for want of its files, now that a dataset holds them."""
-    again = _next_attempt(run.candidate) if run.candidate else None
-    moved = replace(
+    again = anew(run, now)
+    return Move(again, Entry(now, "trying again: wanted again", {"attempt": attempt_of(again)}))
+
+
+def anew(run: Run, now: float) -> Run:
+    """Begin again under names of its own; nothing of the attempt before counts any more."""
+    return replace(
         run,
         state=RunState.PREPARING,
-        candidate=again,
+        candidate=_next_attempt(run.candidate or Candidate("")),
+        labels=(),
+        package=None,
+        approval=None,
+        verdict=None,
         superseded=False,
+        stopping=None,
+        retried=None,
+        shortage=None,
         reason=None,
         todo=None,
         ended_at=None,
         due=now + LOOK_AGAIN,
     )
-    return Move(moved, Entry(now, "trying again: wanted again", {"attempt": again.attempt if again else 1}))
+
+
+def attempt_of(run: Run) -> int:
+    return run.candidate.attempt if run.candidate else 1
 
 
 def is_lost(run: Run) -> bool:
     """Tell whether it ended for want of its files: the same content dropped again is to train."""
-    return run.superseded and run.state in {RunState.STOPPED, RunState.FAILED}
+    return run.superseded and run.stopping is None and run.state in {RunState.STOPPED, RunState.FAILED}
 
 
 def put_off(run: Run, reason: str, now: float) -> Move:
-    """Leave a run open when AWS asks to come again later."""
-    return Move(replace(run, reason=reason, due=now + LOOK_AGAIN), Entry(now, "trying again later", {"reason": reason}))
+    """Leave a run open when AWS asks to come again later; one that has ended keeps the reason of that."""
+    told = run.reason if run.state.final else reason
+    return Move(replace(run, reason=told, due=now + LOOK_AGAIN), Entry(now, "trying again later", {"reason": reason}))
+
+
+def refuse(run: Run, reason: str, now: float, todo: str) -> Move:
+    """End a run with what AWS will not do; one that has ended is looked at again, but rarely."""
+    if not run.state.final:
+        return end(run, RunState.FAILED, now, reason, todo)
+    return Move(replace(run, due=now + REFUSED_LOOK), Entry(now, "cannot go on", {"reason": reason}))
 
 
 def _as_seen(candidate: Candidate, seen: JobSeen) -> Candidate:
@@ -174,12 +295,10 @@ def _vanished(run: Run, candidate: Candidate, now: float) -> Step:
     )
 
 
-def _failed(run: Run, candidate: Candidate, seen: JobSeen, now: float) -> Move:
+def _failed(run: Run, seen: JobSeen, now: float) -> Move | NoRoom:
     reason = seen.reason or "SageMaker gives no reason."
-    if reason.startswith("CapacityError") and candidate.attempt < ATTEMPTS and not run.superseded:
-        again = _next_attempt(candidate)
-        moved = replace(run, state=RunState.PREPARING, candidate=again, due=now + LOOK_AGAIN)
-        return Move(moved, Entry(now, "trying again: no capacity", {"reason": reason, "attempt": again.attempt}))
+    if reason.startswith(_NO_ROOM):
+        return NoRoom(run, reason)
     return end(run, RunState.FAILED, now, reason, f"Read the training log. {_ANOTHER}")
 
 
@@ -193,6 +312,27 @@ def _stopped(run: Run, seen: JobSeen, now: float) -> Move:
             "Raise max_runtime_seconds in [train] or make the training shorter, push it, and drop again.",
         )
     return end(run, RunState.STOPPED, now, "The training job was stopped by hand.", _ANOTHER)
+
+
+def _stopped_by(command: Command) -> str:
+    return f"Stopped {command.told.rstrip('.')}."
+
+
+def _called_off(run: Run, seen: JobSeen, now: float) -> Move:
+    if run.stopping is None:
+        return end(run, RunState.STOPPED, now, "No sealed dataset points at this run any more.")
+    return end(run, RunState.STOPPED, now, f"{_stopped_by(run.stopping)}{_came_too_late(seen)}", _AGAIN)
+
+
+def _came_too_late(seen: JobSeen) -> str:
+    """Say honestly what the job had come to by itself."""
+    match seen.status:
+        case "Completed":
+            return " Its training had completed by then; the model is not used."
+        case "Failed":
+            return f" Its training had failed by then: {seen.reason or 'SageMaker gives no reason.'}"
+        case _:
+            return ""
 
 
 def _taken(run: Run, job: str, now: float) -> Move:

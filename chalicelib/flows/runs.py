@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import chain
-from typing import assert_never
+from typing import Protocol, assert_never
 
-from chalicelib.decide import evaluation, pauses
+from aws_lambda_powertools import Logger
+
+from chalicelib.decide import approval, evaluation, pauses
 from chalicelib.decide import run as decide
 from chalicelib.decide.serving import metrics_document, metrics_key
 from chalicelib.decide.training import plan_training
 from chalicelib.errors import (
     AlreadyExistsError,
+    DropforgeError,
     NotFoundError,
+    QuotaError,
     RefusedError,
     ThrottledError,
     UnavailableError,
 )
-from chalicelib.events import JobChanged
+from chalicelib.events import JobChanged, PackageChanged
 from chalicelib.flows.again import step_by_step
+from chalicelib.flows.logs import Logs
 from chalicelib.flows.report import Report
 from chalicelib.flows.setups import Setups
-from chalicelib.model import Candidate, Entry, Pause, Run, RunState
+from chalicelib.model import Candidate, Command, Comparison, Entry, Pause, Run, RunState
 from chalicelib.names import run12
 from chalicelib.pipeline import Versions
 from chalicelib.ports import Bucket, Clock, Jobs, Records, Registry, Timer, TrainingJob
@@ -30,11 +35,18 @@ from chalicelib.settings import Settings
 
 STEPS = 20
 """Steps one call takes at most; a run needs six."""
-_LOG_PAGES = 100
 _CORRECT = "Correct what SageMaker or the stage refuses, push the pipeline, and drop the dataset again."
+_LONGEST_WAKE = 900.0
 
-SealedChanges = Callable[[Bucket, str, str], tuple[str, ...]]
-"""(bucket, pipeline, run) → the sealed keys that are not any more what was sealed."""
+log = Logger(service="dropforge", child=True)
+
+Compare = Callable[[Bucket, Run, Clock], Comparison]
+"""Compares the sealed files of a run with what lies there, as far as one call takes."""
+
+
+class Propose(Protocol):
+    def __call__(self, run: Run, wanted: Command | None = None) -> None:
+        """Let a registered run ask for its release; `wanted` where a person asks for it."""
 
 
 class Runs:
@@ -52,8 +64,8 @@ class Runs:
         jobs: Jobs,
         registry: Registry,
         report: Report,
-        propose: Callable[[Run], None],
-        sealed_changes: SealedChanges,
+        propose: Propose,
+        compare: Compare,
     ) -> None:
         self.bucket = bucket
         self.records = records
@@ -64,13 +76,20 @@ class Runs:
         self.registry = registry
         self.report = report
         self.propose = propose
-        self.sealed_changes = sealed_changes
+        self.compare = compare
         self.setups = Setups(records=records, versions=versions, registry=registry, settings=settings)
+        self.logs = Logs(jobs, bucket)
 
     def job_changed(self, changed: JobChanged) -> None:
         parts = self.settings.names.job_parts(changed.name)
         if parts is not None:
             self.advance(parts[1])
+
+    def package_changed(self, changed: PackageChanged) -> None:
+        ours = self.settings.names.package_pipeline(changed.arn) is not None
+        package = self.registry.describe(changed.arn) if ours else None
+        if package is not None:
+            self.advance(package.run)
 
     def advance(self, run: str) -> None:
         """Take the run as far as it goes now. ConflictError where others kept changing it."""
@@ -89,44 +108,101 @@ class Runs:
             self.timer.wake(f"run:{run12(run.id)}", seconds=round(decide.LOOK_AGAIN))
             return False
         except (RefusedError, NotFoundError) as error:
-            return self._record(decide.end(run, RunState.FAILED, self.clock(), error.message, _CORRECT))
+            self._record(decide.refuse(run, error.message, self.clock(), _CORRECT))
+            return not run.state.final
 
     def _decide(self, run: Run) -> decide.Step:
         """Gather what the run's state asks for, and decide."""
         if run.state is RunState.PREPARING:
             job = self._plan(run)
             return decide.prepare(run, job, self.jobs.describe(job.name), self.clock())
-        candidate = run.candidate
-        if run.state.final or candidate is None:
-            return decide.Rest()
+        if run.state.final or run.candidate is None:
+            return self._look_back(run)
         if run.state is RunState.TRAINING:
-            return decide.train(run, candidate, self.jobs.describe(candidate.job), self.clock())
-        return evaluation.evaluate(run, self._gather_evidence(run, candidate), self.clock())
+            return self._follow(run, run.candidate)
+        return decide.halt(run, self.clock()) or self._judge(run, run.candidate)
+
+    def _follow(self, run: Run, candidate: Candidate) -> decide.Step:
+        """Look at the job; where the run ends with it, its log is kept now. Else that is read when it is judged."""
+        step = decide.train(run, candidate, self.jobs.describe(candidate.job), self.clock())
+        if isinstance(step, decide.NoRoom) or (isinstance(step, decide.Move) and step.run.state.final):
+            self._keep_log(run, candidate.job)
+        return step
+
+    def _keep_log(self, run: Run, job: str) -> None:
+        try:
+            self.logs.keep(run, job)
+        except DropforgeError as error:  # a run that has ended says so, with or without our copy
+            log.warning("The training log was not kept", run=run12(run.id), reason=error.message)
+
+    def _judge(self, run: Run, candidate: Candidate) -> decide.Step:
+        compared = self.compare(self.bucket, run, self.clock)
+        if not compared.done:
+            return decide.GoOn(replace(run, compared=compared))
+        return evaluation.evaluate(run, self._gather_evidence(run, candidate, compared), self.clock())
+
+    def _look_back(self, run: Run) -> decide.Step:
+        """Look at what a run that has ended may still be about: a job that started late, a person's word."""
+        now = self.clock()
+        if decide.is_watched(run):
+            return decide.watch(run, self.jobs.describe(self._job_name(run)), now)
+        if run.package is not None and run.state in {RunState.REGISTERED, RunState.REJECTED}:
+            return approval.follow(run, self.registry.describe(run.package), self.records.release(run.pipeline), now)
+        return decide.Rest()
 
     def _act(self, run: Run, step: decide.Step) -> bool:
         match step:
-            case decide.Rest():
-                return self._rest(run)
-            case decide.Wait(seen):
-                return self._wait(run, seen)
+            case decide.Rest() | decide.Wait() | decide.GoOn():
+                self._leave(run, step)
+                return False
             case decide.StartTraining(job):
                 return self._start(run, job)
             case decide.StopTraining(job, stopping):
                 return self._stop(stopping, job)
-            case decide.Register(labels, why):
-                return self._register(run, labels, why)
+            case decide.NoRoom(seen, reason):
+                return self._wait_for_room(seen, reason)
+            case decide.Register() | decide.Decide() | decide.LetIn():
+                return self._let_in(run, step)
             case decide.Move():
                 return self._record(step)
             case _:
                 assert_never(step)
 
+    def _leave(self, run: Run, step: decide.Rest | decide.Wait | decide.GoOn) -> None:
+        match step:
+            case decide.Rest():
+                self._rest(run)
+            case decide.Wait(seen, until):
+                self._wait(run, seen, until)
+            case decide.GoOn(further):
+                self.records.save(replace(further, due=self.clock() + decide.LOOK_AGAIN))
+                self.timer.wake(f"run:{run12(run.id)}", seconds=0)
+            case _:
+                assert_never(step)
+
+    def _let_in(self, run: Run, step: decide.Register | decide.Decide | decide.LetIn) -> bool:
+        match step:
+            case decide.Register():
+                return self._register(run, step)
+            case decide.Decide(package, approved, note):
+                told = self.registry.decide(package, approved=approved, note=note)
+                release = self.records.release(run.pipeline)
+                return self._act(run, approval.follow(run, told, release, self.clock()))
+            case decide.LetIn(command):
+                self.propose(run, command)
+                return self._record(approval.let_in(run, self.clock()))
+            case _:
+                assert_never(step)
+
+    def _job_name(self, run: Run) -> str:
+        return self.settings.names.job(run.pipeline, run.id, 0, decide.attempt_of(run))
+
     def _plan(self, run: Run) -> TrainingJob:
         trained = self.setups.trained(run)
-        attempt = run.candidate.attempt if run.candidate else 1
         return plan_training(
             run,
             trained.resolved,
-            name=self.settings.names.job(run.pipeline, run.id, 0, attempt),
+            name=self._job_name(run),
             image=trained.image,
             bucket=self.settings.bucket,
             code_key=trained.version.code_key,
@@ -141,6 +217,10 @@ class Runs:
             self.jobs.start(job)
         except AlreadyExistsError:
             return True  # described next: it counts only with our digest
+        except QuotaError as error:
+            return self._wait_for_room(run, error.message)
+        except ThrottledError as error:
+            return self._wait_for_room(run, error.message, limit=math.inf)
         return self._record(decide.begin(run, job, None, self.clock()))
 
     def _hold(self, run: Run, pause: Pause) -> bool:
@@ -152,12 +232,24 @@ class Runs:
     def _stop(self, stopping: Run, job: str) -> bool:
         """Remember that it was us before asking: a job that a person stopped stays stopped, this one may be wanted."""
         now = self.clock()
-        entry = Entry(now, "asked to stop", {"job": job, "why": "superseded"})
+        why = f"stopped {stopping.stopping.told}" if stopping.stopping else "superseded"
+        entry = Entry(now, "asked to stop", {"job": job, "why": why})
         self._record(decide.Move(replace(stopping, due=now + decide.LOOK_AGAIN), entry))
         self.jobs.stop(job)
         return False
 
-    def _register(self, run: Run, labels: tuple[str, ...], why: str) -> bool:
+    def _wait_for_room(self, run: Run, reason: str, limit: float | None = None) -> bool:
+        """Try again later, for as long as the pipeline says; being asked to slow down is no reason to give up."""
+        train = self.setups.trained(run).resolved.train
+        patience = train.capacity_wait_seconds if limit is None else limit
+        move = decide.wait_for_room(run, f"{train.instance_type}: {reason}", self.clock(), patience)
+        self._record(move)
+        wait = (move.run.due or 0.0) - self.clock()
+        if wait <= _LONGEST_WAKE:
+            self.timer.wake(f"run:{run12(run.id)}", seconds=math.ceil(wait))
+        return False
+
+    def _register(self, run: Run, step: decide.Register) -> bool:
         """Register, and propose to the release before the run is final: a crash in between does both again.
 
         The release may go on at once: what it reads of the run, its labels and package, is remembered before.
@@ -165,25 +257,28 @@ class Runs:
         candidate = run.candidate
         if candidate is None or candidate.model_uri is None:
             raise AssertionError("Only a completed job is registered.")
-        request = self.setups.package(run, labels, why, candidate.model_uri)
+        labels = step.labels
+        request = self.setups.package(run, labels, step.why, candidate.model_uri, approved=not step.manual)
         self.bucket.write(metrics_key(run.pipeline, run.id), metrics_document(candidate.metrics))
         package = self.registry.register(request)
         if (run.package, run.labels) != (package.arn, labels):
             run = self.records.save(replace(run, package=package.arn, labels=labels))
-        self.propose(run)
-        return self._record(evaluation.register(run, package.arn, labels, why, self.clock()))
+        if not step.manual:
+            self.propose(run)
+        return self._record(evaluation.register(run, package.arn, step, self.clock()))
 
-    def _gather_evidence(self, run: Run, candidate: Candidate) -> evaluation.Evidence:
+    def _gather_evidence(self, run: Run, candidate: Candidate, compared: Comparison) -> evaluation.Evidence:
         version = self.setups.newest(run)
         release = self.records.release(run.pipeline)
         live = release.live if release else None
         return evaluation.Evidence(
-            changed=self.sealed_changes(self.bucket, run.pipeline, run.id),
+            changed=compared.changed,
             model_found=self._finds_model(candidate.model_uri),
-            told_labels=evaluation.labels_in(self._log(candidate.job)),
+            told_labels=evaluation.labels_in(self.logs.keep(run, candidate.job)),
             set_labels=version.pipeline.serve.labels,
             gate=version.pipeline.gate,
             champion=live.metrics if live is not None and live.run != run.id else None,
+            more_changed=compared.count - len(compared.changed),
         )
 
     def _finds_model(self, uri: str | None) -> bool:
@@ -191,31 +286,18 @@ class Runs:
         found = self.bucket.head(uri.removeprefix(head)) if uri and uri.startswith(head) else None
         return found is not None and found.size > 0
 
-    def _log(self, job: str) -> Iterator[str]:
-        return chain.from_iterable(self._log_pages(job))
-
-    def _log_pages(self, job: str) -> Iterator[list[str]]:
-        """Read to the end: there the token comes back unchanged. A page before it may be empty, too."""
-        after: str | None = None
-        for _ in range(_LOG_PAGES):
-            page = self.jobs.log(job, after=after)
-            yield [line.text for line in page.items]
-            if page.next in {None, after}:
-                return
-            after = page.next
-
-    def _wait(self, run: Run, seen: Run) -> bool:
+    def _wait(self, run: Run, seen: Run, until: float | None) -> None:
         """Remember what changed; a run that did not change is written only to move its due time on."""
         now = self.clock()
         if seen != run or run.due is None or run.due <= now:
-            self.records.save(replace(seen, due=now + decide.LOOK_AGAIN))
-        return False
+            saved = self.records.save(replace(seen, due=until or now + decide.LOOK_AGAIN))
+            if saved.state.final:
+                self.report.run(saved)
 
-    def _rest(self, run: Run) -> bool:
+    def _rest(self, run: Run) -> None:
         if run.due is not None:
             self.report.run(run)
             self.records.save(replace(run, due=None))
-        return False
 
     def _record(self, move: decide.Move) -> bool:
         saved = self.records.save(move.run, move.entry)

@@ -22,8 +22,6 @@ class Later:
 
 
 TABLE = (
-    Later("trigger.start", "starting by hand", ("quiet", "marker")),
-    Later("trigger.late_files", "a run of its own for late files", ("supersede",)),
     Later("prepare", "a processing job before the training"),
     Later("train.framework", "frameworks other than sklearn", ("sklearn",)),
     Later("train.image_uri", "images of your own"),
@@ -35,7 +33,6 @@ TABLE = (
     Later("train.start_from", "incremental training", ("nothing",)),
     Later("sweep", "many candidates"),
     Later("evaluate", "scoring candidate and champion on the same drop"),
-    Later("gate.approval", "approval by a person", ("automatic",)),
     Later("deploy.mode", "serverless and asynchronous endpoints", ("realtime",)),
     Later("deploy.memory_mb", "serverless endpoints"),
     Later("deploy.max_concurrency", "serverless endpoints"),

@@ -14,9 +14,10 @@ _NUMBER = r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
 def training_part(pipeline: Pipeline) -> str:
     """Give [prepare] [train] [sweep], as resolved, as canonical JSON: what a run's id is made of.
 
-    Keys without a value are left out, so that a key which a later release adds does not rename today's runs.
+    Keys without a value are left out, so that a key which a later release adds does not rename today's runs; how long
+    a job waits for a machine makes no other model.
     """
-    return _canonical(pipeline, {"prepare", "train", "sweep"})
+    return _canonical(pipeline, {"prepare", "train", "sweep"}, exclude={"train": {"capacity_wait_seconds"}})
 
 
 def serving_part(pipeline: Pipeline) -> str:
@@ -24,8 +25,8 @@ def serving_part(pipeline: Pipeline) -> str:
     return _canonical(pipeline, {"deploy", "serve"})
 
 
-def _canonical(pipeline: Pipeline, sections: set[str]) -> str:
-    chosen = pipeline.model_dump(mode="json", include=sections, exclude_none=True)
+def _canonical(pipeline: Pipeline, sections: set[str], exclude: dict[str, set[str]] | None = None) -> str:
+    chosen = pipeline.model_dump(mode="json", include=sections, exclude=exclude, exclude_none=True)
     return json.dumps(chosen, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 

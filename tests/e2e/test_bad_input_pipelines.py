@@ -87,7 +87,6 @@ LATER = {
     "train.start_from": ("[train]", 'start_from = "champion"'),
     "sweep": ("", "[sweep]\nhyperparameters = { metric = [0.1, 0.2] }"),
     "evaluate": ("", "[evaluate]"),
-    "gate.approval": ("", '[gate]\nmetric = "validation:accuracy"\napproval = "manual"'),
     "deploy.mode": ("[deploy]", 'mode = "serverless"'),
     "deploy.memory_mb": ("[deploy]", "memory_mb = 2048"),
     "deploy.max_concurrency": ("[deploy]", "max_concurrency = 2"),

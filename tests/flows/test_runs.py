@@ -123,8 +123,9 @@ def test_a_start_that_sagemaker_puts_off_leaves_the_run_open_and_says_so(error: 
     it.world.fail_at(_calls_until_start(), error=lambda: error("Rate exceeded"))
     it.runs.advance(run12(run.id))
     waiting = it.run(run)
-    assert (waiting.state, waiting.reason) == (RunState.PREPARING, "Rate exceeded")
-    assert it.status()["reason"] == "Rate exceeded"
+    assert waiting.state is RunState.PREPARING
+    assert "Rate exceeded" in str(waiting.reason)
+    assert it.status()["reason"] == waiting.reason
     it.world.clock.advance(61)
     it.reconcile()
     assert (it.run(run).state, it.run(run).reason) == (RunState.TRAINING, None)
@@ -149,18 +150,6 @@ def test_a_job_that_fails_tells_its_reason_in_the_run_and_in_the_bucket() -> Non
     assert (it.run(run).state, it.run(run).reason) == (RunState.FAILED, "AlgorithmError: no images in training/")
     assert it.status()["reason"] == "AlgorithmError: no images in training/"
     assert it.status()["stage"] == "failed"
-
-
-def test_no_machines_at_sagemaker_raise_the_attempt_three_times_at_most() -> None:
-    it = Machines()
-    run = it.seal()
-    it.runs.advance(run12(run.id))
-    for _ in range(3):
-        it.world.jobs.fail(it.world.jobs.names[-1], "CapacityError: Unable to provision requested ML compute capacity.")
-        it.runs.advance(run12(run.id))
-    assert [name[-2:] for name in it.world.jobs.names] == ["a1", "a2", "a3"]
-    assert it.run(run).state is RunState.FAILED
-    assert it.told(f"run:{run12(run.id)}").count("trying again: no capacity") == 2
 
 
 def test_training_past_its_limit_fails_and_says_what_the_limit_is_called() -> None:

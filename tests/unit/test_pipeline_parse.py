@@ -222,7 +222,6 @@ def test_a_version_of_a_pipeline_reads_back_from_json_as_it_was() -> None:
         ("train", "start_from = 's3://bucket/model.tar.gz'", "train.start_from"),
         ("sweep", "hyperparameters = { rate = [0.1, 0.01] }", "sweep"),
         ("evaluate", "channel = 'evaluation'", "evaluate"),
-        ("gate", "metric = 'm'\napproval = 'manual'", "gate.approval"),
         ("deploy", "mode = 'serverless'", "deploy.mode"),
         ("deploy", "mode = 'async'", "deploy.mode"),
         ("deploy", "memory_mb = 2048", "deploy.memory_mb"),

@@ -51,6 +51,7 @@ def test_whatever_the_training_is_made_of_changes_the_training_part(more: str) -
         "[deploy]\ninitial_instance_count = 2",
         "[gate]\nmetric = 'm'",
         "[trigger]\nquiet_seconds = 9",
+        "capacity_wait_seconds = 60",
     ],
 )
 def test_how_a_model_is_served_and_judged_never_changes_the_training_part(more: str) -> None:

@@ -1,0 +1,102 @@
+"""What becomes of a registered model that a person approves or rejects, here or in SageMaker's own console. Pure.
+
+The package's status in SageMaker is the truth. An order of ours is remembered first, then told to SageMaker, then
+carried out; what somebody decided in SageMaker is remembered as if it had been ordered here, and carried out alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from chalicelib.decide.run import LOOK_AGAIN, Decide, LetIn, Move, Rest, Step, Wait, end
+from chalicelib.decide.stage import is_served
+from chalicelib.model import Approval, Command, Entry, Release, Run, RunState, Verdict
+from chalicelib.names import run12
+from chalicelib.ports import Package
+
+PENDING, APPROVED, REJECTED = "PendingManualApproval", "Approved", "Rejected"
+LONGEST_LOOK = 6 * 3600.0
+"""Seconds until a run that awaits a person looks again by itself, at most: the news of it may be lost."""
+_SAYS = {APPROVED: Approval.APPROVED, REJECTED: Approval.REJECTED}
+_STILL = "It serves all the same, until `dropforge rollback` or `dropforge undeploy`."
+
+
+def awaits(run: Run) -> str:
+    """Say what a run that awaits a person needs."""
+    name = run12(run.id)
+    return f"Let it go live with `dropforge approve {name}`, or turn it away with `dropforge reject {name}`."
+
+
+def is_open(run: Run) -> bool:
+    """Tell whether an order is not carried out yet."""
+    return run.verdict is not None and run.approval is not run.verdict.approval
+
+
+def follow(run: Run, package: Package | None, release: Release | None, now: float) -> Step:
+    """Go on with a run that has a package, by what SageMaker says of that."""
+    if package is None:
+        return _gone(run, now)
+    verdict, says = run.verdict, _SAYS.get(package.approval)
+    if verdict is not None and is_open(run):
+        if says is verdict.approval:
+            return _carry_out(run, verdict, release, now)
+        if package.approval == verdict.seen:
+            return Decide(package.arn, verdict.approved, note(verdict))
+    if says is not None and says is not (run.approval or Approval.APPROVED):
+        return _take_over(run, package, says, now)
+    if run.approval is Approval.PENDING:
+        return Wait(run, now + min(max((now - (run.ended_at or now)) / 4, LOOK_AGAIN), LONGEST_LOOK))
+    return Rest()
+
+
+def note(verdict: Verdict) -> str:
+    """Say in SageMaker's registry who decided, and why."""
+    what = "Approved" if verdict.approved else "Rejected"
+    return f"{what} {verdict.command.told}"
+
+
+def entry(verdict: Verdict) -> Entry:
+    """Tell a timeline who decided, and why."""
+    command = verdict.command
+    return Entry(command.at, verdict.approval.value, {"by": command.by, "reason": command.reason})
+
+
+def _take_over(run: Run, package: Package, says: Approval, now: float) -> Move:
+    """Remember what somebody decided in SageMaker; the order of then is the order of when we saw it."""
+    command = Command(package.by or "somebody in SageMaker", now, package.note)
+    verdict = Verdict(says is Approval.APPROVED, command, package.approval)
+    return Move(replace(run, verdict=verdict, due=now + LOOK_AGAIN), entry(verdict))
+
+
+def _carry_out(run: Run, verdict: Verdict, release: Release | None, now: float) -> Step:
+    if not verdict.approved:
+        return _turn_away(run, verdict, release, now)
+    if run.state is RunState.REJECTED:
+        reopened = replace(run, state=RunState.REGISTERED, reason=None, todo=None, due=now + LOOK_AGAIN)
+        return Move(reopened, Entry(now, "let in again"))
+    return LetIn(verdict.command)
+
+
+def let_in(run: Run, now: float) -> Move:
+    """Remember that the release has been told."""
+    known = replace(run, approval=Approval.APPROVED, reason=None, todo=None, due=now + LOOK_AGAIN)
+    return Move(known, Entry(now, "let in", {"by": run.verdict.command.by if run.verdict else None}))
+
+
+def _turn_away(run: Run, verdict: Verdict, release: Release | None, now: float) -> Move:
+    """Reject the model; one that clients meet is not taken from them by that alone."""
+    rejected = replace(run, approval=Approval.REJECTED)
+    reason = f"Its model was rejected {verdict.command.told.rstrip('.')}."
+    if is_served(run, release):
+        kept = replace(rejected, reason=reason, todo=_STILL, due=now + LOOK_AGAIN)
+        return Move(kept, Entry(now, "kept serving", {"reason": reason}))
+    return end(
+        rejected, RunState.REJECTED, now, reason, f"`dropforge approve {run12(run.id)}` lets it go live after all."
+    )
+
+
+def _gone(run: Run, now: float) -> Step:
+    if run.approval is not Approval.PENDING and not is_open(run):
+        return Rest()
+    reason = "Its model package was deleted in SageMaker before anybody approved it."
+    return end(replace(run, verdict=None), RunState.FAILED, now, reason, "`dropforge retry` trains it once more.")
