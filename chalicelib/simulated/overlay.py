@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from chalicelib.errors import RefusedError
@@ -119,3 +119,17 @@ class SimulatedBus(Overlay):
     def publish(self, news: Sequence[News]) -> tuple[str, ...]:
         self._journal.note("bus", "publish", f"publish {len(news)} events", call="PutEvents")
         return ()
+
+
+class SimulatedMail(Overlay):
+    """Reaches nobody, and reads no secret."""
+
+    port = "mail"
+
+    def post(self, body: bytes, headers: Mapping[str, str]) -> int:
+        del headers
+        self._journal.note("mail", "post", f"post {len(body):,} bytes to the webhook", call="POST")
+        return 200
+
+    def secret(self) -> str:
+        return ""

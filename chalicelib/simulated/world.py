@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.news import Origin
 from chalicelib.simulated.journal import Journal
-from chalicelib.simulated.overlay import Other, SimulatedBucket, SimulatedBus, SimulatedTimer
+from chalicelib.simulated.overlay import Other, SimulatedBucket, SimulatedBus, SimulatedMail, SimulatedTimer
 from chalicelib.simulated.records import SimulatedRecords
 from chalicelib.simulated.sagemaker import SimulatedHosting, SimulatedJobs, SimulatedRegistry
 
@@ -40,6 +40,10 @@ class SimulatedWorld:
     @cached_property
     def bus(self) -> SimulatedBus:
         return SimulatedBus(self._real.bus, self._journal)
+
+    @cached_property
+    def mail(self) -> SimulatedMail:
+        return SimulatedMail(None, self._journal)
 
     @cached_property
     def jobs(self) -> SimulatedJobs:

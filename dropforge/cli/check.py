@@ -59,8 +59,12 @@ def told(said: dict[str, Any]) -> Iterator[str]:
 def _dataset(found: dict[str, Any]) -> str:
     if not found["ok"]:
         return f"The dataset {found['name']} would be refused: {found['reason']} {found['todo']}"
-    channels = ", ".join(f"{it['name']} {it['objects']:,} files, {size(it['bytes'])}" for it in found["channels"])
+    channels = "; ".join(f"{it['name']} {_files(it['objects'])}, {size(it['bytes'])}" for it in found["channels"])
     return f"The dataset {found['name']} would be sealed: {channels}."
+
+
+def _files(count: int) -> str:
+    return f"{count:,} file{'' if count == 1 else 's'}"
 
 
 def _training(would: dict[str, Any]) -> str:

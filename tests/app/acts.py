@@ -19,8 +19,8 @@ def push_pipeline(world: World) -> None:
     assert app.on_uploads(event, Context()) == {"batchItemFailures": []}
 
 
-def drop_dataset(world: World, *names: str) -> None:
-    keys = [f"datasets/digits/mnist/training/{name}" for name in names]
+def drop_dataset(world: World, *names: str, dataset: str = "mnist") -> None:
+    keys = [f"datasets/digits/{dataset}/training/{name}" for name in names]
     for key in keys:
         world.bucket.put(key, b"pixels")
     event = raw.batch(*(raw.created(key, world.clock(), size=6) for key in keys))
