@@ -58,3 +58,26 @@ def _timeline(entries: list[dict[str, Any]]) -> Iterator[str]:
 
 def _metrics(seen: dict[str, Any]) -> str:
     return ", ".join(f"{name} = {value:g}" for name, value in (seen.get("metrics") or {}).items())
+
+
+def release_lines(seen: dict[str, Any]) -> Iterator[str]:
+    """Tell a release: its slots, what it waits for, and what failed with its reason."""
+    since = f" since {local_time(seen['stage_since'])}" if seen.get("stage_since") else ""
+    yield f"{'model':<12}{seen['pipeline']}"
+    yield f"{'state':<12}{seen['stage']}{since}"
+    for slot in ("live", "desired", "pending", "previous", "retired"):
+        if (target := seen.get(slot)) and not (slot == "desired" and target == seen.get("live")):
+            yield f"{slot:<12}{_target(target)}"
+    for done in ("undeployed", "rolled_back"):
+        if asked := seen.get(done):
+            why = f": {asked['reason']}" if asked.get("reason") else ""
+            yield f"{done.replace('_', ' '):<12}by {asked['by']} at {local_time(asked['at'])}{why}"
+    if seen.get("waiting"):
+        yield f"{'waiting':<12}{seen['waiting']}"
+    for digest, reason in seen["failed"].items():
+        yield f"{'failed':<12}run {digest.rpartition('-')[2]}: {reason}"
+
+
+def _target(target: dict[str, Any]) -> str:
+    by = f" by {target['by']}" if target.get("by") else ""
+    return f"version {target['model_version']} (run {target['run']}), {target['cause']}{by}"
