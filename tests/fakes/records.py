@@ -27,6 +27,7 @@ from chalicelib.model import (
 from chalicelib.names import run12
 from chalicelib.news import News, Origin, Told, tell
 from chalicelib.ports import Clock, Page, Stored
+from tests.fakes.schemas import check_against_schemas
 
 Value = TypeVar("Value")
 
@@ -72,6 +73,7 @@ class FakeRecords:
             raise ConflictError(subject=subject)
         self.writes += 1
         kept, news = tell(replace(deepcopy(item), rev=item.rev + 1), self.clock(), self.origin)
+        check_against_schemas(news)
         self.writes += len(news)
         self._items[subject] = kept
         self._outbox |= {each.order: deepcopy(each) for each in news}
