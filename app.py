@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from chalice.app import Chalice, CloudWatchEvent, ConvertToMiddleware, Rate, SQSEvent
 
 from chalicelib import deliver, events, sending, wiring
-from chalicelib.http import checks, clients, news, operators, pausing, release_orders, simulations, starts
+from chalicelib.http import checks, clients, news, operators, pausing, release_orders, run_orders, simulations, starts
 from chalicelib.media import BINARY_TYPES
 from chalicelib.settings import names_from_env
 
@@ -32,6 +32,7 @@ app.register_blueprint(clients.predictions)
 app.register_blueprint(operators.door.routes)
 app.register_blueprint(pausing.door.routes)
 app.register_blueprint(release_orders.door.routes)
+app.register_blueprint(run_orders.door.routes)
 app.register_blueprint(starts.door.routes)
 app.register_blueprint(simulations.door.routes)
 app.register_blueprint(checks.door.routes)
@@ -46,6 +47,11 @@ def on_uploads(event: SQSEvent) -> dict[str, Any]:
 @app.on_sqs_message(queue=f"{NAMES}wake", batch_size=10)
 def on_wake(event: SQSEvent) -> dict[str, Any]:
     return deliver.wakes(wiring.flows(), event.to_dict())
+
+
+@app.on_sqs_message(queue=f"{NAMES}news", batch_size=5)
+def on_news(event: SQSEvent) -> dict[str, Any]:
+    return deliver.news(wiring.flows(), event.to_dict())
 
 
 @app.on_cw_event(
@@ -68,6 +74,17 @@ def on_job_changed(event: CloudWatchEvent) -> None:
 )
 def on_endpoint_changed(event: CloudWatchEvent) -> None:
     deliver.endpoint(wiring.flows(), events.endpoint_changed(event.to_dict()))
+
+
+@app.on_cw_event(
+    {
+        "source": ["aws.sagemaker"],
+        "detail-type": ["SageMaker Model Package State Change"],
+        "detail": {"ModelPackageGroupName": [{"prefix": NAMES}]},
+    }
+)
+def on_package_changed(event: CloudWatchEvent) -> None:
+    deliver.package(wiring.flows(), events.package_changed(event.to_dict()))
 
 
 @app.on_cw_event(

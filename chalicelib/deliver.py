@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from chalicelib import events, lines
-from chalicelib.events import EndpointChanged, Event, JobChanged, UploadSeen
+from chalicelib.events import EndpointChanged, Event, JobChanged, NewsSeen, PackageChanged, RunRequested, UploadSeen
 from chalicelib.gauges import Gauge
+from chalicelib.model import Command
 from chalicelib.wiring import Flows
 
 
@@ -31,6 +32,13 @@ def wakes(flows: Flows, event: Event) -> dict[str, Any]:
     return events.failures([*_unreadable(event, "wake"), *again])
 
 
+def news(flows: Flows, event: Event) -> dict[str, Any]:
+    """Pass our own events on to those who asked for them; what somebody did not take comes again."""
+    _show_age(flows, "news", event)
+    again = [seen.message_id for seen in events.news(event) if not _passed_on(flows, seen)]
+    return events.failures([*_told(events.no_news(event), "news"), *again])
+
+
 def job(flows: Flows, changed: JobChanged) -> None:
     pipeline, run = flows.world.settings.names.job_parts(changed.name) or (None, None)
     about = {"job": changed.name, "pipeline": pipeline, "run": run}
@@ -43,6 +51,27 @@ def endpoint(flows: Flows, changed: EndpointChanged) -> None:
     lines.take(
         flows, "endpoint-changed", f"release:{pipeline}", lambda: flows.releases.endpoint_changed(changed), **about
     )
+
+
+def package(flows: Flows, changed: PackageChanged) -> None:
+    pipeline = flows.world.settings.names.package_pipeline(changed.arn)
+    about = {"package": changed.arn, "pipeline": pipeline}
+    lines.take(flows, "package-changed", "", lambda: flows.runs.package_changed(changed), **about)
+
+
+def run_requested(flows: Flows, asked: RunRequested) -> None:
+    """Start what an event asks for; a request that is refused ends in the dead letters, where somebody can read it."""
+    from chalicelib.flows.start import Wish
+
+    wish = Wish(
+        asked.pipeline,
+        Command(asked.by, flows.world.clock(), asked.reason),
+        dataset=asked.dataset,
+        channels=asked.channels,
+        values=asked.values,
+        request=asked.request,
+    )
+    lines.take(flows, "run-requested", f"pipeline:{asked.pipeline}", lambda: flows.starts.start(wish))
 
 
 def tick(flows: Flows) -> None:
@@ -90,8 +119,16 @@ def _woke(flows: Flows, subject: str) -> bool:
     return lines.done(flows, "wake", subject, lambda: flows.reconcile.advance(subject))
 
 
+def _passed_on(flows: Flows, seen: NewsSeen) -> bool:
+    about = {"event": seen.id, "pipeline": seen.pipeline, "state": seen.state}
+    return lines.done(flows, "news", "", lambda: flows.notices.send(seen), **about)
+
+
 def _unreadable(event: Event, queue: str) -> tuple[str, ...]:
-    found = events.unreadable(event)
+    return _told(events.unreadable(event), queue)
+
+
+def _told(found: tuple[str, ...], queue: str) -> tuple[str, ...]:
     if found:
         lines.log.warning("Messages cannot be read", step=queue, outcome=lines.AGAIN, messages=len(found))
     return found

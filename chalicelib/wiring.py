@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from chalicelib.flows.reconcile import Reconcile
     from chalicelib.flows.releases import Releases
     from chalicelib.flows.report import Report
+    from chalicelib.flows.run_orders import RunOrders
     from chalicelib.flows.runs import Runs
     from chalicelib.flows.start import Starts
     from chalicelib.flows.versions import Versions
@@ -216,6 +217,20 @@ class Flows:
         from chalicelib.flows.outbox import Outbox
 
         return Outbox(records=self.world.records, bus=self.world.bus, clock=self.world.clock)
+
+    @cached_property
+    def run_orders(self) -> RunOrders:
+        from chalicelib.flows.run_orders import RunOrders
+
+        world = self.world
+        return RunOrders(
+            records=world.records,
+            registry=world.registry,
+            timer=world.timer,
+            advance=self.runs.advance,
+            propose=self.releases.propose,
+            held=self.datasets.seals.handover.held,
+        )
 
     @cached_property
     def pauses(self) -> Pauses:

@@ -18,7 +18,7 @@ from chalicelib.decide import dataset as decide
 from chalicelib.decide import sources
 from chalicelib.decide.keys import Refusal, folder
 from chalicelib.decide.layout import Survey
-from chalicelib.errors import DropforgeError
+from chalicelib.errors import DropforgeError, RefusedError
 from chalicelib.events import UploadSeen
 from chalicelib.flows import listing, sealing
 from chalicelib.flows.again import until_undisturbed
@@ -157,7 +157,10 @@ class Datasets:
             return step
         if self.bucket.open_uploads(folder(seen.id), since=now - decide.DAY):
             return decide.open_upload(seen, now)
-        found = listing.look(self.bucket, seen, sealing.sources_of(self.bucket, seen), self.clock)
+        try:
+            found = listing.look(self.bucket, seen, sealing.sources_of(self.bucket, seen), self.clock)
+        except RefusedError as error:  # a bucket of somebody else's
+            return decide.Refuse(Refusal(error.message, ""))
         return decide.weigh(seen, found, trigger, ready, now)
 
     def _seal(self, seen: Dataset, found: Survey, version: Version) -> None:

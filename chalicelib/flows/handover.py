@@ -31,6 +31,12 @@ class Handover:
         self.records.unpoint(run, dataset)
         self._review(run)
 
+    def keep(self, run: str) -> None:
+        """Let a run go on though its dataset becomes another; told before the dataset says so."""
+        found = self.records.run(run)
+        if found and not found.kept and not found.state.final:
+            self.records.save(replace(found, kept=True), Entry(self.clock(), "kept beside the next run"))
+
     def join(self, run: str, dataset: DatasetId) -> None:
         """Point a dataset at a run that exists; one that was stopped, or is about to be, for want of one goes on."""
         self.records.point(run, dataset)
@@ -55,7 +61,7 @@ class Handover:
         """Bring `superseded` in line with the pointers, until nothing moves it any more."""
         for _ in range(TRIES):
             found = self.records.run(run)
-            if found is None or found.state.final or found.superseded != self._held(found):
+            if found is None or found.state.final or found.superseded != self.held(found):
                 return
             self._turn(found)
         raise ConflictError(f"The datasets of run {run12(run)} keep changing.", run=run)
@@ -69,8 +75,9 @@ class Handover:
             return
         self.run_ready(run12(run.id))
 
-    def _held(self, run: Run) -> bool:
-        return any(self._holds(dataset, run) for dataset in self.records.pointing(run.id))
+    def held(self, run: Run) -> bool:
+        """Tell whether a sealed dataset has its files, or it needs none to."""
+        return run.kept or any(self._holds(dataset, run) for dataset in self.records.pointing(run.id))
 
     def _holds(self, dataset: DatasetId, run: Run) -> bool:
         """A dataset that is collecting may yet seal as what it was: only another seal lets go."""

@@ -60,4 +60,4 @@ class Sight:
 
 def trigger_of(version: Version) -> Trigger:
     trigger = version.pipeline.trigger
-    return Trigger(trigger.quiet_seconds, marker=trigger.start == "marker")
+    return Trigger(trigger.quiet_seconds, marker=trigger.start == "marker", manual=trigger.start == "manual")

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from chalicelib import gauges
 from chalicelib.predict.limits import BODY_LIMIT
 from dropforge.local import stack
 
@@ -80,7 +81,8 @@ def test_the_template_is_what_cloudformation_takes(packages: dict[str, Path]) ->
 def test_every_trigger_of_the_house_is_in_it(template: Template) -> None:
     functions = resources(template, "AWS::Serverless::Function")
     assert set(functions) == {
-        "APIHandler", "OnEndpointChanged", "OnJobChanged", "OnUploads", "OnWake", "Predict", "Reconcile",
+        "APIHandler", "OnEndpointChanged", "OnJobChanged", "OnNews", "OnRunRequested", "OnUploads", "OnWake",
+        "Predict", "Reconcile",
     }  # fmt: skip
     (tick,) = functions["Reconcile"]["Events"].values()
     assert tick["Properties"]["Schedule"] == "rate(1 minute)"
@@ -108,7 +110,9 @@ def test_uploads_come_through_a_queue_in_batches(template: Template) -> None:
     assert pattern["detail"]["object"]["key"] == [{"prefix": "datasets/"}, {"prefix": "pipelines/"}]
 
 
-@pytest.mark.parametrize(("queue", "function"), [("UploadsQueue", "OnUploads"), ("WakeQueue", "OnWake")])
+@pytest.mark.parametrize(
+    ("queue", "function"), [("UploadsQueue", "OnUploads"), ("WakeQueue", "OnWake"), ("NewsQueue", "OnNews")]
+)
 def test_a_message_stays_hidden_for_as_long_as_its_function_may_run(
     template: Template, queue: str, function: str
 ) -> None:
@@ -120,12 +124,41 @@ def test_what_cannot_be_handled_lies_in_a_dead_letter_queue_with_an_alarm(templa
     queues = resources(template, "AWS::SQS::Queue")
     watched = {alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0] for alarm in _alarms(template, "AWS/SQS")}
     assert {name for name in queues if name.endswith("DeadLetters")} == watched
-    for queue in ("UploadsQueue", "WakeQueue"):
+    for queue in ("UploadsQueue", "WakeQueue", "NewsQueue"):
         assert queues[queue]["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0] in watched
     functions = resources(template, "AWS::Serverless::Function")
-    for function in ("OnJobChanged", "OnEndpointChanged", "Reconcile"):
+    for function in ("OnJobChanged", "OnEndpointChanged", "OnRunRequested", "Reconcile"):
         failed = functions[function]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
         assert failed == {"Type": "SQS", "Destination": {"Fn::GetAtt": ["EventsDeadLetters", "Arn"]}}
+
+
+def test_failed_steps_raise_an_alarm_under_the_name_that_they_are_counted_by(template: Template) -> None:
+    (alarm,) = _alarms(template, gauges.NAMESPACE)
+    failed = gauges.Gauge(alarm["MetricName"], by=(("step", "wake"),), whole=True)
+    sets = gauges.document(failed, "dev", 0)["_aws"]["CloudWatchMetrics"][0]["Dimensions"]
+    assert [each["Name"] for each in alarm["Dimensions"]] in sets
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_news_of_this_stage_goes_through_a_queue_to_those_who_asked_for_it(
+    packages: dict[str, Path], stage: str
+) -> None:
+    template = json.loads(packages[stage].read_text())
+    rule = resources(template, "AWS::Events::Rule")["NewsRule"]
+    assert rule["EventPattern"]["source"] == ["dropforge"]
+    assert set(rule["EventPattern"]["detail"]) == {"stage"}
+    (event,) = resources(template, "AWS::Serverless::Function")["OnNews"]["Events"].values()
+    assert event["Properties"]["Queue"] == {"Fn::Sub": "${NewsQueue.Arn}"}
+    assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_whoever_passes_news_on_may_do_nothing_else(template: Template) -> None:
+    own = [statement for role, statement in statements(template) if role == "OnNewsRole"]
+    mine = {action: statement["Resource"]["Fn::Sub"] for statement in own for action in actions(statement)}
+    beyond = {action: where for action, where in mine.items() if not action.startswith(("logs:", "sqs:"))}
+    assert set(beyond) == {"sns:Publish", "ssm:GetParameter"}
+    assert beyond["sns:Publish"].endswith(":${AWS::StackName}-*")
+    assert beyond["ssm:GetParameter"].endswith(":parameter/${AWS::StackName}/*")
 
 
 def _alarms(template: Template, namespace: str) -> list[Template]:
@@ -198,9 +231,34 @@ def test_the_machines_may_call_what_the_adapters_call(template: Template) -> Non
     """The local cloud checks no permissions, so a missing one would show on AWS alone."""
     called = _calls_of_the_adapters()
     assert {"sagemaker:CreateTrainingJob", "sagemaker:UpdateEndpoint", "dynamodb:Query", "sqs:SendMessage"} <= called
-    for machine in ("ApiHandlerRole", "OnWakeRole", "OnJobChangedRole", "OnEndpointChangedRole", "ReconcileRole"):
+    for machine in (*_MACHINES, "OnEndpointChangedRole"):
         allowed = {action for role, it in statements(template) if role == machine for action in actions(it)}
         assert called - allowed == set(), machine
+
+
+_MACHINES = ("ApiHandlerRole", "OnWakeRole", "OnJobChangedRole", "OnRunRequestedRole", "ReconcileRole")
+"""Who seals datasets and trains on them."""
+
+
+def test_data_of_others_is_read_only_where_a_parameter_names_it(template: Template) -> None:
+    assert template["Conditions"]["HasSources"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "Sources"}, ""]}]}
+    assert template["Parameters"]["Sources"]["Default"] == ""
+    policy = template["Resources"]["SourcesPolicy"]
+    assert policy["Condition"] == "HasSources"
+    may = {it["Action"]: it["Resource"] for it in policy["Properties"]["PolicyDocument"]["Statement"]}
+    assert may == {"s3:ListBucket": {"Ref": "SourceBuckets"}, "s3:GetObject": {"Ref": "SourceObjects"}}
+    assert [role["Ref"] for role in policy["Properties"]["Roles"]] == [*_MACHINES, "JobRole"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_run_is_requested_of_this_stage_by_anybody_but_aws(packages: dict[str, Path], stage: str) -> None:
+    functions = resources(json.loads(packages[stage].read_text()), "AWS::Serverless::Function")
+    (event,) = functions["OnRunRequested"]["Events"].values()
+    assert event["Properties"]["Pattern"] == {
+        "source": [{"anything-but": {"prefix": "aws."}}],
+        "detail-type": ["Dropforge Run Requested"],
+        "detail": {"stage": [stage]},
+    }
 
 
 def _calls_of_the_adapters() -> set[str]:

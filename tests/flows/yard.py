@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,9 @@ from chalicelib.flows.datasets import Datasets
 from chalicelib.flows.outbox import Outbox
 from chalicelib.flows.reconcile import Reconcile
 from chalicelib.flows.report import Report
-from chalicelib.model import Dataset, DatasetId, PipelineRecord, Run, RunState, S3Object
+from chalicelib.flows.sight import Sight
+from chalicelib.flows.start import Started, Starts, Wish
+from chalicelib.model import Command, Dataset, DatasetId, PipelineRecord, Run, RunState, S3Object
 from chalicelib.names import run12
 from chalicelib.pipeline import Version, parse
 from chalicelib.settings import Settings
@@ -102,6 +104,8 @@ class Yard:
             run_ready=self.ready.append,
         )
         self.outbox = Outbox(records=world.records, bus=world.bus, clock=world.clock)
+        sight = Sight(bucket=world.bucket, records=world.records, versions=self.versions)
+        self.starts = Starts(records=world.records, settings=world.settings, sight=sight, advance=self.datasets.advance)
         self.reconcile = Reconcile(
             bucket=world.bucket,
             records=world.records,
@@ -122,6 +126,20 @@ class Yard:
         record = self.world.records.pipeline(name) or PipelineRecord(name)
         self.world.records.save(PipelineRecord(name, version=digest, last_seen=self.world.clock(), rev=record.rev))
         self.datasets.pipeline_accepted(name)
+
+    def start(
+        self,
+        dataset: str | None = "mnist",
+        *,
+        channels: Mapping[str, str] | None = None,
+        values: Mapping[str, Any] | None = None,
+        request: str = "",
+        pipeline: str = "digits",
+    ) -> Started:
+        """Ask for a run."""
+        command = Command("arn:ada", self.world.clock(), "by hand")
+        named = None if channels else dataset
+        return self.starts.start(Wish(pipeline, command, named, channels or {}, values or {}, request))
 
     def put(self, key: str, body: str | bytes = "x", *, told: bool = True) -> S3Object:
         """Upload an object; its event is under way, unless nobody is told."""

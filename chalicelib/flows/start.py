@@ -1,0 +1,133 @@
+"""Starting by hand: an order is remembered with the dataset that it is about, and the dataset's own machine does it.
+
+Dying after it was remembered loses nothing: the dataset is due, and the schedule goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chalicelib.decide import start as decide
+from chalicelib.decide.keys import Refusal
+from chalicelib.decide.sources import name_of, read_channels
+from chalicelib.decide.stage import stage_of
+from chalicelib.errors import InvalidError, NotFoundError, NotNowError, RefusedError
+from chalicelib.flows.again import until_undisturbed
+from chalicelib.flows.sight import Sight
+from chalicelib.model import Command, Dataset, DatasetId, DatasetState, Run
+from chalicelib.names import is_pipeline, run12
+from chalicelib.pipeline import Version, apply_overrides, write_values
+from chalicelib.ports import Records
+from chalicelib.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An order to start: of a dataset by its name, or of channels, each an S3 URI."""
+
+    pipeline: str
+    command: Command
+    dataset: str | None = None
+    channels: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """As in a run.toml; a dot in a key leads one table down."""
+    request: str = ""
+    """What the sender calls this order; one that comes again is carried out once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What became of an order: the dataset as it stands now, and its run."""
+
+    changed: bool
+    dataset: Dataset
+    run: Run | None
+    stage: str
+    what: str
+
+
+class Starts:
+    def __init__(
+        self, *, records: Records, settings: Settings, sight: Sight, advance: Callable[[DatasetId], None]
+    ) -> None:
+        self.records = records
+        self.settings = settings
+        self.sight = sight
+        self.advance = advance
+
+    def start(self, wish: Wish) -> Started:
+        """Look at the dataset now, whatever it waits for; what it is already starts nothing."""
+        version = self._version(wish.pipeline)
+        values = self._values(version, wish)
+        sources = self._sources(wish)
+        dataset = DatasetId(wish.pipeline, name_of(sources) if sources else wish.dataset or "")
+        before = until_undisturbed(lambda _: self._remember(wish, dataset, values, sources))
+        self.advance(dataset)
+        return self._tell(before, dataset)
+
+    def _version(self, pipeline: str) -> Version:
+        if not is_pipeline(pipeline) or self.records.pipeline(pipeline) is None:
+            raise NotFoundError(f'There is no pipeline "{pipeline}".')
+        version = self.sight.version(pipeline)
+        if version is None:
+            raise NotNowError(self.sight.why_missing(pipeline))
+        return version
+
+    def _values(self, version: Version, wish: Wish) -> str:
+        """Write the values down; PipelineRefused names those that are wrong, or not the stage's to set."""
+        if not wish.values:
+            return ""
+        values = write_values(wish.values)
+        allowed, instances = self.settings.overrides, self.settings.instance_types
+        apply_overrides(version.pipeline, values, allowed, instance_types=instances)
+        return values
+
+    def _sources(self, wish: Wish) -> dict[str, str]:
+        if (wish.dataset is None) == (not wish.channels):
+            raise InvalidError("Name what to train on: a dataset, or channels, and not both.")
+        if not wish.channels:
+            return {}
+        read = read_channels(wish.channels, self.settings.bucket, self.settings.sources)
+        if isinstance(read, Refusal):
+            raise RefusedError(f"{read.reason} {read.todo}")
+        return read
+
+    def _remember(
+        self, wish: Wish, dataset: DatasetId, values: str, sources: Mapping[str, str]
+    ) -> tuple[Dataset | None, bool]:
+        """Remember the order, unless it is known; gives the dataset as it was before, and whether it is known."""
+        seen = self.records.dataset(dataset)
+        if seen is None and not sources:
+            raise NotFoundError(f'There is no dataset "{dataset}".')
+        step = decide.ask(seen, dataset, wish.command, values=values, sources=sources, request=wish.request)
+        if isinstance(step, decide.Known):
+            return seen, True
+        self.records.save(step.dataset, step.entry)
+        return seen, False
+
+    def _tell(self, before: tuple[Dataset | None, bool], name: DatasetId) -> Started:
+        seen, known = before
+        dataset = self.records.dataset(name)
+        if dataset is None:
+            raise NotFoundError(f'There is no dataset "{name}".')
+        run = self.records.run(dataset.run) if dataset.state is DatasetState.SEALED and dataset.run else None
+        changed = not known and (dataset.asked is not None or _differs(seen, dataset))
+        stage = stage_of(run, self.records.release(name.pipeline)) if run else dataset.state.value
+        return Started(changed, dataset, run, stage, _what(dataset, run, stage, changed=changed))
+
+
+def _differs(before: Dataset | None, after: Dataset) -> bool:
+    return before is None or (before.state, before.run) != (after.state, after.run)
+
+
+def _what(dataset: Dataset, run: Run | None, stage: str, *, changed: bool) -> str:
+    if run is not None:
+        held = f" ({run.reason.rstrip('.')})" if run.reason else ""
+        if changed:
+            return f"The dataset {dataset.id} is sealed: run {run12(run.id)}, {stage}{held}."
+        return f"The dataset {dataset.id} is run {run12(run.id)} already, {stage}{held}; nothing was started."
+    if dataset.state is DatasetState.REFUSED:
+        return f"The dataset {dataset.id} is refused: {dataset.reason} {dataset.todo or ''}".strip()
+    return f"A run of the dataset {dataset.id} is asked for: {dataset.waiting}"
