@@ -20,7 +20,8 @@ GRACE = 30.0
 """Seconds for which news is left to the worker that saved it."""
 AT_ONCE = 10
 PAGE = 100
-_PAGES = 10
+MOST = 10 * PAGE
+"""What one step or tick reads of an outbox that nobody has emptied for long."""
 
 
 class Outbox:
@@ -42,7 +43,7 @@ class Outbox:
     def _send(self, mine: frozenset[str]) -> None:
         """Read the outbox in its order, a few pages at most: one that is longer has waited, and is read again soon."""
         last: News | None = None
-        for _ in range(_PAGES):
+        for _ in range(MOST // PAGE):
             waiting = self.records.outbox(after=last, limit=PAGE)
             self._publish([each for each in waiting if each.id in mine or self._is_left(each)])
             if len(waiting) < PAGE:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from chalicelib.flows.outbox import MOST
 from chalicelib.flows.reconcile import ITEMS
 from chalicelib.model import Dataset, DatasetId, DatasetState, PipelineRecord, Release, Run, RunState
 from tests.fakes.calls import CrashError
@@ -187,5 +188,5 @@ def test_what_a_tick_reads_is_bounded_however_much_is_open_and_however_much_lies
     pages = yard.world.count("bucket.page") + yard.world.count("bucket.prefixes") - listed
     sealed_in_a_tick = ITEMS * 2  # each listed once, and once more for single objects of its name
     assert pages <= 10 + sealed_in_a_tick
-    assert table <= 1200
+    assert table <= 1200 + MOST  # thousands of events wait, too: no handler has sent any
     assert bucket <= 400
