@@ -49,6 +49,14 @@ def follow(run: Run, package: Package | None, release: Release | None, now: floa
     return Rest()
 
 
+def unfit(run: Run) -> str | None:
+    """Say why a run's model may not be served after all: it was stopped, or a person rejected it meanwhile."""
+    if run.state in {RunState.REJECTED, RunState.FAILED, RunState.STOPPED}:
+        return f"its run is {run.state} now"
+    turned_away = run.approval is Approval.REJECTED and not (run.verdict is not None and run.verdict.approved)
+    return "a person rejected it" if turned_away else None
+
+
 def note(verdict: Verdict) -> str:
     """Say in SageMaker's registry who decided, and why."""
     what = "Approved" if verdict.approved else "Rejected"

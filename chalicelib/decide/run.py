@@ -234,6 +234,7 @@ def anew(run: Run, now: float) -> Run:
         stopping=None,
         retried=None,
         shortage=None,
+        compared=None,
         reason=None,
         todo=None,
         ended_at=None,

@@ -82,9 +82,9 @@ class Releases:
         """Take the release as far as it goes now. ConflictError where others kept changing it."""
         step_by_step(lambda: self._advance_once(pipeline), steps=STEPS)
 
-    def propose(self, run: Run, wanted: Command | None = None) -> None:
+    def propose(self, run: Run, wanted: Command | None = None, cause: str = "approved") -> None:
         """Let a registered run ask for the pending slot; `wanted` where a person asks for it."""
-        until_undisturbed(lambda _: self.turn.propose(run, wanted))
+        until_undisturbed(lambda _: self.turn.propose(run, wanted, cause))
 
     def update(self, pipeline: str) -> None:
         """Tell the release of the pipeline's newest version: its [gate] [deploy] [serve] act on what is live."""

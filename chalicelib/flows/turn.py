@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from chalicelib.decide import release as decide
+from chalicelib.decide.approval import unfit
 from chalicelib.decide.gate import Passed, Rejected, judge
 from chalicelib.decide.orders import clear_failures, wanted_by
 from chalicelib.decide.proposal import Known, Older, Put, Undeployed, failed_runs, note_failure, propose, standing
@@ -26,7 +27,7 @@ class Turn:
     setups: Setups
     ledger: Ledger
 
-    def propose(self, run: Run, wanted: Command | None = None) -> None:
+    def propose(self, run: Run, wanted: Command | None = None, cause: str = "approved") -> None:
         """Put a registered run into the pending slot, unless the release knows it or has a newer one.
 
         One that a person wants is the newest there is, and what the release has refused of it is forgotten.
@@ -34,7 +35,7 @@ class Turn:
         setup = self.setups.setup(run, self.setups.newest(run), "trained")
         release = self.records.release(run.pipeline) or Release(run.pipeline)
         if setup is not None and wanted is not None:
-            self._offer(clear_failures(release, run.id), wanted_by(setup.target, wanted, "approved"))
+            self._offer(clear_failures(release, run.id), wanted_by(setup.target, wanted, cause))
         elif setup is not None:
             self._offer(release, setup.target)
 
@@ -44,7 +45,9 @@ class Turn:
         run = self.records.run(pending.run)
         setup = self._setup(run, pending) if run else None
         emptied = replace(release, pending=None, due=now + decide.LOOK_AGAIN)
-        if setup is None:
+        if run is not None and (why := unfit(run)):
+            self.ledger.record(release, emptied, Entry(now, "dropped", {"why": why}), pending)
+        elif setup is None:
             self.ledger.record(
                 release, emptied, Entry(now, "dropped", {"why": "the pipeline deploys nothing"}), pending
             )

@@ -1,4 +1,4 @@
-"""Download links for what a training job left in the bucket."""
+"""Download links for what a training job left in the bucket: model, output, and our copy of its log."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib.http.bodies import moment
 from chalicelib.model import Run
-from chalicelib.names import output_prefix
+from chalicelib.names import log_key, output_prefix
 from chalicelib.ports import Bucket
 
 LINK_SECONDS = 900
@@ -14,13 +14,19 @@ LINK_SECONDS = 900
 
 
 def links(bucket: Bucket, run: Run, *, now: float) -> list[dict[str, Any]]:
-    """Sign a link for each archive that is there: `model` and `output`."""
+    """Sign a link for each that is there: `model`, `output` and `log`."""
     if run.candidate is None:
         return []
-    folder = f"{output_prefix(run.pipeline, run.id)}{run.candidate.job}/output/"
-    there = [name for name in ("model", "output") if bucket.head(f"{folder}{name}.tar.gz")]
+    job = run.candidate.job
+    folder = f"{output_prefix(run.pipeline, run.id)}{job}/output/"
+    keys = {
+        "model": f"{folder}model.tar.gz",
+        "output": f"{folder}output.tar.gz",
+        "log": log_key(run.pipeline, run.id, job),
+    }
     ends = moment(now + LINK_SECONDS)
     return [
-        {"name": name, "url": bucket.link(f"{folder}{name}.tar.gz", seconds=LINK_SECONDS), "expires_at": ends}
-        for name in there
+        {"name": name, "url": bucket.link(key, seconds=LINK_SECONDS), "expires_at": ends}
+        for name, key in keys.items()
+        if bucket.head(key)
     ]

@@ -85,7 +85,7 @@ def runs(request: Request) -> Json:
 def run(request: Request, run: str) -> Json:
     """Show a run with its metrics and the beginning of its timeline."""
     query.none(request)
-    found, records = _run(run), wiring.flows().world.records
+    found, records = run_named(run), wiring.flows().world.records
     lines = records.timeline(f"run:{run12(found.id)}", limit=TIMELINE_LIMIT)
     said = bodies.run(found, records.release(found.pipeline))
     return said | {"timeline": [bodies.entry(line) for line in lines.items]}
@@ -95,7 +95,8 @@ def run(request: Request, run: str) -> Json:
 def timeline(request: Request, run: str) -> Json:
     """Page through what was seen, decided and done, oldest first."""
     asked = query.read(request)
-    page = wiring.flows().world.records.timeline(f"run:{run12(_run(run).id)}", after=asked.after, limit=asked.limit)
+    subject = f"run:{run12(run_named(run).id)}"
+    page = wiring.flows().world.records.timeline(subject, after=asked.after, limit=asked.limit)
     return {"timeline": [bodies.entry(line) for line in page.items], "next": page.next}
 
 
@@ -103,7 +104,7 @@ def timeline(request: Request, run: str) -> Json:
 def log(request: Request, run: str) -> Json:
     """Read the training job's log, oldest first; `next` always goes on where this page ended, as `tail` does."""
     asked = query.read(request)
-    found = _run(run)
+    found = run_named(run)
     if found.candidate is None:
         return {"lines": [], "next": asked.after}
     page = wiring.flows().world.jobs.log(found.candidate.job, after=asked.after, limit=asked.limit)
@@ -112,10 +113,10 @@ def log(request: Request, run: str) -> Json:
 
 @door.get("/v1/runs/{run}/artifacts")
 def artifact(request: Request, run: str) -> Json:
-    """Sign download links for what the run's training job left: model and output."""
+    """Sign download links for what the run's training job left: model, output and log."""
     query.none(request)
     world = wiring.flows().world
-    return {"artifacts": artifacts.links(world.bucket, _run(run), now=world.clock())}
+    return {"artifacts": artifacts.links(world.bucket, run_named(run), now=world.clock())}
 
 
 @door.get("/v1/releases/{pipeline}")
@@ -128,7 +129,7 @@ def release(request: Request, pipeline: str) -> Json:
     return bodies.release(found)
 
 
-def _run(name: str) -> Run:
+def run_named(name: str) -> Run:
     found = wiring.flows().world.records.run(name) if _RUN.fullmatch(name) else None
     if found is None:
         raise NotFoundError(f'There is no run "{name}".')

@@ -64,6 +64,12 @@ def endpoint_changed(name: str, status: str = "IN_SERVICE") -> Event:
     return {**_envelope("aws.sagemaker", "SageMaker Endpoint State Change", 0), "detail": detail}
 
 
+def package_changed(group: str, version: int = 1, approval: str = "Approved") -> Event:
+    arn = f"arn:aws:sagemaker:us-east-1:000000000000:model-package/{group}/{version}"
+    detail = {"ModelPackageGroupName": group, "ModelPackageArn": arn, "ModelApprovalStatus": approval}
+    return {**_envelope("aws.sagemaker", "SageMaker Model Package State Change", 0), "detail": detail}
+
+
 def schedule() -> Event:
     return {**_envelope("aws.events", "Scheduled Event", 0), "detail": {}}
 

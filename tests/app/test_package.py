@@ -81,8 +81,8 @@ def test_the_template_is_what_cloudformation_takes(packages: dict[str, Path]) ->
 def test_every_trigger_of_the_house_is_in_it(template: Template) -> None:
     functions = resources(template, "AWS::Serverless::Function")
     assert set(functions) == {
-        "APIHandler", "OnEndpointChanged", "OnJobChanged", "OnNews", "OnRunRequested", "OnUploads", "OnWake",
-        "Predict", "Reconcile",
+        "APIHandler", "OnEndpointChanged", "OnJobChanged", "OnNews", "OnPackageChanged", "OnRunRequested", "OnUploads",
+        "OnWake", "Predict", "Reconcile",
     }  # fmt: skip
     (tick,) = functions["Reconcile"]["Events"].values()
     assert tick["Properties"]["Schedule"] == "rate(1 minute)"
@@ -92,7 +92,11 @@ def test_every_trigger_of_the_house_is_in_it(template: Template) -> None:
 def test_a_stage_hears_of_its_own_jobs_and_endpoints_alone(packages: dict[str, Path], stage: str) -> None:
     template = json.loads(packages[stage].read_text())
     functions = resources(template, "AWS::Serverless::Function")
-    for function, field in (("OnJobChanged", "TrainingJobName"), ("OnEndpointChanged", "EndpointName")):
+    for function, field in (
+        ("OnJobChanged", "TrainingJobName"),
+        ("OnEndpointChanged", "EndpointName"),
+        ("OnPackageChanged", "ModelPackageGroupName"),
+    ):
         (event,) = functions[function]["Events"].values()
         assert event["Properties"]["Pattern"]["detail"] == {field: [{"prefix": f"dropforge-{stage}-"}]}
 
@@ -127,7 +131,7 @@ def test_what_cannot_be_handled_lies_in_a_dead_letter_queue_with_an_alarm(templa
     for queue in ("UploadsQueue", "WakeQueue", "NewsQueue"):
         assert queues[queue]["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0] in watched
     functions = resources(template, "AWS::Serverless::Function")
-    for function in ("OnJobChanged", "OnEndpointChanged", "OnRunRequested", "Reconcile"):
+    for function in ("OnJobChanged", "OnEndpointChanged", "OnPackageChanged", "OnRunRequested", "Reconcile"):
         failed = functions[function]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
         assert failed == {"Type": "SQS", "Destination": {"Fn::GetAtt": ["EventsDeadLetters", "Arn"]}}
 
@@ -236,7 +240,14 @@ def test_the_machines_may_call_what_the_adapters_call(template: Template) -> Non
         assert called - allowed == set(), machine
 
 
-_MACHINES = ("ApiHandlerRole", "OnWakeRole", "OnJobChangedRole", "OnRunRequestedRole", "ReconcileRole")
+_MACHINES = (
+    "ApiHandlerRole",
+    "OnWakeRole",
+    "OnJobChangedRole",
+    "OnPackageChangedRole",
+    "OnRunRequestedRole",
+    "ReconcileRole",
+)
 """Who seals datasets and trains on them."""
 
 

@@ -1,0 +1,58 @@
+"""stop, retry, approve and reject: a person's hand on a run, orders on the operators' door."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalice.app import IAMAuthorizer, Request
+
+from chalicelib import wiring
+from chalicelib.flows.run_orders import Ordered
+from chalicelib.http import bodies, order
+from chalicelib.http.door import Door
+from chalicelib.http.operators import run_named
+
+Json = dict[str, Any]
+
+door = Door(__name__, authorizer=IAMAuthorizer())
+
+
+@door.post("/v1/runs/{run}/stop")
+def stop_run(request: Request, run: str) -> Json:
+    """Let a run cost nothing further."""
+    flows = wiring.flows()
+    return _told(flows.run_orders.stop(run_named(run).id, order.read(request, flows.world.clock()).command))
+
+
+@door.post("/v1/runs/{run}/retry")
+def retry_run(request: Request, run: str) -> Json:
+    """Try a run again: train it once more, or offer its model to the release that refused it."""
+    flows = wiring.flows()
+    return _told(flows.run_orders.retry(run_named(run).id, order.read(request, flows.world.clock()).command))
+
+
+@door.post("/v1/runs/{run}/approve")
+def approve_run(request: Request, run: str) -> Json:
+    """Let a run's registered model go live."""
+    flows = wiring.flows()
+    return _told(flows.run_orders.approve(run_named(run).id, order.read(request, flows.world.clock()).command))
+
+
+@door.post("/v1/runs/{run}/reject")
+def reject_run(request: Request, run: str) -> Json:
+    """Keep a run's registered model from going live."""
+    flows = wiring.flows()
+    return _told(flows.run_orders.reject(run_named(run).id, order.read(request, flows.world.clock()).command))
+
+
+def _told(ordered: Ordered) -> Json:
+    release = wiring.flows().world.records.release(ordered.run.pipeline)
+    run = bodies.run(ordered.run, release)
+    return {
+        "changed": ordered.changed,
+        "state": run["state"],
+        "stage": run["stage"],
+        "what": ordered.what,
+        "run": run["run"],
+        "reason": run["reason"],
+    }
