@@ -21,12 +21,14 @@ class Gauge(NamedTuple):
     """Dimensions beside the stage, such as (("outcome", "failed"),)."""
     pipeline: str | None = None
     """One that exists: the figure is kept for it, and for all pipelines together."""
+    whole: bool = False
+    """Whether it is kept for the stage as a whole, too: an alarm watches one set of dimensions."""
 
 
 def document(gauge: Gauge, stage: str, at: float, **facts: Any) -> dict[str, Any]:
     """Give the line as JSON; `facts` stand beside the figure, to be searched for, and make no dimensions."""
     names = ["stage", *(name for name, _ in gauge.by)]
-    sets = [names] if gauge.pipeline is None else [names, [*names, "pipeline"]]
+    sets = ([["stage"]] if gauge.whole else []) + [names] + ([] if gauge.pipeline is None else [[*names, "pipeline"]])
     metrics = [{"Name": gauge.name, "Unit": gauge.unit}]
     told = {"Namespace": NAMESPACE, "Dimensions": sets, "Metrics": metrics}
     line = {"_aws": {"Timestamp": int(at * 1000), "CloudWatchMetrics": [told]}, **facts, "stage": stage}

@@ -30,15 +30,20 @@ DONE, AGAIN, FAILED, REFUSED, NOTHING = "done", "comes again", "failed", "refuse
 
 
 def take(flows: Flows, name: str, subject: str, step: Callable[[], object], **about: Any) -> None:
-    """Take a step about a subject (as in ports.Timer) and tell it in one line; what it raises goes on."""
+    """Take a step about a subject (as in ports.Timer) and tell it in one line; what it raises goes on.
+
+    It did something where it saved something, or where it says so itself, by giving True.
+    """
     with watching(flows) as notes:
         try:
-            step()
+            acted = step() is True
         except Exception as error:
             tell_failed(flows, name, error, **{**_about(subject, notes), **about})
             raise
         told = {"became": became} if (became := _became(notes)) else {}
-        log.info("Step done", step=name, outcome=_outcome(notes), **{**_about(subject, notes), **told, **about})
+        log.info(
+            "Step done", step=name, outcome=_outcome(notes, acted=acted), **{**_about(subject, notes), **told, **about}
+        )
 
 
 def done(flows: Flows, name: str, subject: str, step: Callable[[], object], **about: Any) -> bool:
@@ -63,7 +68,7 @@ def tell_failed(flows: Flows, name: str, error: Exception, **about: Any) -> None
         log.warning("Step comes again", step=name, outcome=AGAIN, reason=error.message, **about)
     else:
         log.error("Step failed", step=name, outcome=FAILED, exc_info=error, **about)
-        show(flows, Gauge("StepsFailed", by=(("step", name),)))
+        show(flows, Gauge("StepsFailed", by=(("step", name),), whole=True))
 
 
 def tell_request(
@@ -91,9 +96,9 @@ def _count(flows: Flows, before: Machine | None, after: Machine) -> None:
         show(flows, gauge, **_facts(after))
 
 
-def _outcome(notes: Notes) -> str:
+def _outcome(notes: Notes, *, acted: bool) -> str:
     if not notes.first:
-        return NOTHING
+        return DONE if acted else NOTHING
     refused = DatasetState.REFUSED.value
     changed = (subject for subject, before in notes.first.items() if state_of(before) != refused)
     return REFUSED if any(state_of(notes.seen[subject]) == refused for subject in changed) else DONE
@@ -109,7 +114,8 @@ def _about(subject: str, notes: Notes) -> dict[str, str]:
     """Name the subject under its kind, with what the step has learnt of it."""
     kind, _, name = subject.partition(":")
     seen = notes.seen.get(subject)
-    return {kind: name} | _owner(kind, name) | (_facts(seen) if seen is not None else {})
+    named = {kind: name} if name else {}
+    return named | _owner(kind, name) | (_facts(seen) if seen is not None else {})
 
 
 def _owner(kind: str, name: str) -> dict[str, str]:

@@ -123,8 +123,11 @@ class Records(Protocol):
 
     def serving(self, pipeline: str) -> Serving | None: ...
     def serve(self, serving: Serving) -> None: ...
+    def offer(self, serving: Serving) -> None:
+        """Write what clients may know of a model that is not live; what says that it is live is left alone."""
+
     def withdraw(self, pipeline: str) -> None:
-        """Forget what is served: to clients there is no such model. Nothing to forget is done."""
+        """Forget a model that is not live: to clients there is none. One that is stays; nothing to forget is done."""
 
     def point(self, run: str, dataset: DatasetId) -> None:
         """Remember that a sealed dataset points at a run; doing it again changes nothing."""

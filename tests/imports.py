@@ -28,7 +28,7 @@ PURE_OURS = (
     "chalicelib.predict.limits",  # a rollout waits for as long as the inference route may remember
     "chalicelib.predict.answer",  # what a smoke test reads is what clients will be told: one reading, in one place
 )
-PORTS = frozenset({"", "Bucket", "Bus", "Clock", "Hosting", "Jobs", "Records", "Registry", "Timer"})
+PORTS = frozenset({"", "Bucket", "Bus", "Clock", "Hosting", "Jobs", "Mail", "Records", "Registry", "Timer"})
 """What chalicelib.ports has beside values."""
 BROUGHT = frozenset({"PIL", "flask"})
 """What jobkit may ask for inside a function: the container's own, used where it is there."""

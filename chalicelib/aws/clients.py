@@ -24,6 +24,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "events": _QUICK,
     "logs": _QUICK,
     "sagemaker": _PATIENT,
+    "sns": _QUICK,
+    "ssm": _QUICK,
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import app
+from chalicelib import wiring
 from chalicelib.errors import ConflictError
 from chalicelib.gauges import Gauge, document
 from tests.app import raw
@@ -110,7 +111,7 @@ def test_a_state_whose_save_meets_a_conflict_is_counted_by_the_one_who_saved_it(
     assert len(figures(capsys, "Runs")) == 1
 
     other = World()
-    with app.wiring.use(app.wiring.Flows(other)):
+    with wiring.use(wiring.Flows(other)):
         job = start_run(other)
         other.jobs.fail(job, "AlgorithmError: no good")
         other.fail_at(save, error=ConflictError)
@@ -204,7 +205,7 @@ def test_an_item_of_a_tick_that_fails_is_told_and_counted(world: World, caplog: 
     caplog.clear()
 
     other = World()
-    with app.wiring.use(app.wiring.Flows(other)):
+    with wiring.use(wiring.Flows(other)):
         push_pipeline(other)
         other.clock.advance(600)
         capsys.readouterr()

@@ -20,6 +20,7 @@ from tests.fakes.calls import Call, Calls, CrashError, recorded
 from tests.fakes.clock import FakeClock
 from tests.fakes.hosting import FakeHosting
 from tests.fakes.jobs import FakeJobs
+from tests.fakes.mail import FakeMail
 from tests.fakes.records import FakeRecords
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.timer import FakeTimer
@@ -47,6 +48,7 @@ class World:
         self.timer = recorded(self._calls, "timer", FakeTimer(self.clock), ports.Timer)
         origin = Origin(settings.stage, settings.bucket)
         self.records = recorded(self._calls, "records", FakeRecords(self.clock, origin), ports.Records)
+        self.mail = recorded(self._calls, "mail", FakeMail(), ports.Mail)
         self.bus = recorded(self._calls, "bus", FakeBus(), ports.Bus)
         self.jobs = recorded(self._calls, "jobs", FakeJobs(self.clock, bucket), ports.Jobs)
         self.registry = recorded(self._calls, "registry", FakeRegistry(), ports.Registry)

@@ -60,6 +60,71 @@ def test_a_bad_value_is_told_with_its_variable(variable: str, value: str) -> Non
         Settings.from_env({**ENV, variable: value})
 
 
+HOOKED = {"DROPFORGE_WEBHOOK_URL": "https://example.com/hook", "DROPFORGE_WEBHOOK_SECRET": "/dropforge-dev/webhook"}
+TOPIC = "arn:aws:sns:us-east-1:000000000000:dropforge-dev-news"
+
+
+def test_nobody_is_notified_unless_a_setting_says_so() -> None:
+    settings = Settings.from_env({**ENV, "DROPFORGE_TOPIC": "", "DROPFORGE_WEBHOOK_URL": " "})
+    assert (settings.topic, settings.webhook, settings.webhook_secret) == (None, None, None)
+
+
+def test_a_topic_and_a_webhook_can_be_named() -> None:
+    settings = Settings.from_env({**ENV, **HOOKED, "DROPFORGE_TOPIC": TOPIC})
+    assert (settings.topic, settings.webhook, settings.webhook_secret) == (TOPIC, *HOOKED.values())
+
+
+def test_a_webhook_without_a_secret_is_refused() -> None:
+    with pytest.raises(BadSettingError, match="DROPFORGE_WEBHOOK_SECRET is not set"):
+        Settings.from_env({**ENV, "DROPFORGE_WEBHOOK_URL": HOOKED["DROPFORGE_WEBHOOK_URL"]})
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8080/hook", "http://localhost/", "http://[::1]:1/", "https://10.0.0.1"]
+)
+def test_plain_http_is_for_this_machine_alone(url: str) -> None:
+    assert Settings.from_env({**ENV, **HOOKED, "DROPFORGE_WEBHOOK_URL": url}).webhook == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com/hook",
+        "http://10.0.0.1/",
+        "ftp://example.com/",
+        "https://",
+        "https://user:password@example.com/",
+        "https://example.com:port/",
+        "https://[::1/",
+        "https://169.254.169.254/latest/meta-data",
+        "https://169.254.1.2/",
+        "https://[fd00:ec2::254]/",
+        "https://[fe80::1]/",
+        "https://[::ffff:169.254.169.254]/",
+        "https://2852039166/",
+        "https://0xA9FEA9FE/",
+        "https://169.16689662/",
+    ],
+)
+def test_a_webhook_that_is_none_or_leads_to_the_metadata_is_refused(url: str) -> None:
+    with pytest.raises(BadSettingError, match="DROPFORGE_WEBHOOK_URL"):
+        Settings.from_env({**ENV, **HOOKED, "DROPFORGE_WEBHOOK_URL": url})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DROPFORGE_TOPIC", "dropforge-dev-news"),
+        ("DROPFORGE_TOPIC", "arn:aws:sns:us-east-1:000000000000:dropforge-prod-news"),
+        ("DROPFORGE_WEBHOOK_SECRET", "webhook"),
+        ("DROPFORGE_WEBHOOK_SECRET", "/dropforge-prod/webhook"),
+    ],
+)
+def test_a_topic_or_secret_out_of_the_roles_reach_is_told_at_start(variable: str, value: str) -> None:
+    with pytest.raises(BadSettingError, match=variable):
+        Settings.from_env({**ENV, **HOOKED, variable: value})
+
+
 def test_prefix_and_stage_can_be_read_alone() -> None:
     names = names_from_env({"DROPFORGE_PREFIX": "df", "DROPFORGE_STAGE": "test"})
     assert names.head == "df-test-"
