@@ -186,7 +186,9 @@ class Simulation:
             found = self._find(about)
         except SimulationEnd:
             return "is not looked at any more"
-        return say(found) if found is not None else "is handed to what it concerns"
+        if found is not None:
+            return say(found)
+        return "handed on" if self.journal.acts else "nothing would come of it"
 
     def _find(self, subject: str) -> Kept | None:
         kind, _, name = subject.partition(":")

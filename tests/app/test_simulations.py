@@ -244,6 +244,7 @@ def test_a_request_for_a_run_would_start_it(world: World, untouched: Simulate) -
 def test_a_strangers_job_would_touch_nothing(untouched: Simulate) -> None:
     said = untouched(event=raw.job_changed("someone-elses-job"))
     assert (said["calls"], said["states"]) == ([], [])
+    assert said["steps"][0]["says"] == "nothing would come of it"
 
 
 def test_more_than_a_simulation_lists_is_said(
