@@ -1,0 +1,153 @@
+"""A run by hand over the operators' door, and by an event of anybody's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import app
+from chalicelib.errors import InvalidError, NotFoundError, RefusedError
+from chalicelib.model import DatasetId, DatasetState, RunState
+from tests.app import raw
+from tests.app.acts import drop_dataset, push_pipeline, wake_until_quiet
+from tests.app.raw import Context
+from tests.fakes.world import World
+
+MNIST = DatasetId("digits", "mnist")
+EPOCHS = {"train.hyperparameters.epochs": 7}
+
+
+def post(body: object) -> tuple[int, dict[str, Any]]:
+    response = app.app(raw.post("/v1/runs", body=body), Context())
+    return response["statusCode"], json.loads(response["body"])
+
+
+def requested(detail: dict[str, Any], *, event: str = "event-1") -> dict[str, Any]:
+    """Make a request as EventBridge delivers it."""
+    return {
+        "version": "0",
+        "id": event,
+        "detail-type": "Dropforge Run Requested",
+        "source": "lab.scheduler",
+        "account": "123456789012",
+        "time": "2031-05-01T10:00:00Z",
+        "region": "us-east-1",
+        "resources": [],
+        "detail": {"stage": "test", "pipeline": "digits"} | detail,
+    }
+
+
+def dropped(world: World) -> None:
+    """Let a pipeline be accepted and a dataset be dropped, so that it collects."""
+    push_pipeline(world)
+    wake_until_quiet(world, seconds=30)
+    drop_dataset(world, "1.png")
+
+
+def jobs(world: World) -> int:
+    return len(world.jobs.names)
+
+
+def test_a_dataset_is_started_shown_and_started_once(world: World) -> None:
+    dropped(world)
+    status, said = post({"pipeline": "digits", "dataset": "mnist", "reason": "at once"})
+    assert (status, said["changed"], said["state"], said["stage"]) == (202, True, "sealed", "training"), said
+    status, again = post({"pipeline": "digits", "dataset": "mnist"})
+    assert (status, again["changed"], again["run"]) == (202, False, said["run"])
+    assert again["what"] == f"The dataset digits/mnist is run {said['run']} already, training; nothing was started."
+    assert jobs(world) == 1
+    lines = [entry for entry in world.records.entries(f"dataset:{MNIST}") if entry.what == "start asked for"]
+    assert [(line.facts["by"], line.facts["reason"]) for line in lines] == [("arn:ada", "at once"), ("arn:ada", None)]
+
+
+def test_values_make_a_run_of_their_own(world: World) -> None:
+    dropped(world)
+    first = post({"pipeline": "digits", "dataset": "mnist"})[1]
+    second = post({"pipeline": "digits", "dataset": "mnist", "set": EPOCHS})[1]
+    assert second["changed"]
+    assert first["run"] != second["run"]
+    assert jobs(world) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"dataset": "mnist"}, 400, '"pipeline" is missing'),
+        ({"pipeline": "digits"}, 400, "a dataset, or channels"),
+        ({"pipeline": "digits", "dataset": "mnist", "values": {}}, 400, 'no field "values"'),
+        ({"pipeline": "digits", "dataset": "mnist", "set": []}, 400, '"set" is a JSON object'),
+        ({"pipeline": "cats", "dataset": "mnist"}, 404, 'no pipeline "cats"'),
+        ({"pipeline": "digits", "dataset": "other"}, 404, 'no dataset "digits/other"'),
+        ({"pipeline": "digits", "dataset": "mnist", "set": {"train.volume_size_gb": 1}}, 422, "train.volume_size_gb"),
+        ({"pipeline": "digits", "channels": {"training": "s3://pond/"}}, 422, "DROPFORGE_SOURCES"),
+    ],
+)
+def test_what_cannot_be_started_is_refused_with_a_sentence(
+    world: World, body: dict[str, Any], status: int, words: str
+) -> None:
+    dropped(world)
+    got, said = post(body)
+    assert (got, words in said["detail"]) == (status, True), said
+    assert jobs(world) == 0
+
+
+def test_data_elsewhere_is_trained_on_where_it_lies_and_compared_there_after_the_job(world: World) -> None:
+    push_pipeline(world)
+    wake_until_quiet(world, seconds=30)
+    world.bucket.put("datasets/digits/old/training/1.png", b"an image")
+    said = post({"pipeline": "digits", "channels": {"training": "s3://bucket/datasets/digits/old/training/"}})[1]
+    assert said["sources"] == {"training": "s3://bucket/datasets/digits/old/training/"}
+    (job,) = world.jobs.names
+    world.bucket.put("datasets/digits/old/training/1.png", b"another image")
+    world.jobs.finish(job, {"accuracy": 0.97}, ["1", "7"])
+    app.on_job_changed(raw.job_changed(job), Context())
+    run = world.records.run(said["run"])
+    assert run is not None
+    assert run.state is not RunState.REGISTERED
+    assert "datasets/digits/old/training/1.png" in str(run.reason)
+
+
+def test_an_event_starts_a_run_and_says_who_sent_it(world: World) -> None:
+    dropped(world)
+    app.on_run_requested(requested({"dataset": "mnist", "set": EPOCHS, "reason": "nightly"}), Context())
+    dataset = world.records.dataset(MNIST)
+    assert dataset is not None
+    assert (dataset.state, jobs(world)) == (DatasetState.SEALED, 1)
+    line = next(it for it in world.records.entries(f"dataset:{MNIST}") if it.what == "start asked for")
+    assert line.facts == {"by": "lab.scheduler (account 123456789012)", "reason": "nightly", "request": "event-1"}
+
+
+def test_an_event_that_comes_twice_starts_one_job_even_when_the_pipeline_was_edited_between(world: World) -> None:
+    dropped(world)
+    for _ in range(2):
+        app.on_run_requested(requested({"dataset": "mnist", "requestId": "r-1"}), Context())
+        world.bucket.put("pipelines/digits/src/train.py", b"print('newer')")
+        body = raw.created("pipelines/digits/src/train.py", world.clock())
+        app.on_uploads(raw.batch(body), Context())
+        wake_until_quiet(world, seconds=30)
+    assert jobs(world) == 1
+    app.on_run_requested(requested({"dataset": "mnist", "requestId": "r-2"}), Context())
+    assert jobs(world) == 2
+
+
+@pytest.mark.parametrize(
+    ("detail", "error"),
+    [
+        ({}, InvalidError),
+        ({"dataset": "mnist", "sets": {}}, InvalidError),
+        ({"dataset": ["mnist"]}, InvalidError),
+        ({"dataset": "mnist", "pipeline": ""}, InvalidError),
+        ({"dataset": "other"}, NotFoundError),
+        ({"channels": {"training": "s3://pond/"}}, RefusedError),
+        ({"dataset": "mnist", "set": {"gate.at_least": 0}}, RefusedError),
+    ],
+)
+def test_an_event_that_asks_for_what_cannot_be_ends_in_the_dead_letters(
+    world: World, detail: dict[str, Any], error: type[Exception]
+) -> None:
+    dropped(world)
+    with pytest.raises(error):
+        app.on_run_requested(requested(detail), Context())
+    assert jobs(world) == 0
