@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ from chalicelib.aws.clients import Clients, shared
 from chalicelib.aws.errors import translated
 from chalicelib.aws.eventlog import EventLog
 from chalicelib.aws.listing import BY_MONTH, BY_PIPELINE, last_months, list_page, read_token, write_token
-from chalicelib.errors import InvalidError
+from chalicelib.errors import ConflictError, InvalidError
 from chalicelib.model import (
     EVERYTHING,
     Dataset,
@@ -31,6 +32,12 @@ from chalicelib.ports import Clock, Page, Stored
 from chalicelib.settings import Settings
 
 Value = TypeVar("Value")
+
+_UNLESS_LIVE = {
+    # The document is written without spaces, and a quote within one of its texts stands behind a backslash.
+    "ConditionExpression": "attribute_not_exists(pk) OR contains(doc, :not_live)",
+    "ExpressionAttributeValues": {":not_live": {"S": '"live":false'}},
+}
 
 
 class Records:
@@ -90,8 +97,15 @@ class Records:
     def serve(self, serving: Serving) -> None:
         self._put(items.plain_item(items.serving_key(serving.pipeline), serving))
 
+    def offer(self, serving: Serving) -> None:
+        item = items.plain_item(items.serving_key(serving.pipeline), serving)
+        with suppress(ConflictError), translated():
+            self._dynamodb.put_item(TableName=self._table, Item=item, **_UNLESS_LIVE)
+
     def withdraw(self, pipeline: str) -> None:
-        self._delete(items.serving_key(pipeline))
+        key = items.serving_key(pipeline)
+        with suppress(ConflictError), translated():
+            self._dynamodb.delete_item(TableName=self._table, Key=key.item, **_UNLESS_LIVE)
 
     def point(self, run: str, dataset: DatasetId) -> None:
         self._put(items.plain_item(items.pointing_key(run, dataset), str(dataset)))

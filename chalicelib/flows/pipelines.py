@@ -140,6 +140,7 @@ class Pipelines:
         """Let clients find the model, live or not; there is none to find where nothing is deployed, nor has been.
 
         From the first release on the item is the release's own: what is live stays so when the file deploys no more.
+        A worker that stalled before its write meets, perhaps, a model that has gone live: it leaves that alone, too.
         """
         seen = self.records.serving(name)
         if pipeline.deploy is None:
@@ -154,7 +155,7 @@ class Pipelines:
             title=pipeline.title,
         )
         if seen is None or (seen != serving and self.records.release(name) is None):
-            self.records.serve(serving)
+            self.records.offer(serving)
 
     def _serves_nothing(self, name: str) -> bool:
         release = self.records.release(name)

@@ -74,6 +74,11 @@ class SimulatedRecords(Overlay):
         told = f"version {serving.model_version} is live" if serving.live else "nothing is live yet"
         self._journal.note("records", "serve", f"tell clients of {name}: {told}", call="PutItem", names=(name,))
 
+    def offer(self, serving: Serving) -> None:
+        seen = self.serving(serving.pipeline)
+        if seen is None or not seen.live:
+            self.serve(serving)
+
     def withdraw(self, pipeline: str) -> None:
         self._serving[pipeline] = None
         what = f"tell clients of {pipeline} no more"

@@ -192,6 +192,19 @@ def test_what_is_withdrawn_is_served_no_more_and_others_are(world: ContractWorld
     assert world.records.serving("letters") == Serving("letters")
 
 
+def test_a_model_that_is_live_is_neither_offered_nor_withdrawn_as_one_that_is_not(world: ContractWorld) -> None:
+    offer = Serving("digits", title='It says "live":false')
+    world.records.offer(offer)
+    assert world.records.serving("digits") == offer
+    world.records.offer(Serving("digits", top_k=1))
+    assert world.records.serving("digits") == Serving("digits", top_k=1)
+    live = replace(offer, live=True)
+    world.records.serve(live)
+    world.records.offer(Serving("digits"))
+    world.records.withdraw("digits")
+    assert world.records.serving("digits") == live
+
+
 def test_pointing_twice_is_pointing_once(world: ContractWorld) -> None:
     first, second = DatasetId("digits", "mnist"), DatasetId("digits", "mnist / copy #2")
     for name in (first, second, first):

@@ -97,9 +97,18 @@ class FakeRecords:
         self.writes += 1
         self._serving[serving.pipeline] = serving
 
+    def offer(self, serving: Serving) -> None:
+        self.writes += 1
+        if not self._is_live(serving.pipeline):
+            self._serving[serving.pipeline] = serving
+
     def withdraw(self, pipeline: str) -> None:
         self.writes += 1
-        self._serving.pop(pipeline, None)
+        if not self._is_live(pipeline):
+            self._serving.pop(pipeline, None)
+
+    def _is_live(self, pipeline: str) -> bool:
+        return pipeline in self._serving and self._serving[pipeline].live
 
     def point(self, run: str, dataset: DatasetId) -> None:
         self.writes += 1
