@@ -77,8 +77,6 @@ MISTAKES = {
     ),
 }
 LATER = {
-    "trigger.start": ("[trigger]", 'start = "manual"'),
-    "trigger.late_files": ("[trigger]", 'late_files = "new_run"'),
     "prepare": ("", f'[prepare]\n{IMAGE}\nentry_point = "src/train.py"'),
     "train.instance_count": ("[train]", "instance_count = 2"),
     "train.input_mode": ("[train]", 'input_mode = "FastFile"'),

@@ -208,8 +208,6 @@ def test_a_version_of_a_pipeline_reads_back_from_json_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("table", "entry", "key"),
     [
-        ("trigger", "start = 'manual'", "trigger.start"),
-        ("trigger", "late_files = 'new_run'", "trigger.late_files"),
         ("prepare", "image_uri = 'x'\nentry_point = 'p.py'", "prepare"),
         ("train", "framework = 'pytorch'\nsource_dir = 'src'\nentry_point = 'train.py'", "train.framework"),
         ("train", "image_uri = '123456789012.dkr.ecr.eu-west-1.amazonaws.com/frames:3'", "train.image_uri"),
@@ -243,8 +241,8 @@ def test_what_is_later_work_is_refused_by_name_and_nothing_else_is_said(table: s
     assert key in found.message
 
 
-@pytest.mark.parametrize("start", ["quiet", "marker"])
-def test_a_dataset_may_be_complete_by_quiet_or_by_its_marker(start: str) -> None:
+@pytest.mark.parametrize("start", ["quiet", "marker", "manual"])
+def test_a_dataset_may_be_complete_by_quiet_by_its_marker_or_when_a_person_says_so(start: str) -> None:
     assert parse(f'{SHORTEST}[trigger]\nstart = "{start}"\n').trigger.start == start
 
 

@@ -33,6 +33,12 @@ def test_a_stage_may_allow_no_overrides_at_all() -> None:
     assert Settings.from_env({**ENV, "DROPFORGE_OVERRIDES": ""}).overrides == ()
 
 
+def test_buckets_of_others_are_read_only_where_they_are_named() -> None:
+    assert Settings.from_env(ENV).sources == ()
+    named = "data-lake/digits/, other-bucket"
+    assert Settings.from_env({**ENV, "DROPFORGE_SOURCES": named}).sources == ("data-lake/digits/", "other-bucket")
+
+
 @pytest.mark.parametrize("variable", sorted(set(ENV) - {"DROPFORGE_OVERRIDES"}))
 def test_a_missing_variable_is_named(variable: str) -> None:
     with pytest.raises(BadSettingError, match=variable) as raised:
@@ -52,6 +58,7 @@ def test_a_missing_variable_is_named(variable: str) -> None:
         ("DROPFORGE_JOB_ROLE", "jobs"),
         ("DROPFORGE_INSTANCE_TYPES", "ml.m5.large,m5.large"),
         ("DROPFORGE_OVERRIDES", "train.*.epochs"),
+        ("DROPFORGE_SOURCES", "s3://data-lake/"),
         ("AWS_REGION", "here"),
     ],
 )
