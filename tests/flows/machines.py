@@ -10,8 +10,10 @@ from typing import TypedDict, Unpack
 
 from chalicelib.decide.release import WARNING
 from chalicelib.events import EndpointChanged, JobChanged
+from chalicelib.flows.handover import Handover
 from chalicelib.flows.releases import Releases
 from chalicelib.flows.report import Report
+from chalicelib.flows.run_orders import RunOrders
 from chalicelib.flows.runs import Runs
 from chalicelib.flows.versions import Content, Payload, Versions
 from chalicelib.model import (
@@ -110,6 +112,15 @@ class Machines:
             compare=self._compare,
         )
 
+        self.orders = RunOrders(
+            records=world.records,
+            registry=world.registry,
+            timer=world.timer,
+            advance=self.runs.advance,
+            propose=self.releases.propose,
+            held=Handover(records=world.records, clock=world.clock, run_ready=self.runs.advance).held,
+        )
+
     def _propose(self, run: Run, wanted: Command | None = None) -> None:
         """As wiring does it: the release goes on before the run is remembered as registered."""
         self.releases.propose(run, wanted)
@@ -199,8 +210,8 @@ class Machines:
     ) -> None:
         self.world.jobs.finish(self.job(run), METRICS if metrics is None else metrics, labels, model=model)
 
-    def job(self, run: Run) -> str:
-        return self.world.settings.names.job(PIPELINE, run.id, 0, 1)
+    def job(self, run: Run, attempt: int = 1) -> str:
+        return self.world.settings.names.job(PIPELINE, run.id, 0, attempt)
 
     def release_to_rest(self) -> None:
         """Let events come until nothing is open on the release."""
