@@ -7,6 +7,7 @@ import urllib.request
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from chalicelib.aws.bus import Bus
 from chalicelib.aws.clients import Clients
 from chalicelib.aws.hosting import Hosting
 from chalicelib.aws.jobs import Jobs
+from chalicelib.aws.mail import Mail
 from chalicelib.aws.records import Records
 from chalicelib.aws.registry import Registry
 from chalicelib.aws.timer import Timer
@@ -50,6 +52,7 @@ class CloudSide:
         self.timer = Timer(self.settings, self.clients)
         self.bus = Bus(self.settings, self.clients)
         self._ears = ""
+        self._letters = ""
         self.records = Records(self.settings, self.clients, self.clock)
         self.jobs = Jobs(self.settings, self.clients)
         self.registry = Registry(self.settings, self.clients)
@@ -92,6 +95,29 @@ class CloudSide:
             told = [json.loads(message["Body"]) for message in messages]
             found.extend(Heard(each["source"], each["detail-type"], each["detail"]) for each in told)
         return tuple(found)
+
+    @cached_property
+    def mail(self) -> Mail:
+        """Subscribe a queue to a topic of its own, as a user would."""
+        name = f"{self.settings.bus}-letters"
+        topic = self.clients.get("sns").create_topic(Name=name)["TopicArn"]
+        self._letters = str(self._sqs.create_queue(QueueName=name)["QueueUrl"])
+        about = self._sqs.get_queue_attributes(QueueUrl=self._letters, AttributeNames=["QueueArn"])
+        queue = about["Attributes"]["QueueArn"]
+        self.clients.get("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+        return Mail(replace(self.settings, topic=topic, webhook_secret=f"/{name}/secret"), self.clients)
+
+    def published(self) -> tuple[tuple[str, str, dict[str, str]], ...]:
+        found = self._sqs.receive_message(QueueUrl=self._letters, MaxNumberOfMessages=10).get("Messages", [])
+        letters = [json.loads(message["Body"]) for message in found]
+        return tuple(
+            (each["Message"], each["Subject"], {k: v["Value"] for k, v in each["MessageAttributes"].items()})
+            for each in letters
+        )
+
+    def keep_secret(self, value: str) -> None:
+        name = f"/{self.settings.bus}-letters/secret"
+        self.clients.get("ssm").put_parameter(Name=name, Type="SecureString", Value=value, Overwrite=True)
 
     def _listen(self) -> str:
         events, name = self.clients.get("events"), self.settings.bus

@@ -56,6 +56,8 @@ class ContractWorld(Protocol):
     @property
     def bus(self) -> ports.Bus: ...
     @property
+    def mail(self) -> ports.Mail: ...
+    @property
     def records(self) -> ports.Records: ...
     @property
     def jobs(self) -> ports.Jobs: ...
@@ -77,6 +79,10 @@ class ContractWorld(Protocol):
     def heard(self) -> tuple[Heard, ...]:
         """Take what a rule on the event bus has put into its queue by now."""
 
+    def published(self) -> tuple[tuple[str, str, dict[str, str]], ...]:
+        """Take what a subscriber of the topic has been sent by now: text, subject, attributes."""
+
+    def keep_secret(self, value: str) -> None: ...
     def job(self, name: str, behave: programs.Training = "works") -> TrainingJob:
         """Prepare a job whose script behaves so."""
 
@@ -98,6 +104,7 @@ class FakeSide:
         self.names = world.settings.names
         self.bucket, self.timer, self.records = world.bucket, world.timer, world.records
         self.bus = world.bus
+        self.mail = world.mail
         self.jobs, self.registry, self.hosting = world.jobs, world.registry, world.hosting
 
     def put(self, key: str, body: bytes) -> S3Object:
@@ -124,6 +131,14 @@ class FakeSide:
         taken = tuple(Heard("dropforge", each.kind, dict(each.detail)) for each in self.bus.taken)
         self.bus.taken.clear()
         return taken
+
+    def published(self) -> tuple[tuple[str, str, dict[str, str]], ...]:
+        taken = tuple(self.mail.published)
+        self.mail.published.clear()
+        return taken
+
+    def keep_secret(self, value: str) -> None:
+        self.mail.key = value
 
     def job(self, name: str, behave: programs.Training = "works") -> TrainingJob:
         return training_job(name, self.bucket.name, {"behave": behave})
