@@ -282,10 +282,13 @@ def _calls_of_the_adapters() -> set[str]:
 
 _PERMISSIONS = {
     "dynamodb:TransactWriteItems": ("dynamodb:PutItem",),
+    "s3:CompleteMultipartUpload": ("s3:PutObject",),
+    "s3:CreateMultipartUpload": ("s3:PutObject",),
     "s3:GeneratePresignedUrl": ("s3:GetObject",),
     "s3:GetPaginator": ("s3:ListBucketMultipartUploads",),
     "s3:HeadObject": ("s3:GetObject", "s3:ListBucket"),
     "s3:ListObjectsV2": ("s3:ListBucket",),
+    "s3:UploadPart": ("s3:PutObject",),
 }
 """Where a permission is not called like its call; HeadObject tells 404 from 403 only to those who may list."""
 
