@@ -72,6 +72,9 @@ _TRIGGERS: Mapping[str, Trigger] = {
     "SageMaker Endpoint State Change": Trigger(
         "aws.sagemaker", lambda flows, event: deliver.endpoint(flows, events.endpoint_changed(event))
     ),
+    "SageMaker Model Package State Change": Trigger(
+        "aws.sagemaker", lambda flows, event: deliver.package(flows, events.package_changed(event))
+    ),
     "Dropforge Run Requested": Trigger(None, _requested),
     TICK: Trigger("aws.events", lambda flows, _: deliver.tick(flows)),
 }

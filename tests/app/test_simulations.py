@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
@@ -239,6 +241,27 @@ def test_a_request_for_a_run_would_start_it(world: World, untouched: Simulate) -
     assert "CreateTrainingJob" in calls(said), said["steps"]
     status, refused = asked(event=event | {"detail": detail | {"stage": "prod"}})
     assert (status, refused["detail"]) == (400, "The event's detail.stage is 'prod'; here is the stage 'test'.")
+
+
+def test_every_event_that_app_py_hears_can_be_simulated(world: World) -> None:
+    heard = re.findall(r'"detail-type": \["([^"]+)"\]', Path(app.__file__).read_text())
+    assert len(heard) >= 4
+    told = asked(event={"source": "no.one", "detail-type": "-"})[1]["detail"]
+    assert [kind for kind in heard if f'"{kind}"' not in told] == []
+    assert world.jobs.names == ()
+
+
+def test_a_packages_event_would_be_followed_to_its_run(world: World, untouched: Simulate) -> None:
+    job = train(world, PIPELINE + '[gate]\nmetric = "acc"\napproval = "manual"\n')
+    world.jobs.finish(job, {"acc": 0.9}, ["7", "1"])
+    app.on_job_changed(raw.job_changed(job), Context())
+    run = world.records.run(job.split("-")[3])
+    assert run is not None
+    assert run.package is not None
+    world.registry.decide(run.package, approved=True, note="good")
+    said = untouched(event=raw.package_changed("df-test-digits"))
+    assert "CreateEndpoint" in calls(said)
+    assert {it["subject"]: it["after"] for it in said["states"]}["release:digits"] == "rehearsing"
 
 
 def test_a_strangers_job_would_touch_nothing(untouched: Simulate) -> None:
