@@ -18,13 +18,16 @@ STAGES = (
     "training",
     "evaluating",
     "registered",
+    "awaiting-approval",
     "pending",
     "rehearsing",
     "rolling-out",
     "live",
 )
 """The way of a drop, in order; some are passed too quickly to be seen, or skipped."""
-ENDS = frozenset({"live", "replaced", "release-failed", "rejected", "failed", "stopped", "refused"})
+AWAITING = "awaiting-approval"
+"""Where a run stays until a person approves or rejects its model."""
+ENDS = frozenset({"live", "replaced", "undeployed", "release-failed", "rejected", "failed", "stopped", "refused"})
 
 _BEGUN_BY = {
     "training started": "training",
@@ -178,7 +181,10 @@ class Follower:
         stage = str(self.last["stage"])
         if passed and _is_before(stage, self.stage):
             return  # the timeline was read a moment later than the run: the next look shows both
-        note = self.last.get("reason") or (candidate.get("secondary") if stage == "training" else "") or ""
+        told = self.last.get("reason") or (self.last.get("release") or {}).get("reason")
+        if stage == AWAITING:
+            told = f"{told} {self.last.get('todo') or ''}".strip()
+        note = told or (candidate.get("secondary") if stage == "training" else "") or ""
         if note or stage != self.stage:
             yield from self._stage(stage, str(note))
 

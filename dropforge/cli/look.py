@@ -24,7 +24,16 @@ app = typer.Typer()
 _Pipeline = Annotated[str | None, typer.Option(help="Only of this pipeline.")]
 _DATASET_STATES = ("collecting", "sealed", "refused")
 _RUN_STATES = ("preparing", "training", "evaluating", "registered", "rejected", "failed", "stopped")
-_RELEASED = ("pending", "rehearsing", "rolling-out", "live", "replaced", "release-failed")
+_RELEASED = (
+    "awaiting-approval",
+    "pending",
+    "rehearsing",
+    "rolling-out",
+    "live",
+    "replaced",
+    "undeployed",
+    "release-failed",
+)
 """What becomes of a registered run; its state stays `registered`."""
 _GOALS = ("training", "registered", "rehearsing", "rolling-out", "live")
 
@@ -157,6 +166,8 @@ def wait(
         return
     if follower.stage == "replaced":
         raise FailedError(f"The run {follower.run} was replaced by a newer one: `dropforge runs` shows which.")
+    if follower.stage == "undeployed":
+        raise FailedError(f"The run {follower.run} was undeployed: `dropforge redeploy` brings it back.")
     if follower.stays_registered:
         raise FailedError(
             f"The run {follower.run} is registered and goes no further: its pipeline only trains and registers."
@@ -167,7 +178,7 @@ def wait(
 
 
 def _reached(stage: str, goal: str) -> bool:
-    if stage in {"replaced", "release-failed"}:
+    if stage in {"replaced", "undeploying", "undeployed", "release-failed"}:
         return STAGES.index(goal) <= STAGES.index("registered")
     return stage in STAGES and STAGES.index(stage) >= STAGES.index(goal)
 

@@ -19,6 +19,7 @@ _KINDS = {
     "registered": "green",
     "sealed": "green",
     "replaced": "dim",
+    "undeployed": "dim",
     "failed": "bold red",
     "release-failed": "bold red",
     "rejected": "red",

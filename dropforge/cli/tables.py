@@ -38,6 +38,8 @@ def described(seen: dict[str, Any]) -> Iterator[str]:
     for key in ("run", "dataset", "pipeline", "stage", "state", "reason", "waiting", "todo", "package"):
         if seen.get(key):
             yield f"{key:<10}{seen[key]}"
+    if not seen.get("reason") and (told := (seen.get("release") or {}).get("reason")):
+        yield f"{'reason':<10}{told}"
     if _metrics(seen):
         yield f"{'metrics':<10}{_metrics(seen)}"
     for channel in seen.get("channels", ()):
