@@ -8,14 +8,14 @@ each event stand in docs/events/.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from chalicelib.decide.announce import announce
-from chalicelib.model import Approval, Dataset, DatasetId, PipelineRecord, Release, Run, RunState
+from chalicelib.model import Approval, Dataset, DatasetId, DatasetState, PipelineRecord, Release, Run, RunState
 from chalicelib.names import dataset_status_key, run12
 
 VERSION = "1"
@@ -89,12 +89,14 @@ def _tell_dataset(item: Dataset, at: float, origin: Origin) -> tuple[Dataset, tu
         return item, ()
     state = _State(item.state.value, item.run, item.reason or item.waiting, {"todo": item.todo})
     links = _dataset_links(item.id, origin) | ({"run": _run_link(item.run)} if item.run else {})
-    news = _news(DATASET, item, at, origin, state, previous=item.told, dataset=item.id, links=links)
+    previous = _known(item.told, DatasetState)
+    news = _news(DATASET, item, at, origin, state, previous=previous, dataset=item.id, links=links)
     return replace(item, told=item.state.value), (news,)
 
 
 def _tell_run(item: Run, at: float, origin: Origin) -> tuple[Run, tuple[News, ...]]:
-    state, _, asked = item.told.partition(" ")
+    words = item.told.partition(" ")
+    state, asked = _known(words[0], RunState), _known(words[2], Approval)
     approval = item.approval if item.state is RunState.REGISTERED else None
     links = _dataset_links(item.dataset, origin) | {"run": _run_link(item.id)}
     news: list[News] = []
@@ -116,8 +118,7 @@ def _tell_release(item: Release, at: float, origin: Origin) -> tuple[Release, tu
     state = _State(now.state, now.run, now.reason, {"modelVersion": now.model_version, "live": live})
     links = {"release": f"/v1/releases/{item.pipeline}", "model": f"/v1/models/{item.pipeline}"}
     links |= {"run": _run_link(now.run)} if now.run else {}
-    previous = item.told.partition(" ")[0]
-    return after, (_news(RELEASE, item, at, origin, state, previous=previous, dataset=None, links=links),)
+    return after, (_news(RELEASE, item, at, origin, state, previous=now.previous, dataset=None, links=links),)
 
 
 def _news(
@@ -152,6 +153,11 @@ def _news(
         **state.more,
     }
     return News(name, at, kind, detail)
+
+
+def _known(word: str, states: Iterable[str]) -> str:
+    """Read a state that was told; what is none says nothing."""
+    return word if word in set(states) else ""
 
 
 def _digest(*parts: object) -> str:

@@ -15,9 +15,12 @@ log = Logger(service="dropforge", child=True)
 def around(event: Any, handle: Callable[[Any], Any]) -> Any:
     """Send news after a handler, as Chalice's middleware: also what a handler saved before it failed."""
     try:
-        return handle(event)
-    finally:
+        answer = handle(event)
+    except Exception:
         send_news()
+        raise
+    send_news()
+    return answer
 
 
 def send_news() -> None:

@@ -12,6 +12,9 @@ from chalicelib.model import Release, ReleaseStage, Target
 from chalicelib.names import run12
 
 ASTRAY = "The endpoint does not serve what is live."
+STATES = frozenset(
+    {"rehearsing", "rolling-out", "rolling-back", "restoring", "live", "failed", "undeploying", "undeployed"}
+)
 _NOTHING = "-"
 
 
@@ -23,6 +26,8 @@ class Announced:
     run: str | None
     model_version: int | None = None
     reason: str | None = None
+    previous: str = ""
+    """The state that was told before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Said:
     def read(cls, told: str) -> Said:
         """Read it back; what nobody wrote says nothing, and is told again."""
         words = ["" if word == _NOTHING else word for word in told.split()]
-        return cls(*words) if len(words) == len(cls.__slots__) else cls()
+        return cls(*words) if len(words) == len(cls.__slots__) and words[0] in STATES else cls()
 
     @property
     def told(self) -> str:
@@ -62,7 +67,7 @@ def announce(release: Release) -> tuple[str, Announced | None]:
             kept = replace(kept, live="")
         case "failed":
             kept = replace(kept, failed=failed)
-    return kept.told, told
+    return kept.told, replace(told, previous=said.state)
 
 
 def _under_way(release: Release, said: Said) -> Announced | None:
@@ -86,7 +91,7 @@ def _ended(release: Release, said: Said) -> Announced | None:
     if _failed(release) != said.failed:
         return _of(release.desired, "failed", _reason(release))
     if release.live is None:
-        return _gone(release, "undeployed", said) if said.live else None
+        return _gone(release, "undeployed", said) if said.live or said.state == ReleaseStage.UNDEPLOYING else None
     known = said.live == release.live.digest and said.state in {"live", "failed"}
     return None if known else _of(release.live, "live")
 

@@ -139,7 +139,8 @@ class Releases:
         if release.stage in {ReleaseStage.REHEARSING, ReleaseStage.ROLLING_OUT}:
             return self.rollout.act(sight, decide.give_up(sight, reason))
         if release.stage is ReleaseStage.IDLE and release.pending is not None:
-            after = replace(note_failure(release, release.pending, reason), pending=None)
+            # Wanted and failed, as if it had begun: so it is cleared away, and told of, as any other.
+            after = replace(note_failure(release, release.pending, reason), pending=None, desired=release.pending)
             entry = Entry(sight.now, "failed", {"reason": reason})
             self.rollout.ledger.record(release, after, entry, release.pending)
             return True

@@ -37,7 +37,10 @@ class Door:
         def register(view: View) -> View:
             @wraps(view)
             def answer(**names: str) -> Response:
-                return self._answer(view, names, status)
+                response = self._answer(view, names, status)
+                if method == "POST":
+                    sending.send_news()
+                return response
 
             # No content types: Chalice would refuse a header that it does not like with an error of its own shape.
             # A name of its own: one path may have a view for each method.
@@ -58,9 +61,6 @@ class Door:
         except Exception as error:  # noqa: BLE001 -- the process's edge: a client gets a problem, the log gets the trace
             _tell(request, names, HTTPStatus.INTERNAL_SERVER_ERROR, error=error)
             return _refusal(DropforgeError(str(error)), request)
-        finally:
-            if request.method == "POST":
-                sending.send_news()
         _tell(request, names, status, changed=said.get("changed", True) is not False)
         return Response(said, headers={"Content-Type": "application/json"}, status_code=status)
 

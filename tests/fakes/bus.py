@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 
 from chalicelib.errors import UnavailableError
@@ -14,6 +14,8 @@ class FakeBus:
         self.taken: list[News] = []
         """In the order they came; one that is sent twice is there twice."""
         self.away = False
+        self.listener: Callable[[News], None] = lambda _: None
+        """Is told of each at the moment that it is taken."""
         self.refuses: set[str] = set()
         """Ids of news that it does not take, each once."""
 
@@ -22,5 +24,7 @@ class FakeBus:
             raise UnavailableError("The event bus does not answer.")
         taken = [each for each in news if each.id not in self.refuses]
         self.refuses -= {each.id for each in news}
+        for each in taken:
+            self.listener(each)
         self.taken += deepcopy(taken)
         return tuple(each.id for each in taken)

@@ -208,6 +208,10 @@ class FakeRecords:
 
     # What a test looks at.
 
+    def peek(self, subject: str) -> Any:
+        """Give what is stored, or None, counting no read."""
+        return deepcopy(self._items.get(_whole(subject)))
+
     def entries(self, subject: str) -> tuple[Entry, ...]:
         """Give a whole timeline, counting no reads."""
         lines = self._lines.get(_whole(subject), {})
