@@ -77,7 +77,7 @@ class SimulatedRegistry(Overlay):
         """Register it, unless its run has a package; one of a later attempt always counts as new."""
         found = self.find(package.group, package.run) if package.attempt == 1 else None
         if found is None:
-            arn = f"simulated:{package.group}/0"
+            arn = f"arn:aws:sagemaker:simulated:0:model-package/{package.group}/0"
             found = self._packages[arn] = Package(arn, 0, "PendingManualApproval", package.run, package.note)
             self._made[package.group, package.run] = arn
             what = f"register run {run12(package.run)} as the next version of {package.group}: {package.note}"
