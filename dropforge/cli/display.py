@@ -14,12 +14,17 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dropforge.cli.follow import ENDS, STAGES, Change, Measured, Progressed, Said, StageReached
+from dropforge.cli.follow import AWAITING, ENDS, STAGES, Change, Measured, Progressed, Said, StageReached
 from dropforge.cli.render import Terminal, clean, state
 
 _LINES = 8
-_WAY = tuple(stage for stage in STAGES if stage not in {"preparing", "pending"})
-_NAMES = {"evaluating": "gate", "rolling-out": "endpoint rolling out", "rehearsing": "rehearsal"}
+_WAY = tuple(stage for stage in STAGES if stage not in {"preparing", AWAITING, "pending"})
+_NAMES = {
+    "evaluating": "gate",
+    AWAITING: "awaiting approval",
+    "rolling-out": "endpoint rolling out",
+    "rehearsing": "rehearsal",
+}
 
 
 class Display:

@@ -13,7 +13,7 @@ from dropforge.cli import functions
 from dropforge.cli.command import Session, command, listed, one_of
 from dropforge.cli.display import Display
 from dropforge.cli.errors import FailedError, TimedOutError, UsageError
-from dropforge.cli.follow import STAGES, Follower, StageReached
+from dropforge.cli.follow import AWAITING, STAGES, Follower, StageReached
 from dropforge.cli.render import clean, duration
 from dropforge.cli.runs import outcome, resolve
 from dropforge.cli.since import Since, seconds
@@ -172,6 +172,8 @@ def wait(
         raise FailedError(
             f"The run {follower.run} is registered and goes no further: its pipeline only trains and registers."
         )
+    if follower.stage == AWAITING:
+        raise TimedOutError(f"{run} still awaits approval after {duration(timeout)}. {follower.last.get('todo') or ''}")
     raise outcome(follower.last, follower.stage) or TimedOutError(
         f"{run} is still {follower.stage or 'not there'} after {duration(timeout)}: wait longer with --timeout."
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dropforge.cli import check, events, home, look, metrics, pause, releases, send, simulate, start
+from dropforge.cli import check, events, home, look, metrics, pause, releases, send, simulate, start, steer
 from dropforge.cli.command import end
 
 _HELP = """Drop a dataset into a bucket; get a tested, registered, live model behind an HTTP route.
@@ -23,7 +23,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for group in (home.app, send.app, look.app, metrics.app, pause.app, start.app, releases.app, check.app, simulate.app):
+for group in (
+    home.app,
+    send.app,
+    look.app,
+    metrics.app,
+    pause.app,
+    start.app,
+    releases.app,
+    check.app,
+    simulate.app,
+    steer.app,
+):
     app.registered_commands += group.registered_commands
 app.add_typer(events.app, name="events")
 

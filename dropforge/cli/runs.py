@@ -23,7 +23,8 @@ def outcome(seen: dict[str, Any], stage: str) -> CliError | None:
         case "refused":
             return RefusedError(f"The {name} was refused: {told}.{advice}")
         case "rejected":
-            return RejectedError(f"The {name} was rejected by its gate: {told}.{advice}")
+            whose = "" if seen.get("approval") == "rejected" else " by its gate"
+            return RejectedError(f"The {name} was rejected{whose}: {told}.{advice}")
         case "failed" | "stopped" | "release-failed":
             words = {"failed": "failed", "stopped": "was stopped", "release-failed": "was not released"}
             return FailedError(f"The {name} {words[stage]}: {told}.{advice}")
