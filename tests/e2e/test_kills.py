@@ -24,6 +24,7 @@ import pytest
 
 from dropforge.local import launch
 from tests.e2e.conftest import ROOT, SPEED, Cloud, wait_until
+from tests.e2e.hook import SECRET, Hook, listening
 from tests.e2e.pipelines import (
     PIXEL,
     Tiny,
@@ -105,6 +106,7 @@ class Stage:
 
     cloud: Cloud
     plans: Path
+    hook: Hook
 
     def plan(self, pipeline: str, moment: Moment) -> None:
         written = self.plans / f"{pipeline}.new"
@@ -144,9 +146,19 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             shutil.copy(source, project / name)
     with (project / "chalicelib" / "aws" / "clients.py").open("a") as clients:
         clients.write(_KILLS_ITSELF)
-    card = launch.start(home, speed=SPEED, attached=True, project=project)
-    yield Stage(Cloud(card), plans)
-    launch.stop(home)
+    with listening() as hook:
+        _name_the_hook(project / ".chalice" / "config.json", hook.url)
+        cloud = Cloud(launch.start(home, speed=SPEED, attached=True, project=project))
+        cloud.client("ssm").put_parameter(Name="/dropforge-dev/webhook", Type="SecureString", Value=SECRET)
+        yield Stage(cloud, plans, hook)
+        launch.stop(home)
+
+
+def _name_the_hook(file: Path, url: str) -> None:
+    config = json.loads(file.read_text())
+    told = {"DROPFORGE_WEBHOOK_URL": url, "DROPFORGE_WEBHOOK_SECRET": "/dropforge-dev/webhook"}
+    config["stages"]["dev"]["environment_variables"] |= told
+    file.write_text(json.dumps(config))
 
 
 def outcome(stage: Stage, pipeline: str) -> dict[str, Any]:
@@ -231,3 +243,19 @@ def test_functions_killed_again_and_again_get_a_drop_live_with_one_job_and_one_e
     assert told == {"CreateTrainingJob": 1, "CreateEndpoint rehearsal": 1, "CreateEndpoint live": 1}
     assert label_of(stage.cloud.predict(tiny.name, PIXEL)) == "a"
     assert wait_until(lambda: release_of(stage.cloud, tiny.name)["stage"] == "idle")
+
+
+def test_a_webhook_hears_of_a_model_that_goes_live_signed_and_again_after_it_failed(stage: Stage) -> None:
+    tiny = Tiny(fresh("heard"))
+    push(stage.cloud, tiny)
+    run = go_live(stage.cloud, tiny.name, "one", knobs(label="a"))
+
+    def told() -> list[list[dict[str, Any]]]:
+        found = stage.hook.tried(tiny.name, "Dropforge Release State Change", "live")
+        return found if found and all(len(tries) >= 2 for tries in found) else []
+
+    ((first, again, *_),) = wait_until(told, PATIENCE)
+    assert first == again
+    assert (first["source"], first["detail"]["stage"]) == ("dropforge", "dev")
+    assert first["detail"]["run"] == run["run"]
+    assert stage.hook.unsigned == []
