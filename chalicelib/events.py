@@ -15,6 +15,7 @@ from typing import Any
 from chalicelib.errors import InvalidError
 
 Event = Mapping[str, Any]
+REASON_LIMIT = 500
 _REQUESTED: Mapping[str, tuple[type, str]] = {
     "stage": (str, "text"),
     "pipeline": (str, "text"),
@@ -141,6 +142,8 @@ def run_requested(event: Event) -> RunRequested:
             raise InvalidError(f"The event's detail has no {name!r}; it has {', '.join(_REQUESTED)}.")
         if value is not None and not isinstance(value, kind):
             raise InvalidError(f"The event's detail.{name} is no {called}.")
+    if len(detail.get("reason") or "") > REASON_LIMIT:
+        raise InvalidError(f"The event's detail.reason has more than {REASON_LIMIT} characters.")
     return RunRequested(
         pipeline=_detail_name(event, "pipeline"),
         by=f"{_text(event.get('source'))} (account {_text(event.get('account'))})",

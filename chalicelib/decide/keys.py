@@ -86,6 +86,11 @@ def single_stem(dataset: DatasetId) -> str:
     return f"{ROOT}{dataset.pipeline}/{dataset.name}"
 
 
+def is_dataset(name: str) -> bool:
+    """Tell whether a dataset may be known by that name: as it was dropped, or by the label of its refusal."""
+    return 0 < len(name) <= NAME_LIMIT and name.isprintable()
+
+
 def _cut(file: str, length: int) -> tuple[str, str]:
     return file[:-length], file[-length:].removeprefix(".")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib.decide import start as decide
-from chalicelib.decide.keys import Refusal
+from chalicelib.decide.keys import Refusal, is_dataset
 from chalicelib.decide.sources import name_of, read_channels
 from chalicelib.decide.stage import stage_of
 from chalicelib.errors import InvalidError, NotFoundError, NotNowError, RefusedError
@@ -21,6 +21,8 @@ from chalicelib.names import is_pipeline, run12
 from chalicelib.pipeline import Version, apply_overrides, write_values
 from chalicelib.ports import Records
 from chalicelib.settings import Settings
+
+REQUEST_LIMIT = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Starts:
         return values
 
     def _sources(self, wish: Wish) -> dict[str, str]:
+        if len(wish.request) > REQUEST_LIMIT:
+            raise InvalidError(f"The id of a request has at most {REQUEST_LIMIT} characters.")
         if (wish.dataset is None) == (not wish.channels):
             raise InvalidError("Name what to train on: a dataset, or channels, and not both.")
         if not wish.channels:
@@ -98,7 +102,7 @@ class Starts:
         self, wish: Wish, dataset: DatasetId, values: str, sources: Mapping[str, str]
     ) -> tuple[Dataset | None, bool]:
         """Remember the order, unless it is known; gives the dataset as it was before, and whether it is known."""
-        seen = self.records.dataset(dataset)
+        seen = self.records.dataset(dataset) if is_dataset(dataset.name) else None
         if seen is None and not sources:
             raise NotFoundError(f'There is no dataset "{dataset}".')
         step = decide.ask(seen, dataset, wish.command, values=values, sources=sources, request=wish.request)

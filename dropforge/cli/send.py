@@ -85,13 +85,13 @@ def drop(
         plan.dataset,
         before=before,
         last_key=plan.last_key,
-        settled=lambda status: status.state != "collecting",
+        settled=lambda status: status.state != "collecting" or _waits_for_a_person(status.said),
         seconds=verdict,
         pause=session.place.pause,
     )
     newest = seen or session.bucket.status(plan.dataset)
     said: dict[str, Any] = newest.said if newest else {"dataset": plan.dataset, "state": "collecting", "run": None}
-    known = runs.known(session, str(said["run"]), plan.objects[0][0]) if seen and said.get("run") else None
+    known = runs.known(session, str(said["run"]), plan.objects[0][0]) if seen and _run(said) else None
     if session.terminal.as_json:
         more = {"known": known is not None} | ({"stage": known["stage"]} if known else {})
         session.terminal.data(said | {"objects": count, "bytes": plan.size} | more)
@@ -136,8 +136,18 @@ def _accepted(pipeline: str, said: dict[str, Any]) -> str:
     return f"The pipeline {pipeline} is accepted, version {str(said['version'])[:12]}."
 
 
+def _run(said: dict[str, Any]) -> str | None:
+    """Give the run that a drop became; one that collects has, if any, the run of before."""
+    return said.get("run") if said["state"] == "sealed" else None
+
+
+def _waits_for_a_person(said: dict[str, Any]) -> bool:
+    """Tell whether the pipeline starts nothing by itself: waiting would change nothing."""
+    return str(said.get("reason") or "").startswith("It starts when somebody starts it")
+
+
 def _dropped(said: dict[str, Any]) -> str:
-    if said.get("run"):
+    if _run(said):
         return f"The dataset {said['dataset']} is sealed: run {said['run']}. `dropforge show {said['run']} --follow`"
     waiting = f" ({said['reason']})" if said.get("reason") else ""
     return f"The dataset {said['dataset']} is not sealed yet{waiting}. `dropforge show {said['dataset']} --follow`"

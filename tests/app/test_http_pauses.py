@@ -42,6 +42,10 @@ def test_a_pipeline_is_paused_shown_as_such_and_resumed(world: World) -> None:
     assert (status, said["changed"], said["state"], said["paused"]) == (200, True, "running", None)
     assert said["what"] == "The pipeline digits goes on."
     assert paused_of("digits") is None
+    response = app.app(raw.get("/v1/pipelines/{pipeline}/timeline", {"pipeline": "digits"}), Context())
+    lines = json.loads(response["body"])["timeline"]
+    assert [(line["what"], line["facts"]["by"]) for line in lines] == [("paused", "arn:ada"), ("resumed", "arn:ada")]
+    assert app.app(raw.get("/v1/pipelines/{pipeline}/timeline", {"pipeline": "cats"}), Context())["statusCode"] == 404
 
 
 def test_everything_is_paused_and_resumed(world: World) -> None:

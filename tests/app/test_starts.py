@@ -139,6 +139,7 @@ def test_an_event_that_comes_twice_starts_one_job_even_when_the_pipeline_was_edi
         ({"dataset": "mnist", "sets": {}}, InvalidError),
         ({"dataset": ["mnist"]}, InvalidError),
         ({"dataset": "mnist", "pipeline": ""}, InvalidError),
+        ({"dataset": "mnist", "reason": "x" * 501}, InvalidError),
         ({"dataset": "other"}, NotFoundError),
         ({"channels": {"training": "s3://pond/"}}, RefusedError),
         ({"dataset": "mnist", "set": {"gate.at_least": 0}}, RefusedError),

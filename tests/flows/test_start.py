@@ -193,8 +193,13 @@ def test_unknown_pipelines_and_datasets_are_not_found_and_a_pipeline_without_a_v
         yard.start("other")
     with pytest.raises(NotNowError, match="letters has no accepted version yet"):
         yard.start(pipeline="letters")
+    for name in ("", "x" * 2000, "\ud800", "a\0b"):
+        with pytest.raises(NotFoundError, match="no dataset"):
+            yard.start(name)
     with pytest.raises(InvalidError, match="a dataset, or channels"):
         yard.start(None)
+    with pytest.raises(InvalidError, match="at most 128"):
+        yard.start(request="r" * 129)
 
 
 # Pipelines that are started by hand alone

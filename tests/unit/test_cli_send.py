@@ -172,6 +172,16 @@ def test_a_drop_for_a_pipeline_that_is_not_there_is_sent_with_a_warning(
     assert "is not sealed yet" in ended.out
 
 
+@pytest.mark.parametrize("before", [None, RUN])
+def test_a_drop_that_waits_to_be_started_by_hand_is_not_waited_for(
+    cloud: StubCloud, dropforge: Tool, tmp_path: Path, before: str | None
+) -> None:
+    why = "It starts when somebody starts it: dropforge start digits --dataset first."
+    cloud.on_put = lambda _: seal(cloud, "collecting", run=before, reason=why)
+    ended = dropforge("drop", "digits", str(make_drop(tmp_path)), "--verdict", "3600")
+    assert (ended.code, f"is not sealed yet ({why})" in ended.out) == (0, True), ended.err
+
+
 def test_one_object_is_one_object(cloud: StubCloud, dropforge: Tool, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_bytes(b"1,2")
     cloud.on_put = lambda _: cloud.says("digits/rows", dataset="digits/rows", state="sealed", run=RUN)
