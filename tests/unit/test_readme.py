@@ -58,10 +58,12 @@ def stand_in(word: str, stand_ins: dict[str, str]) -> str:
 
 def check_usage(name: str, words: list[str]) -> None:
     """Let Typer read the words as it would, without running the command."""
-    group = typer.main.get_command(app)
-    _, found, _ = group.resolve_command(group.make_context("dropforge", [name]), [name])  # type: ignore[attr-defined]  # a group
-    assert found is not None
-    found.make_context(name, list(words))
+    command, rest = typer.main.get_command(app), [name, *words]
+    while isinstance(command, typer.core.TyperGroup):
+        _, found, rest = command.resolve_command(command.make_context("dropforge", list(rest)), rest)
+        assert found is not None
+        command = found
+    command.make_context(name, rest)
 
 
 @pytest.mark.parametrize(
