@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -13,21 +14,43 @@ import pytest
 
 from chalicelib.aws import items
 from chalicelib.aws.clients import Clients
+from chalicelib.aws.listing import MONTHS
 from chalicelib.aws.records import Records
 from chalicelib.events import UploadSeen
-from chalicelib.flows import listing
+from chalicelib.flows import listing, reconcile
 from chalicelib.flows.comparing import compare
-from chalicelib.model import DatasetState, Run, RunState, S3Object
+from chalicelib.flows.versions import Content, Versions
+from chalicelib.model import (
+    Candidate,
+    Dataset,
+    DatasetId,
+    DatasetState,
+    PipelineRecord,
+    Release,
+    ReleaseStage,
+    Run,
+    RunState,
+    S3Object,
+    Target,
+)
 from chalicelib.names import manifest_key
+from chalicelib.pipeline import parse
+from chalicelib.pipeline.sourcedir import pack
 from chalicelib.ports import Bucket, Page
+from chalicelib.wiring import Flows
 from tests.contracts.values import run, run_id
+from tests.contracts.worlds import ensure, training_job
 from tests.fakes.clock import FakeClock
-from tests.fakes.world import SETTINGS
+from tests.fakes.world import SETTINGS, World
 from tests.flows.yard import MNIST, TRAIN, Yard
 
+ROOT = Path(__file__).parents[2]
 MILLION = 1_000_000
+WAKE_BATCH = 10
+"""Messages that app.py lets one invocation of on_wake have."""
 FOLDER = f"datasets/{MNIST}/"
 MEGABYTE = 1024 * 1024
+TARGET = Target("d", "v1" + "a" * 64, "v", "arn", 1, "m", "c", {}, (), (1.0, 1.0), "run")
 
 
 class ServedBucket:
@@ -125,7 +148,7 @@ def test_a_million_objects_seal_and_are_compared_in_looks_of_bounded_memory(tmp_
 
 def changes(yard: Yard, bucket: ServedBucket, sealed: Run) -> tuple[tuple[int, ...], int]:
     """Compare to the end; gives the numbers of the changed files, and how many looks that took."""
-    port: Bucket = bucket  # type: ignore[assignment] # as above
+    port: Bucket = bucket
     for number in range(1, 100):
         compared = compare(port, sealed, yard.world.clock)
         if compared.done:
@@ -133,3 +156,162 @@ def changes(yard: Yard, bucket: ServedBucket, sealed: Run) -> tuple[tuple[int, .
             return tuple(int(key[-11:-4]) for key in compared.changed), number
         sealed = replace(sealed, compared=compared)
     raise AssertionError("it never ends")
+
+
+class Table:
+    """DynamoDB as far as lists ask it: the items of one index partition in order, and what reading them costs."""
+
+    def __init__(self, found: Iterable[items.Item]) -> None:
+        self.queries = 0
+        self.items = 0
+        self.partitions: dict[str, list[items.Item]] = {}
+        for item in found:
+            for index in ("of_pipeline", "month"):
+                self.partitions.setdefault(item[index]["S"], []).append(item)
+        for partition in self.partitions.values():
+            partition.sort(key=_order, reverse=True)
+
+    def query(self, **asked: Any) -> dict[str, Any]:
+        self.queries += 1
+        assert asked["ScanIndexForward"] is False
+        found = self.partitions.get(asked["ExpressionAttributeValues"][":partition"]["S"], [])
+        start = asked.get("ExclusiveStartKey")
+        first = bisect_right(found, _descending(start), key=_descending) if start else 0
+        given = found[first : first + asked["Limit"]]
+        self.items += len(given)
+        return {"Items": given} | ({"LastEvaluatedKey": given[-1]} if first + len(given) < len(found) else {})
+
+
+def _order(item: items.Item) -> tuple[str, str]:
+    return item["created"]["S"], item["pk"]["S"]
+
+
+def _descending(item: items.Item) -> tuple[list[int], list[int]]:
+    return tuple([-ord(sign) for sign in text] for text in _order(item))  # type: ignore[return-value] # of two
+
+
+@pytest.mark.parametrize("pipeline", ["digits", None])
+def test_ten_thousand_runs_are_listed_page_by_page_at_constant_reads(pipeline: str | None) -> None:
+    now, day = 1_799_000_000.0, 86_400.0
+    ages = [number * 180 * day / 10_000 for number in range(10_000)]  # over half a year
+    table = Table(items.machine_item(run(number, created_at=now - age)) for number, age in enumerate(ages))
+    records = Records(SETTINGS, Clients("us-east-1", lambda *_, **__: table), FakeClock(now))
+    costs, found, after = [], 0, None
+    while True:
+        queries, read = table.queries, table.items
+        page = records.runs(pipeline=pipeline, after=after, limit=50)
+        costs.append((table.queries - queries, table.items - read))
+        assert [it.id for it in page.items] == [run_id(number) for number in range(found, found + 50)]
+        found, after = found + len(page.items), page.next
+        if after is None:
+            break
+    assert found == 10_000
+    assert len(costs) == 200
+    asked, given = (sorted(each) for each in zip(*costs[:-1], strict=True))
+    months = 0 if pipeline else 7  # where one ends, the page goes on in the next
+    assert given[: -months or None] == [51] * (199 - months)
+    assert asked[: -months or None] == [1] * (199 - months)
+    assert given[-1] <= 2 * 51
+    assert asked[-1] <= 2
+    assert costs[-1][0] <= (1 if pipeline else MONTHS), "the last looks for more, as far back as a list goes"
+
+
+SECONDS = {"records": 0.010, "timer": 0.010, "bus": 0.020, "bucket": 0.030, "jobs": 0.080, "hosting": 0.080}
+"""What one call is taken to cost; AWS answers sooner than that, mostly."""
+FUNCTION = 300.0
+"""Seconds that the reconcile function has."""
+
+
+class Timed:
+    """A port whose calls take their time."""
+
+    def __init__(self, port: Any, clock: FakeClock, seconds: float) -> None:
+        self.__dict__ |= {"port": port, "clock": clock, "seconds": seconds}
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.port, name)
+        if not callable(found):
+            return found
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.clock.advance(self.seconds)
+            return found(*args, **kwargs)
+
+        return call
+
+
+def names() -> list[str]:
+    return [f"p{number:03}" for number in range(1000)]
+
+
+def waiting_to_be_announced(world: World, now: float) -> None:
+    versions = Versions(world.bucket)
+    code = pack([("train.py", b"print()")])
+    content = Content(TRAIN.encode(), parse(TRAIN), code, code, ())
+    for name in names():
+        version = versions.freeze(name, content, now)
+        world.records.save(PipelineRecord(name, version=version.digest, accepted_at=now, due=now))
+        world.records.save(Release(name))
+
+
+def training(world: World, now: float) -> None:
+    for number, name in enumerate(names()):
+        job = training_job(world.settings.names.job(name, run_id(number), 0, 1), "bucket", {})
+        world.bucket.put("input/training.manifest", b"[]")
+        world.jobs.start(job)
+        candidate = Candidate(job.name, request=job.request, status="InProgress")
+        made = replace(run(number, name), state=RunState.TRAINING, candidate=candidate, due=now)
+        world.records.save(made)
+        world.records.point(made.id, made.dataset)
+        world.records.save(Dataset(made.dataset, DatasetState.SEALED, run=made.id))
+
+
+def rehearsing(world: World, now: float) -> None:
+    world.bucket.put("models/model.tar.gz", b"weights")
+    for name in names():
+        target = replace(TARGET, config=f"c-{name}", model=f"c-{name}-m", digest=f"{name}{'0' * 60}")
+        ensure(world.hosting, target.config, "bucket", {})
+        world.hosting.create_endpoint(world.settings.names.rehearsal(name, target.digest), target.config)
+        release = Release(name, stage=ReleaseStage.REHEARSING, desired=target, stage_since=now, due=now, attempts=1)
+        world.records.save(release)
+
+
+def collecting(world: World, now: float) -> None:
+    """Datasets whose uploads in parts are still open."""
+    waiting_to_be_announced(world, now)
+    for name in names():
+        record = world.records.pipeline(name)
+        assert record is not None
+        world.records.save(replace(record, released=record.version, due=None))
+        world.bucket.begin_upload(f"datasets/{name}/d/training/a")
+        world.records.save(Dataset(DatasetId(name, "d"), first_seen=now - 500, last_seen=now - 500, due=now))
+
+
+@pytest.mark.parametrize("fill", [waiting_to_be_announced, training, rehearsing, collecting])
+def test_a_thousand_pipelines_are_reconciled_within_one_functions_time(
+    fill: Callable[[World, float], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each with something open of one kind: all calls together take less than the time that one invocation has."""
+    world = World()
+    begun = world.clock()
+    fill(world, begun)
+    kinds = [kind for kind in reconcile.KINDS if world.records.due(kind, begun, limit=1)]
+    for port, seconds in SECONDS.items():
+        setattr(world, port, Timed(getattr(world, port), world.clock, seconds))
+    spent, ticks, flows = 0.0, 0, Flows(world)
+    while any(world.records.due(kind, begun, limit=1) for kind in kinds):
+        before = world.clock()
+        flows.reconcile.tick()
+        took = world.clock() - before
+        assert took < 60, "the next tick begins a minute later"
+        spent, ticks = spent + took, ticks + 1
+        world.clock.now = before + 60
+    assert spent < FUNCTION
+    assert ticks <= 5
+    assert {record.levelname for record in caplog.records} == {"INFO"}, "nothing was put off"
+
+
+def test_a_batch_of_looks_ends_before_its_function_does() -> None:
+    functions = json.loads((ROOT / ".chalice" / "config.json").read_text())["stages"]["prod"]["lambda_functions"]
+    assert functions["on_wake"]["lambda_timeout"] > WAKE_BATCH * listing.SECONDS
+    assert reconcile.SECONDS + listing.SECONDS < functions["reconcile"]["lambda_timeout"] == FUNCTION
