@@ -98,9 +98,9 @@ def _turn_away(run: Run, verdict: Verdict, release: Release | None, now: float) 
     if is_served(run, release):
         kept = replace(rejected, reason=reason, todo=_STILL, due=now + LOOK_AGAIN)
         return Move(kept, Entry(now, "kept serving", {"reason": reason}))
-    return end(
-        rejected, RunState.REJECTED, now, reason, f"`dropforge approve {run12(run.id)}` lets it go live after all."
-    )
+    todo = f"`dropforge approve {run12(run.id)}` lets it go live after all."
+    ended = end(rejected, RunState.REJECTED, now, reason, todo)
+    return Move(ended.run, Entry(now, "turned away", {"reason": reason}))
 
 
 def _gone(run: Run, now: float) -> Step:
