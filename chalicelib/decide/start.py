@@ -35,7 +35,7 @@ def ask(
 ) -> Known | Ask:
     """Ask for a run. `values` are TOML and replace those of the last order; `request` is the order's own id."""
     known = seen or Dataset(dataset, first_seen=command.at, last_seen=command.at, sources=dict(sources or {}))
-    if request in known.requests or (known.asked is not None and known.overrides == values):
+    if request in known.requests or (known.asked is not None and known.overrides == values and not request):
         return Known()
     asked = replace(
         known,

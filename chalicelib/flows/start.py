@@ -23,6 +23,8 @@ from chalicelib.ports import Records
 from chalicelib.settings import Settings
 
 REQUEST_LIMIT = 128
+_AGAIN = frozenset({"failed", "stopped", "rejected", "release-failed"})
+"""Stages in which the same content goes on only where a person says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,8 @@ def _what(dataset: Dataset, run: Run | None, stage: str, *, changed: bool) -> st
         held = f" ({run.reason.rstrip('.')})" if run.reason else ""
         if changed:
             return f"The dataset {dataset.id} is sealed: run {run12(run.id)}, {stage}{held}."
-        return f"The dataset {dataset.id} is run {run12(run.id)} already, {stage}{held}; nothing was started."
+        again = f" `dropforge retry {run12(run.id)}` tries it again." if stage in _AGAIN else ""
+        return f"The dataset {dataset.id} is run {run12(run.id)} already, {stage}{held}; nothing was started.{again}"
     if dataset.state is DatasetState.REFUSED:
         return f"The dataset {dataset.id} is refused: {dataset.reason} {dataset.todo or ''}".strip()
     return f"A run of the dataset {dataset.id} is asked for: {dataset.waiting}"

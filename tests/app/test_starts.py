@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import app
+from chalicelib import wiring
 from chalicelib.errors import InvalidError, NotFoundError, RefusedError
 from chalicelib.model import DatasetId, DatasetState, RunState
 from tests.app import raw
 from tests.app.acts import drop_dataset, push_pipeline, wake_until_quiet
 from tests.app.raw import Context
-from tests.fakes.world import World
+from tests.fakes.world import SETTINGS, World
 
 MNIST = DatasetId("digits", "mnist")
 EPOCHS = {"train.hyperparameters.epochs": 7}
@@ -93,20 +95,30 @@ def test_what_cannot_be_started_is_refused_with_a_sentence(
     assert jobs(world) == 0
 
 
-def test_data_elsewhere_is_trained_on_where_it_lies_and_compared_there_after_the_job(world: World) -> None:
-    push_pipeline(world)
-    wake_until_quiet(world, seconds=30)
-    world.bucket.put("datasets/digits/old/training/1.png", b"an image")
-    said = post({"pipeline": "digits", "channels": {"training": "s3://bucket/datasets/digits/old/training/"}})[1]
-    assert said["sources"] == {"training": "s3://bucket/datasets/digits/old/training/"}
-    (job,) = world.jobs.names
-    world.bucket.put("datasets/digits/old/training/1.png", b"another image")
-    world.jobs.finish(job, {"accuracy": 0.97}, ["1", "7"])
-    app.on_job_changed(raw.job_changed(job), Context())
+@pytest.mark.parametrize("uri", ["s3://lake/old/", "s3://lake/old/1.png", "s3://bucket/datasets/digits/old/training/"])
+@pytest.mark.parametrize("meanwhile", ["nothing", "changed", "gone"])
+def test_data_elsewhere_is_trained_on_where_it_lies_and_compared_there_after_the_job(uri: str, meanwhile: str) -> None:
+    world = World(replace(SETTINGS, sources=("lake/old/",)))
+    there, key = (world.bucket, "datasets/digits/old/training/1.png")
+    if "lake" in uri:
+        there, key = world.bucket.other("lake"), "old/1.png"
+    with wiring.use(wiring.Flows(world)):
+        push_pipeline(world)
+        wake_until_quiet(world, seconds=30)
+        there.put(key, b"an image")
+        said = post({"pipeline": "digits", "channels": {"training": uri}})[1]
+        assert said["sources"] == {"training": uri}
+        (job,) = world.jobs.names
+        if meanwhile == "changed":
+            there.put(key, b"another image")
+        if meanwhile == "gone":
+            there.remove(key)
+        world.jobs.finish(job, {"accuracy": 0.97}, ["1", "7"])
+        app.on_job_changed(raw.job_changed(job), Context())
     run = world.records.run(said["run"])
     assert run is not None
-    assert run.state is not RunState.REGISTERED
-    assert "datasets/digits/old/training/1.png" in str(run.reason)
+    assert (run.state is RunState.REGISTERED) == (meanwhile == "nothing"), run.reason
+    assert (key in str(run.reason)) == (meanwhile != "nothing")
 
 
 def test_an_event_starts_a_run_and_says_who_sent_it(world: World) -> None:

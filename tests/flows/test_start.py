@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chalicelib.errors import InvalidError, NotFoundError, NotNowError, RefusedError
-from chalicelib.model import DatasetState, PipelineRecord, Run, RunState
+from chalicelib.model import DatasetState, Entry, PipelineRecord, Run, RunState
 from chalicelib.names import run12
 from tests.fakes.calls import CrashError
 from tests.flows.yard import FIRST, MNIST, SECOND, TRAIN, Yard
@@ -165,6 +165,55 @@ def test_a_refused_drop_is_looked_at_again() -> None:
     yard.world.bucket.put(FIRST, "content")
     assert yard.start().changed
     assert yard.dataset().state is DatasetState.SEALED
+
+
+def test_what_failed_is_not_trained_again_but_it_is_told_how_to() -> None:
+    yard = sealed()
+    failed = yard.world.records.save(replace(yard.run(), state=RunState.FAILED, reason="exit code 1", due=None))
+    said = yard.start()
+    assert not said.changed
+    assert said.what.endswith(
+        f"failed (exit code 1); nothing was started. `dropforge retry {run12(failed.id)}` tries it again."
+    )
+
+
+class Meanwhile:
+    """The table, in which somebody else writes just before the next save."""
+
+    def __init__(self, yard: Yard, then: Callable[[], object]) -> None:
+        self.records = yard.world.records
+        self.then: Callable[[], object] | None = then
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.records, name)
+
+    def save(self, item: Any, *entries: Entry) -> Any:
+        if self.then is not None:
+            then, self.then = self.then, None
+            then()
+        return self.records.save(item, *entries)
+
+
+def test_an_upload_that_is_noted_while_a_start_is_remembered_is_lost_by_neither() -> None:
+    yard = collecting(MANUAL)
+    yard.world.clock.advance(10)
+    yard.put(SECOND)
+    yard.starts.records = Meanwhile(yard, yard.deliver)
+    yard.start()
+    assert yard.run().channels[0].objects == 2
+    assert yard.dataset().seen == 2
+    yard.wait(600)
+    assert len(yard.all_runs()) == 1
+
+
+def test_two_orders_at_once_make_one_run() -> None:
+    yard = collecting(MANUAL)
+    others = Yard.start
+    yard.starts.records = Meanwhile(yard, lambda: others(yard, request="r-2"))
+    yard.start(request="r-1")
+    assert len(yard.all_runs()) == 1
+    assert len(yard.ready) <= 2
+    assert set(yard.dataset().requests) == {"r-1", "r-2"}
 
 
 def test_the_same_request_delivered_again_is_carried_out_once_even_after_an_edit() -> None:
