@@ -9,7 +9,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
 log = Logger(service="dropforge", child=True)
 
+_OUR_FAULT = 500
 DONE, AGAIN, FAILED, REFUSED, NOTHING = "done", "comes again", "failed", "refused", "nothing"
 
 
@@ -63,9 +63,11 @@ def watching(flows: Flows) -> Iterator[Notes]:
 
 
 def tell_failed(flows: Flows, name: str, error: Exception, **about: Any) -> None:
-    """A conflict or a throttle is everyday and comes again; anything else brings its trace, and is counted."""
-    if isinstance(error, DropforgeError) and error.retryable:
-        log.warning("Step comes again", step=name, outcome=AGAIN, reason=error.message, **about)
+    """A conflict or a throttle is everyday and comes again; a no of ours has its reason; the rest is counted."""
+    foreseen = isinstance(error, DropforgeError) and (error.retryable or error.status < _OUR_FAULT)
+    if isinstance(error, DropforgeError) and foreseen:
+        told, outcome = ("Step comes again", AGAIN) if error.retryable else ("Step refused", REFUSED)
+        log.warning(told, step=name, outcome=outcome, reason=error.message, **about)
     else:
         log.error("Step failed", step=name, outcome=FAILED, exc_info=error, **about)
         show(flows, Gauge("StepsFailed", by=(("step", name),), whole=True))
@@ -76,7 +78,7 @@ def tell_request(
 ) -> None:
     """Tell an answered request; an error of ours brings its trace."""
     facts: dict[str, Any] = {"step": "request", "status": status, **about}
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= _OUR_FAULT:
         log.error("Request failed", outcome=FAILED, exc_info=error, **facts)
     elif error is not None:
         log.info("Request refused", outcome=REFUSED, code=getattr(error, "code", None), **facts)

@@ -27,4 +27,4 @@ def send_news() -> None:
     try:
         wiring.flows().outbox.send_mine()
     except Exception:  # the edge of the process: it waits in the outbox, and the reconcile sends it
-        log.exception("News waits in the outbox")
+        log.exception("News waits in the outbox", step="outbox", outcome="comes again")

@@ -57,7 +57,8 @@ class Outbox:
             taken = set(self.bus.publish(batch))
             self.records.published([each for each in batch if each.id in taken])
             if left := len(batch) - len(taken):
-                log.warning("The bus did not take everything; the reconcile sends it again", left=left)
+                told = "The bus did not take everything; the reconcile sends it again"
+                log.warning(told, step="outbox", outcome="comes again", left=left)
 
     def _is_left(self, news: News) -> bool:
         return news.at + GRACE <= self.clock()

@@ -133,7 +133,14 @@ class Runs:
         try:
             self.logs.keep(run, job)
         except DropforgeError as error:  # a run that has ended says so, with or without our copy
-            log.warning("The training log was not kept", run=run12(run.id), reason=error.message)
+            log.warning(
+                "The training log was not kept",
+                step="keep-log",
+                outcome="failed",
+                run=run12(run.id),
+                pipeline=run.pipeline,
+                reason=error.message,
+            )
 
     def _judge(self, run: Run, candidate: Candidate) -> decide.Step:
         compared = self.compare(self.bucket, run, self.clock)

@@ -9,7 +9,7 @@ import pytest
 
 import app
 from chalicelib import wiring
-from chalicelib.errors import ConflictError
+from chalicelib.errors import ConflictError, RefusedError
 from chalicelib.gauges import Gauge, document
 from tests.app import raw
 from tests.app.acts import PIPELINE, drop_dataset, push_pipeline, wake_until_quiet
@@ -186,6 +186,14 @@ def test_what_is_refused_is_told_as_refused(world: World, caplog: Lines) -> None
     app.on_uploads(raw.batch(raw.created("pipelines/broken/pipeline.toml", world.clock())), Context())
     wake_until_quiet(world, seconds=30)
     assert ("wake", "refused") in told(caplog, "wake")
+
+
+def test_a_no_of_ours_is_told_with_its_reason_and_is_no_failure(world: World, caplog: Lines, capsys: Capture) -> None:
+    world.fail_at(1, error=lambda: RefusedError("Too large."))
+    app.on_wake(raw.batch("run:0123456789ab"), Context())
+    (line,) = [vars(line) for line in caplog.records]
+    assert (line["step"], line["outcome"], line["reason"]) == ("wake", "refused", "Too large.")
+    assert figures(capsys, "StepsFailed") == []
 
 
 def test_messages_that_cannot_be_read_are_told_without_what_they_say(world: World, caplog: Lines) -> None:
