@@ -21,6 +21,8 @@ PATIENCE = 180
 SLOW_LOOK = 60
 GRACE = 60
 """Seconds after which a wake-up that did not come is taken for lost."""
+CLOCKS = 300
+"""Seconds by which the bucket's clock and ours may differ."""
 HOUR, DAY = 3600, 86_400
 WAKE_LIMIT = 900
 """An SQS delay ends there."""
@@ -119,7 +121,7 @@ def intake(seen: Dataset | None, news: News, trigger: Trigger, now: float) -> Ig
         told = seen is not None and seen.reason == news.problem.reason
         return Ignore() if told else Refuse(news.problem)
     opened = seen is None or seen.state is not DatasetState.COLLECTING
-    if opened and not news.starts:
+    if (opened and not news.starts) or (seen is not None and _is_being_listed(seen, news)):
         return Ignore()
     known = seen or Dataset(news.dataset, first_seen=now)
     noted = replace(
@@ -164,7 +166,7 @@ def weigh(
     dataset: Dataset, survey: Survey, trigger: Trigger, ready: Ready | None, now: float
 ) -> Wait | Refuse | GoOn | Seal:
     """Decide with the listing at hand: it may be too early, or not complete; it may be no dataset, or it seals."""
-    if not survey.overflow and (survey.listing.pieces or not survey.complete):
+    if not survey.overflow and (dataset.listing or not survey.complete):
         if disturbed := _disturbed(dataset, survey, trigger, ready, now):
             return disturbed
         if not survey.complete:
@@ -223,6 +225,12 @@ def is_old(dataset: Dataset, part: Part, at: float) -> bool:
     if part is Part.READY and dataset.sealed_at is not None and at <= dataset.sealed_at:
         return True
     return dataset.state is not DatasetState.COLLECTING and at < dataset.last_seen
+
+
+def _is_being_listed(dataset: Dataset, news: News) -> bool:
+    """Tell whether the listing that is under way finds it anyway: of a million files, many events come late."""
+    begun = dataset.listing.began - CLOCKS if dataset.listing else 0
+    return news.newest < begun and not news.ready and news.single is None
 
 
 def _expect(dataset: Dataset, news: News, trigger: Trigger, now: float) -> Wait:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from chalicelib.flows.sealing import KNOWN_LIMIT
 from chalicelib.model import Candidate, Dataset, DatasetId, DatasetState, Entry, Run, RunState
 from tests.flows.yard import FIRST, MNIST, SECOND, TRAIN, Yard
 
@@ -304,3 +305,18 @@ def test_a_folder_in_the_place_of_a_single_object_waits_for_its_quiet() -> None:
     yard.wait(130)
     assert yard.run().channels[0].objects == 2
     assert yard.dataset().single is None
+
+
+def test_of_a_long_list_nothing_is_read_again_and_the_same_files_seal_as_the_same_run() -> None:
+    yard = sealed()
+    long = tuple(replace(it, objects=KNOWN_LIMIT + 1) for it in yard.run().channels)
+    first = yard.world.records.save(replace(yard.run(), channels=long))
+    read = yard.world.count("bucket.read")
+    yard.put(FIRST)
+    yard.deliver()
+    assert yard.world.count("bucket.read") - read <= 1, "run.toml at most"
+    assert yard.dataset().state is DatasetState.COLLECTING
+    yard.wait(125)
+    assert yard.dataset().state is DatasetState.SEALED
+    assert [run.id for run in yard.all_runs()] == [first.id]
+    assert not yard.run().superseded

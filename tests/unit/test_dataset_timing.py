@@ -98,6 +98,42 @@ def test_a_sealed_dataset_collects_again_and_keeps_its_run() -> None:
     assert note.wake == 1620
 
 
+LISTING = replace(COLLECTING, listing=Listing(began=2000, listed=50_000, objects=50_000))
+
+
+@pytest.mark.parametrize(
+    ("news", "begins_anew"),
+    [
+        (News(ID, 1699, 100), False),
+        (News(ID, 1700, 100), True),
+        (News(ID, 1699, 1, ready=True), True),
+        (News(ID, 1699, 1, single="datasets/digits/mnist.csv"), True),
+    ],
+)
+def test_news_from_before_the_listing_began_are_no_news_to_it(news: News, *, begins_anew: bool) -> None:
+    if begins_anew:
+        assert noted(LISTING, news, now=2001).dataset.listing is None
+    else:
+        assert decide.intake(LISTING, news, QUIET, 2001) == decide.Ignore()
+
+
+def test_a_listing_that_is_not_complete_goes_on_at_once() -> None:
+    found = replace(survey("training", newest=1000), complete=False)
+    step = decide.weigh(LISTING, replace(found, listing=replace(found.listing, began=2000)), QUIET, None, 2005)
+    assert isinstance(step, decide.GoOn)
+    note = decide.going_on(LISTING, step, 2005)
+    assert (note.wake, note.dataset.due, note.dataset.listing) == (2005, 2065, step.listing)
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_what_arrived_after_the_listing_began_makes_it_wait_and_begin_anew(*, complete: bool) -> None:
+    found = survey("training", newest=2001)
+    found = replace(found, complete=complete, listing=replace(found.listing, began=2000))
+    step = decide.weigh(LISTING, found, Trigger(1), None, 2050)
+    assert step == Wait(2051, "It seals when nothing has arrived for 1 seconds.")
+    assert decide.waiting(LISTING, step, 2050).dataset.listing is None
+
+
 @pytest.mark.parametrize(
     ("part", "at", "old"),
     [
