@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.errors import NotFoundError
 from chalicelib.ports import PackageRequest
 from tests.contracts import programs
 from tests.contracts.values import run_id
@@ -87,3 +88,35 @@ def test_a_version_that_is_not_there_names_no_run(world: ContractWorld, version:
     assert world.registry.run_of(world.names.group("digits"), 1) is None
     world.registry.register(package(world))
     assert world.registry.run_of(world.names.group("digits"), version) is None
+
+
+def test_another_attempt_of_a_run_makes_another_package_and_the_newest_is_found(world: ContractWorld) -> None:
+    first = world.registry.register(package(world))
+    second = world.registry.register(package(world, attempt=2))
+    assert (second.version, second.run) == (first.version + 1, first.run)
+    assert world.registry.register(package(world, attempt=2)) == second
+    assert world.registry.register(package(world)) == first
+    assert world.registry.find(world.names.group("digits"), run_id(1)) == second
+
+
+def test_a_package_is_described_by_its_arn_with_its_run_and_why_it_was_let_in(world: ContractWorld) -> None:
+    registered = world.registry.register(package(world))
+    seen = world.registry.describe(registered.arn)
+    assert seen == registered
+    assert (registered.run, registered.note) == (run_id(1), "the gate says yes")
+
+
+def test_a_package_that_never_was_is_none_and_cannot_be_decided(world: ContractWorld) -> None:
+    arn = world.registry.register(package(world)).arn
+    gone = f"{arn.rpartition('/')[0]}/9"
+    assert world.registry.describe(gone) is None
+    with pytest.raises(NotFoundError):
+        world.registry.decide(gone, approved=True, note="yes")
+
+
+def test_a_package_is_approved_and_rejected_with_a_word_why_as_often_as_one_likes(world: ContractWorld) -> None:
+    arn = world.registry.register(package(world, approved=False)).arn
+    for approved, says in ((True, "Approved"), (True, "Approved"), (False, "Rejected"), (True, "Approved")):
+        decided = world.registry.decide(arn, approved=approved, note=f"{says}\nby ada: looks\tright")
+        assert (decided.approval, decided.note) == (says, f"{says} by ada: looks right")
+        assert world.registry.describe(arn) == decided

@@ -140,7 +140,7 @@ def test_a_package_says_where_it_comes_from_and_is_asked_for_with_a_token_of_its
     check(model, recorder)
     asked = recorder.asked["create_model_package"]
     assert len(asked["ClientToken"]) <= 36
-    assert asked["CustomerMetadataProperties"] == {"dataset": "digest", "run": run_id(1)}
+    assert asked["CustomerMetadataProperties"] == {"dataset": "digest", "run": run_id(1), "attempt": "1"}
     assert asked["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"] == "s3://bucket/metrics.json"
     approval = recorder.asked["update_model_package"]
     assert (approval["ModelApprovalStatus"], len(approval["ApprovalDescription"])) == ("Approved", 1024)
