@@ -235,6 +235,7 @@ def test_the_machines_may_call_what_the_adapters_call(template: Template) -> Non
     """The local cloud checks no permissions, so a missing one would show on AWS alone."""
     called = _calls_of_the_adapters()
     assert {"sagemaker:CreateTrainingJob", "sagemaker:UpdateEndpoint", "dynamodb:Query", "sqs:SendMessage"} <= called
+    assert "events:PutEvents" in called
     for machine in (*_MACHINES, "OnEndpointChangedRole"):
         allowed = {action for role, it in statements(template) if role == machine for action in actions(it)}
         assert called - allowed == set(), machine
@@ -275,7 +276,7 @@ def test_a_run_is_requested_of_this_stage_by_anybody_but_aws(packages: dict[str,
 def _calls_of_the_adapters() -> set[str]:
     """Read the calls on clients from the adapters' source, under the names of the permissions that they need."""
     source = "".join(path.read_text() for path in (ROOT / "chalicelib" / "aws").glob("*.py"))
-    calls = re.findall(r"(?:_|get\(\")(sagemaker|s3|dynamodb|sqs|logs)(?:\"\))?\.([a-z][a-z0-9_]+)\(", source)
+    calls = re.findall(r"(?:_|get\(\")(sagemaker|s3|dynamodb|sqs|events|logs)(?:\"\))?\.([a-z][a-z0-9_]+)\(", source)
     named = {f"{service}:{''.join(part.title() for part in method.split('_'))}" for service, method in calls}
     return {permission for call in named for permission in _PERMISSIONS.get(call, (call,))}
 

@@ -33,6 +33,12 @@ def test_a_stage_may_allow_no_overrides_at_all() -> None:
     assert Settings.from_env({**ENV, "DROPFORGE_OVERRIDES": ""}).overrides == ()
 
 
+def test_events_go_to_the_default_bus_unless_another_is_named() -> None:
+    assert Settings.from_env(ENV).bus == "default"
+    for bus in ("ours", "arn:aws:events:us-east-1:000000000000:event-bus/ours"):
+        assert Settings.from_env({**ENV, "DROPFORGE_BUS": bus}).bus == bus
+
+
 def test_buckets_of_others_are_read_only_where_they_are_named() -> None:
     assert Settings.from_env(ENV).sources == ()
     named = "data-lake/digits/, other-bucket"
@@ -56,6 +62,8 @@ def test_a_missing_variable_is_named(variable: str) -> None:
         ("DROPFORGE_BUCKET", "Bucket_One"),
         ("DROPFORGE_WAKE_QUEUE", "arn:aws:sqs:us-east-1:000000000000:wake"),
         ("DROPFORGE_JOB_ROLE", "jobs"),
+        ("DROPFORGE_BUS", "arn:aws:sqs:us-east-1:000000000000:bus"),
+        ("DROPFORGE_BUS", "two words"),
         ("DROPFORGE_INSTANCE_TYPES", "ml.m5.large,m5.large"),
         ("DROPFORGE_OVERRIDES", "train.*.epochs"),
         ("DROPFORGE_SOURCES", "s3://data-lake/"),
