@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from chalicelib.errors import ThrottledError
-from chalicelib.flows.listing import SECONDS
+from chalicelib.flows.listing import BYTES, SECONDS
 from chalicelib.model import DatasetState, S3Object
 from chalicelib.ports import Bucket, Page
 from tests.fakes.calls import CrashError
@@ -197,3 +197,19 @@ def test_the_same_files_under_another_name_are_the_same_run_however_they_were_li
     assert len(yard.all_runs()) == 1
     assert FIRST.startswith("datasets/digits/mnist/")
     assert len(yard.world.records.pointing(yard.run().id)) == 2
+
+
+def test_a_look_ends_early_where_names_are_long() -> None:
+    yard = Yard()
+    yard.pipeline()
+    home = "datasets/digits/mnist/training/" + "/".join(["x" * 240] * 4)
+    for number in range(17_000):
+        yard.put(f"{home}{number:05}", told=False)
+    yard.put(f"{home}z")
+    yard.deliver()
+    yard.world.clock.advance(121)
+    look(yard, 1)
+    (piece,) = yard.world.bucket.keys("runs/_sealing/")
+    assert BYTES < len(yard.world.bucket.peek(piece)) < BYTES + 1024 * 1100
+    look(yard, 1)
+    assert yard.run().channels[0].objects == 17_001
