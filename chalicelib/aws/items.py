@@ -30,6 +30,8 @@ DOCUMENT_LIMIT = 350_000
 """Bytes; an item ends at 400 KB, keys and index keys included."""
 TIMELINE_SECONDS = 90 * 86_400
 TOLD_SECONDS = 14 * 86_400
+_LAST = 9_999_999_999.0
+"""The last second of ten digits."""
 OUTBOX = "outbox#0"
 """One partition: in the order of time, and read by one query. It bears a thousand writes a second."""
 
@@ -82,7 +84,7 @@ def told_partition(day: str) -> str:
 
 def position(at: float, order: str = "") -> str:
     """Sort by time; of a moment alone: before everything of that moment."""
-    return f"{at:017.6f}#{order}"
+    return f"{min(max(at, 0.0), _LAST):017.6f}#{order}"
 
 
 def pointing_key(run: str, dataset: DatasetId) -> Key:

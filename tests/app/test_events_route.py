@@ -20,7 +20,7 @@ from tests.fakes.world import World
 
 
 @pytest.fixture
-def dropped(world: World) -> Iterator[World]:
+def dropped(world: World) -> World:
     """Give a world in which a drop trains."""
     push_pipeline(world)
     wake_until_quiet(world, seconds=30)
@@ -117,9 +117,7 @@ def test_since_begins_at_a_moment(dropped: World) -> None:
     assert states(found("/v1/events", {"since": later})) == []
 
 
-@pytest.mark.parametrize(
-    "since", ["", "yesterday", "2031-05-01", "2031-05-01T10:00:00", "9" * 50, "0001-01-01T00:00+23"]
-)
+@pytest.mark.parametrize("since", ["", "yesterday", "2031-05-01", "2031-05-01T10:00:00", "9" * 50, "9999-99-99T00:00Z"])
 def test_a_moment_that_is_none_is_refused_with_an_example(world: World, since: str) -> None:  # noqa: ARG001 -- an empty world
     assert refused("/v1/events", {"since": since}) == (
         400,

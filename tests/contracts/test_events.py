@@ -115,6 +115,10 @@ def test_events_are_listed_from_a_moment_on_over_days(world: ContractWorld) -> N
     assert told(world, since=NOW + 1)[0] == [2, 3]
     assert told(world, since=NOW + DAY)[0] == [3]
     assert told(world, since=world.clock() + DAY)[0] == []
+    for edge, expected in ((-1e9, [1, 2, 3]), (1e12, [])):
+        found, token = told(world, since=edge)
+        assert found == expected
+        assert told(world, after=token)[0] == []
     assert told(world)[0] == [1, 2, 3]
 
 
