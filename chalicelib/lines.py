@@ -70,16 +70,18 @@ def tell_failed(flows: Flows, name: str, error: Exception, **about: Any) -> None
         log.warning(told, step=name, outcome=outcome, reason=error.message, **about)
     else:
         log.error("Step failed", step=name, outcome=FAILED, exc_info=error, **about)
-        show(flows, Gauge("StepsFailed", by=(("step", name),), whole=True))
+        _count_failure(flows, name)
 
 
 def tell_request(
-    status: int, about: Mapping[str, str], *, error: Exception | None = None, changed: bool = True
+    flows: Flows | None, status: int, about: Mapping[str, str], *, error: Exception | None = None, changed: bool = True
 ) -> None:
-    """Tell an answered request; an error of ours brings its trace."""
+    """Tell an answered request; an error of ours brings its trace, and one that no retry helps is counted."""
     facts: dict[str, Any] = {"step": "request", "status": status, **about}
     if status >= _OUR_FAULT:
         log.error("Request failed", outcome=FAILED, exc_info=error, **facts)
+        if flows is not None and not getattr(error, "retryable", False):
+            _count_failure(flows, "request")
     elif error is not None:
         log.info("Request refused", outcome=REFUSED, code=getattr(error, "code", None), **facts)
     else:
@@ -93,6 +95,10 @@ def show(flows: Flows, gauge: Gauge, **facts: Any) -> None:
     sys.stdout.write(json.dumps(line) + "\n")
 
 
+def _count_failure(flows: Flows, step: str) -> None:
+    show(flows, Gauge("StepsFailed", by=(("step", step),), whole=True))
+
+
 def _count(flows: Flows, before: Machine | None, after: Machine) -> None:
     for gauge in count(before, after):
         show(flows, gauge, **_facts(after))
@@ -100,7 +106,7 @@ def _count(flows: Flows, before: Machine | None, after: Machine) -> None:
 
 def _outcome(notes: Notes, *, acted: bool) -> str:
     if not notes.first:
-        return DONE if acted else NOTHING
+        return DONE if acted or notes.acted else NOTHING
     refused = DatasetState.REFUSED.value
     changed = (subject for subject, before in notes.first.items() if state_of(before) != refused)
     return REFUSED if any(state_of(notes.seen[subject]) == refused for subject in changed) else DONE

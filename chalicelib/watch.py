@@ -35,6 +35,12 @@ class Notes:
     """As last read or saved."""
     first: dict[str, Machine | None] = field(default_factory=dict)
     """What was saved: as it was before."""
+    within: bool = False
+    """Whether a step within this one has saved something."""
+
+    @property
+    def acted(self) -> bool:
+        return self.within or bool(self.first)
 
 
 class Watch:
@@ -46,11 +52,14 @@ class Watch:
     @contextmanager
     def step(self, saved: Saved) -> Iterator[Notes]:
         """Begin a page. What a step within this step does stands on a page of its own."""
-        outer, self._notes = self._notes, Notes(saved)
+        outer, notes = self._notes, Notes(saved)
+        self._notes = notes
         try:
-            yield self._notes
+            yield notes
         finally:
             self._notes = outer
+            if outer:
+                outer.within = outer.acted or notes.acted
 
     def read(self, item: Found) -> Found:
         if item is not None and self._notes is not None:

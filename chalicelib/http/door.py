@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from http import HTTPStatus
 from typing import Any
 
 from chalice.app import Blueprint, Request, Response
@@ -51,27 +50,26 @@ class Door:
         return register
 
     def _answer(self, view: View, names: Mapping[str, str], status: int) -> Response:
-        request = self.routes.current_request
+        request, flows = self.routes.current_request, None
+        about = _about(request, names)
         try:
-            with lines.watching(wiring.flows()):
+            flows = wiring.flows()
+            with lines.watching(flows):
                 said = dict(view(request, **names))
         except DropforgeError as error:
-            _tell(request, names, error.status, error=error)
+            lines.tell_request(flows, error.status, about, error=error)
             return _refusal(error, request)
         except Exception as error:  # noqa: BLE001 -- the process's edge: a client gets a problem, the log gets the trace
-            _tell(request, names, HTTPStatus.INTERNAL_SERVER_ERROR, error=error)
+            lines.tell_request(flows, DropforgeError.status, about, error=error)
             return _refusal(DropforgeError(str(error)), request)
-        _tell(request, names, status, changed=said.get("changed", True) is not False)
+        lines.tell_request(flows, status, about, changed=said.get("changed", True) is not False)
         return Response(said, headers={"Content-Type": "application/json"}, status_code=status)
 
 
-def _tell(
-    request: Request, names: Mapping[str, str], status: int, *, error: Exception | None = None, changed: bool = True
-) -> None:
-    """Tell a request in one line: its route, and what it named; never what it brought or was given."""
+def _about(request: Request, names: Mapping[str, str]) -> dict[str, str]:
+    """Name a request for its line: its route, and what it asks about; never what it brings."""
     about = {name: names[name][:_NAMED] for name in ("pipeline", "dataset", "run", "model") if name in names}
-    about |= {"route": f"{request.method} {request.path}", "request_id": request.context.get("requestId", "")}
-    lines.tell_request(int(status), about, error=error, changed=changed)
+    return about | {"route": f"{request.method} {request.path}", "request_id": request.context.get("requestId", "")}
 
 
 def _refusal(error: DropforgeError, request: Request) -> Response:

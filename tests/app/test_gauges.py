@@ -9,7 +9,7 @@ import pytest
 
 import app
 from chalicelib import wiring
-from chalicelib.errors import ConflictError, RefusedError
+from chalicelib.errors import ConflictError, RefusedError, UnavailableError
 from chalicelib.gauges import Gauge, document
 from tests.app import raw
 from tests.app.acts import PIPELINE, drop_dataset, push_pipeline, wake_until_quiet
@@ -239,9 +239,23 @@ def test_a_request_is_told_by_its_route_and_status(world: World, caplog: Lines) 
     ]
 
 
-def test_a_request_that_fails_is_told_with_its_trace(world: World, caplog: Lines) -> None:
+def test_a_request_that_fails_is_told_with_its_trace_and_counted(world: World, caplog: Lines, capsys: Capture) -> None:
     world.fail_at(1, error=lambda: RuntimeError("the table is away"))
     assert request("/v1/runs/{run}", run="0123456789ab")["statusCode"] == 500
     (line,) = caplog.records
     assert (line.levelname, vars(line)["outcome"], vars(line)["status"]) == ("ERROR", "failed", 500)
     assert line.exc_info
+    assert [line["step"] for line in figures(capsys, "StepsFailed")] == ["request"]
+
+
+def test_a_service_that_is_away_fails_a_request_and_is_no_fault_of_ours(world: World, capsys: Capture) -> None:
+    world.fail_at(1, error=UnavailableError)
+    assert request("/v1/runs/{run}", run="0123456789ab")["statusCode"] == 503
+    assert figures(capsys, "StepsFailed") == []
+
+
+def test_a_tick_has_done_what_its_items_have_done(world: World, caplog: Lines) -> None:
+    push_pipeline(world)
+    world.clock.advance(600)
+    app.reconcile(raw.schedule(), Context())
+    assert told(caplog, "tick") == [("tick", "done")]

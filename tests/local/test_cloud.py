@@ -162,9 +162,12 @@ def test_what_a_function_prints_is_in_cloudwatch_logs(running: Running) -> None:
 def test_the_tool_shows_what_functions_have_logged_and_counted(running: Running) -> None:
     assert running.http("/v1/health")[0] == 200
 
+    def shown(*words: str) -> str:
+        command = [sys.executable, "-m", "dropforge.cli.main", *words, "--home", str(running.home)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+
     def tool(*words: str) -> list[Any]:
-        command = [sys.executable, "-m", "dropforge.cli.main", *words, "--home", str(running.home), "--json"]
-        out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+        out = shown(*words, "--json")
         return [json.loads(line) for line in out.splitlines()] if words[0] == "log" else list(json.loads(out))
 
     def steps() -> list[str]:
@@ -176,6 +179,8 @@ def test_the_tool_shows_what_functions_have_logged_and_counted(running: Running)
 
     assert "health" in wait_until(steps)
     assert wait_until(asked)[0] >= 1
+    assert "api_handler           health done  kind=health" in shown("log", "--functions")
+    assert "Asked\thealth\t(all)\t" in shown("metrics")
 
 
 def test_the_status_counts_what_each_function_did(running: Running) -> None:
