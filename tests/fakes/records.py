@@ -184,7 +184,8 @@ class FakeRecords:
 
     def events(self, *, since: float | None = None, after: str | None = None, limit: int = 50) -> Page[Told]:
         newest = since is None and after is None
-        start = _read_token("events", after) or f"{self.clock() if newest else since or 0.0:017.6f}#"
+        begin = self.clock() if newest else min(max(since or 0.0, 0.0), 9_999_999_999.0)
+        start = _read_token("events", after) or f"{begin:017.6f}#"
         keys = sorted(key for key in self._told if newest or key > start)
         keys = keys[-limit:] if newest else keys[:limit]
         self.reads += len(keys) or 1
