@@ -105,6 +105,7 @@ def _tell_run(item: Run, at: float, origin: Origin) -> tuple[Run, tuple[News, ..
         news.append(_news(RUN, item, at, origin, now, previous=state, dataset=item.dataset, links=links))
     if approval is Approval.PENDING and asked != approval:
         wanted = _State(approval.value, item.id, item.reason, {"package": item.package})
+        links |= {order: f"{_run_link(item.id)}/{order}" for order in ("approve", "reject")}
         news.append(_news(APPROVAL, item, at, origin, wanted, previous=asked, dataset=item.dataset, links=links))
     return replace(item, told=f"{item.state} {approval}" if approval else item.state.value), tuple(news)
 

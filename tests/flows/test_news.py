@@ -310,6 +310,7 @@ def test_an_approval_is_asked_for_with_the_run_that_waits_for_it() -> None:
     registered, asked = it.world.bus.taken[-2:]
     assert (registered.kind, registered.detail["state"], asked.kind) == (RUN, "registered", APPROVAL)
     assert (asked.detail["run"], asked.detail["package"]) == (run12(run.id), waiting.package)
+    assert asked.detail["links"]["approve"] == f"/v1/runs/{run12(run.id)}/approve"
     it.world.records.save(replace(saved, due=7.0))
     assert sent(it) == []
     assert it.world.bus.taken[-1] == asked, "it is asked once"
