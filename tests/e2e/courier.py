@@ -15,9 +15,21 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.e2e.conftest import Cloud, wait_until
-from tests.e2e.triggers import ENDPOINTS, EVENTS, JOBS, SCHEDULE, UPLOADS, physical, queue_of, switched_off, waiting_in
+from tests.e2e.triggers import (
+    ENDPOINTS,
+    EVENTS,
+    JOBS,
+    PACKAGES,
+    SCHEDULE,
+    UPLOADS,
+    physical,
+    queue_of,
+    switched_off,
+    waiting_in,
+)
 
 _COPIES = 2
+_FUNCTIONS = ("OnWake", "OnJobChanged", "OnEndpointChanged", "OnPackageChanged")
 Parcel = tuple[str, dict[str, Any]]
 
 
@@ -26,7 +38,7 @@ class Courier:
         self._cloud = cloud
         self._caught = queue
         self._uploads, self._wakes = queue_of(cloud, "uploads"), queue_of(cloud, "wake")
-        self._functions = {name: physical(cloud, name) for name in ("OnWake", "OnJobChanged", "OnEndpointChanged")}
+        self._functions = {name: physical(cloud, name) for name in _FUNCTIONS}
         self._dice = random.Random(seed)  # noqa: S311  an order, no secret
         self._held: list[Parcel] = []
         self.seen: list[Parcel] = []
@@ -104,7 +116,7 @@ def bad_courier(cloud: Cloud, seed: int) -> Iterator[Courier]:
 
 def _patterns(cloud: Cloud) -> list[Any]:
     """Give the patterns of the rules that are switched off."""
-    rules = [physical(cloud, trigger) for trigger in (UPLOADS, JOBS, ENDPOINTS)]
+    rules = [physical(cloud, trigger) for trigger in (UPLOADS, JOBS, ENDPOINTS, PACKAGES)]
     return [json.loads(cloud.client("events").describe_rule(Name=name)["EventPattern"]) for name in rules]
 
 
@@ -113,6 +125,7 @@ def _parcel(event: dict[str, Any]) -> Parcel:
         "Object Created": "Uploads",
         "SageMaker Training Job State Change": "OnJobChanged",
         "SageMaker Endpoint State Change": "OnEndpointChanged",
+        "SageMaker Model Package State Change": "OnPackageChanged",
     }
     return kinds[event["detail-type"]], event
 

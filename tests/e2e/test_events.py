@@ -10,6 +10,7 @@ from tests.e2e.conftest import Cloud, wait_until
 from tests.e2e.courier import Courier, bad_courier
 from tests.e2e.pipelines import (
     PIXEL,
+    Registered,
     Tiny,
     drop,
     fresh,
@@ -26,6 +27,7 @@ from tests.e2e.pipelines import (
 )
 from tests.e2e.triggers import errors, invocations, more
 
+_MANUAL = '[gate]\nmetric = "validation:accuracy"\napproval = "manual"\n'
 _LONG = {"seconds": 25}
 """Training that goes on while its files are dropped again."""
 
@@ -58,7 +60,7 @@ def test_every_event_delivered_twice_and_in_random_order_ends_in_the_same_state(
     assert (rehearsal, made, updated) == (2, 1, 1), f"seed {seed}"
     assert not more(errors(cloud), failed), f"seed {seed}"
     # Each event came four times in the end, and nothing else woke anybody.
-    for function in ("OnWake", "OnJobChanged", "OnEndpointChanged"):
+    for function in ("OnWake", "OnJobChanged", "OnEndpointChanged", "OnPackageChanged"):
         assert woken[function] == 4 * sum(kind == function for kind, _ in courier.seen), (seed, woken)
     assert "Reconcile" not in woken, (seed, woken)
 
@@ -85,6 +87,22 @@ def test_the_same_files_dropped_again_mid_training_stop_nothing_and_start_nothin
     assert [each["Status"] for each in job["SecondaryStatusTransitions"]][-1] == "Completed"
     assert "Stopping" not in {each["Status"] for each in job["SecondaryStatusTransitions"]}
     assert label_of(cloud.predict(tiny.name, PIXEL)) == "b"
+
+
+def test_what_is_approved_or_rejected_with_sagemakers_own_sdk_is_followed(cloud: Cloud) -> None:
+    tiny = Registered(fresh("asked"), more=_MANUAL)
+    push(cloud, tiny)
+    runs = {}
+    for status in ("Approved", "Rejected"):
+        drop(cloud, tiny.name, status, knobs(label=status))
+        runs[status] = until_sealed(cloud, tiny.name, status)
+    for status, stage in (("Approved", "registered"), ("Rejected", "rejected")):
+        package = until_stage(cloud, runs[status], "awaiting-approval")["package"]
+        cloud.client("sagemaker").update_model_package(
+            ModelPackageArn=package, ModelApprovalStatus=status, ApprovalDescription="seen by eye"
+        )
+        seen = until_stage(cloud, runs[status], stage)
+        assert (seen["approval"], seen["verdict"]["reason"]) == (status.lower(), "seen by eye")
 
 
 def _is_live(cloud: Cloud, pipeline: str, name: str) -> bool:

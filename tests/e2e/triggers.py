@@ -12,7 +12,8 @@ JOBS = "OnJobChangedOnJobChangedEvent"
 ENDPOINTS = "OnEndpointChangedOnEndpointChangedEvent"
 SCHEDULE = "ReconcileReconcileEvent"
 WAKES = "OnWakeOnWakeSqsEventSource"
-EVENTS = (UPLOADS, JOBS, ENDPOINTS, WAKES)
+PACKAGES = "OnPackageChangedOnPackageChangedEvent"
+EVENTS = (UPLOADS, JOBS, ENDPOINTS, PACKAGES, WAKES)
 """All but the schedule."""
 
 _QUIET_LOOKS = 25
