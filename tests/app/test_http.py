@@ -36,6 +36,7 @@ NOW = 1_800_000_000.0
 NOW_ISO = "2027-01-15T08:00:00.000+00:00"
 RUN12 = "000000000007"
 JOB = f"df-test-digits-{RUN12}-0-a1"
+PACKAGE = "arn:aws:sagemaker:us-east-1:000000000000:model-package/df-test-digits/3"
 CHANNELS = (Channel("training", 2, 12, "s3://bucket/runs/digits/000000000007/input/training.manifest"),)
 
 
@@ -72,7 +73,7 @@ def target(run: str, **changes: Any) -> Target:
         "digest": f"digest-{run[2:14]}",
         "run": run,
         "version": "version-1",
-        "package": "arn:aws:sagemaker:us-east-1:000000000000:model-package/df-test-digits/3",
+        "package": PACKAGE,
         "model_version": 3,
         "model": "model",
         "config": "config",
@@ -204,7 +205,7 @@ def test_runs_are_filtered_by_pipeline_and_state(world: World) -> None:
 
 
 def test_a_run_is_told_with_metrics_release_and_timeline(world: World) -> None:
-    run = a_run(state=RunState.REGISTERED, candidate=candidate(), labels=("0", "1"), package="arn", ended_at=NOW)
+    run = a_run(state=RunState.REGISTERED, candidate=candidate(), labels=("0", "1"), package=PACKAGE, ended_at=NOW)
     world.records.save(run, Entry(NOW, "sealed", {"objects": 2}), Entry(NOW + 1, "training"))
     world.records.save(Release("digits", 4, ReleaseStage.IDLE, live=target(run.id)))
     body = found("/v1/runs/{run}", run=RUN12)
