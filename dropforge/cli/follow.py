@@ -113,6 +113,7 @@ class Follower:
         self.last: dict[str, Any] = {}
         """The dataset, later the run, as last seen."""
         self._token: str | None = None
+        self._present = ""
         self._shown: tuple[str, str] | None = None
         self._entries = 0
 
@@ -121,9 +122,9 @@ class Follower:
         end = None if seconds is None else time.monotonic() + seconds
         while end is None or time.monotonic() < end:
             yield from self._look()
+            yield None
             if self.ended:
                 return
-            yield None
             time.sleep(self.pause)
 
     def look(self) -> None:
@@ -135,7 +136,8 @@ class Follower:
 
     @property
     def stage(self) -> str:
-        return self._shown[0] if self._shown else ""
+        """Where it is now; what its timeline tells of may be long past, and come again."""
+        return self._present
 
     @property
     def ended(self) -> bool:
@@ -167,8 +169,9 @@ class Follower:
                 yield from self._stage("settling", "")
             return
         refused = state == "refused"
+        self._present = state if refused else "settling"
         note = self.last.get("reason") if refused else self.last.get("waiting")
-        yield from self._stage(state if refused else "settling", str(note or ""))
+        yield from self._stage(self._present, str(note or ""))
 
     def _look_at_run(self, run: str) -> Iterator[Change]:
         self.last = self.api.get("v1", "runs", run)
@@ -178,14 +181,14 @@ class Follower:
         yield from self._log(run)
         yield from self._pass(each for each in passed if each.stage != "training")
         candidate = self.last.get("candidate") or {}
-        stage = str(self.last["stage"])
-        if passed and _is_before(stage, self.stage):
+        self._present = stage = str(self.last["stage"])
+        if passed and _is_before(stage, passed[-1].stage):
             return  # the timeline was read a moment later than the run: the next look shows both
         told = self.last.get("reason") or (self.last.get("release") or {}).get("reason")
         if stage == AWAITING:
             told = f"{told} {self.last.get('todo') or ''}".strip()
         note = told or (candidate.get("secondary") if stage == "training" else "") or ""
-        if note or stage != self.stage:
+        if note or self._shown is None or stage != self._shown[0]:
             yield from self._stage(stage, str(note))
 
     def _new_entries(self) -> list[dict[str, Any]]:

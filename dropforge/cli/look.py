@@ -158,7 +158,7 @@ def wait(
     for change in follower.changes(seconds=timeout):
         if isinstance(change, StageReached) and not session.terminal.as_json:
             Display(session.terminal).show(change)
-        if _reached(follower.stage, goal):
+        if change is None and _reached(follower.stage, goal):
             break
     if session.terminal.as_json:
         session.terminal.data(follower.last)
