@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from chalicelib import events, lines
+from chalicelib.decide.start import Wish
 from chalicelib.events import EndpointChanged, Event, JobChanged, NewsSeen, PackageChanged, RunRequested, UploadSeen
 from chalicelib.gauges import Gauge
 from chalicelib.model import Command
@@ -61,8 +62,6 @@ def package(flows: Flows, changed: PackageChanged) -> None:
 
 def run_requested(flows: Flows, asked: RunRequested) -> None:
     """Start what an event asks for; a request that is refused ends in the dead letters, where somebody can read it."""
-    from chalicelib.flows.start import Wish
-
     wish = Wish(
         asked.pipeline,
         Command(asked.by, flows.world.clock(), asked.reason),

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from chalicelib.model import Command, Dataset, DatasetId, DatasetState, Entry
 
 REMEMBERED = 20
 """Ids of orders that a dataset remembers; one that comes again later than that only looks again, and changes little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An order to start: of a dataset by its name, or of channels, each an S3 URI."""
+
+    pipeline: str
+    command: Command
+    dataset: str | None = None
+    channels: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """As in a run.toml; a dot in a key leads one table down."""
+    request: str = ""
+    """What the sender calls this order; one that comes again is carried out once."""
 
 
 @dataclass(frozen=True, slots=True)

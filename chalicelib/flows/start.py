@@ -6,17 +6,17 @@ Dying after it was remembered loses nothing: the dataset is due, and the schedul
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from chalicelib.decide import start as decide
 from chalicelib.decide.keys import Refusal, is_dataset
 from chalicelib.decide.sources import name_of, read_channels
 from chalicelib.decide.stage import stage_of
+from chalicelib.decide.start import Wish
 from chalicelib.errors import InvalidError, NotFoundError, NotNowError, RefusedError
 from chalicelib.flows.again import until_undisturbed
 from chalicelib.flows.sight import Sight
-from chalicelib.model import Command, Dataset, DatasetId, DatasetState, Run
+from chalicelib.model import Dataset, DatasetId, DatasetState, Run
 from chalicelib.names import is_pipeline, run12
 from chalicelib.pipeline import Version, apply_overrides, write_values
 from chalicelib.ports import Records
@@ -25,20 +25,6 @@ from chalicelib.settings import Settings
 REQUEST_LIMIT = 128
 _AGAIN = frozenset({"failed", "stopped", "rejected", "release-failed"})
 """Stages in which the same content goes on only where a person says so."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """An order to start: of a dataset by its name, or of channels, each an S3 URI."""
-
-    pipeline: str
-    command: Command
-    dataset: str | None = None
-    channels: Mapping[str, Any] = field(default_factory=dict)
-    values: Mapping[str, Any] = field(default_factory=dict)
-    """As in a run.toml; a dot in a key leads one table down."""
-    request: str = ""
-    """What the sender calls this order; one that comes again is carried out once."""
 
 
 @dataclass(frozen=True, slots=True)

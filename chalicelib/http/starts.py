@@ -7,8 +7,8 @@ from typing import Any
 from chalice.app import IAMAuthorizer, Request
 
 from chalicelib import wiring
+from chalicelib.decide.start import Wish
 from chalicelib.errors import InvalidError
-from chalicelib.flows.start import Wish
 from chalicelib.http import bodies, order
 from chalicelib.http.door import Door
 from chalicelib.http.order import Order

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from chalicelib.decide.start import Wish
 from chalicelib.errors import NotFoundError
 from chalicelib.events import UploadSeen
 from chalicelib.flows.datasets import Datasets
@@ -14,7 +15,7 @@ from chalicelib.flows.outbox import Outbox
 from chalicelib.flows.reconcile import Reconcile
 from chalicelib.flows.report import Report
 from chalicelib.flows.sight import Sight
-from chalicelib.flows.start import Started, Starts, Wish
+from chalicelib.flows.start import Started, Starts
 from chalicelib.model import Command, Dataset, DatasetId, PipelineRecord, Run, RunState, S3Object
 from chalicelib.names import run12
 from chalicelib.pipeline import Version, parse
