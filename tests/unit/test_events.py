@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chalicelib import events
 from chalicelib.errors import InvalidError
-from chalicelib.events import EndpointChanged, JobChanged, UploadSeen, Woken
+from chalicelib.events import EndpointChanged, JobChanged, PackageChanged, UploadSeen, Woken
 from tests.app import raw
 
 NOW = 1_800_000_000.0
@@ -37,6 +37,8 @@ def test_wake_ups_keep_their_subject_whole(subject: str) -> None:
 def test_the_names_of_jobs_and_endpoints_are_read() -> None:
     assert events.job_changed(raw.job_changed("a-job")) == JobChanged("a-job")
     assert events.endpoint_changed(raw.endpoint_changed("an-endpoint")) == EndpointChanged("an-endpoint")
+    arn = "arn:aws:sagemaker:us-east-1:000000000000:model-package/df-test-digits/3"
+    assert events.package_changed(raw.package_changed("df-test-digits", 3)) == PackageChanged(arn)
 
 
 @pytest.mark.parametrize(

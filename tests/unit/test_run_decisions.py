@@ -11,12 +11,23 @@ from hypothesis import strategies as st
 
 from chalicelib.decide.digests import digest_of, job_digest, target_digest
 from chalicelib.decide.evaluation import labels_in
-from chalicelib.decide.run import Move, Rest, StartTraining, StopTraining, Wait, prepare, train
+from chalicelib.decide.run import (
+    STRAY_LIMIT,
+    Move,
+    NoRoom,
+    Rest,
+    StartTraining,
+    StopTraining,
+    Wait,
+    prepare,
+    train,
+    watch,
+)
 from chalicelib.decide.serving import metrics_document
 from chalicelib.decide.stage import stage_of
 from chalicelib.errors import RefusedError
 from chalicelib.images import framework_image
-from chalicelib.model import Candidate, DatasetId, Release, ReleaseStage, Run, RunState, Target
+from chalicelib.model import Approval, Candidate, Command, DatasetId, Release, ReleaseStage, Run, RunState, Target
 from chalicelib.ports import JobSeen, TrainingJob
 
 RUN = Run("v1" + "ab" * 32, "digits", DatasetId("digits", "mnist"), "version", "digest", sealed_at=5, created_at=5)
@@ -43,7 +54,7 @@ def test_whatever_sagemaker_tells_a_run_has_a_next_step(
     seen = None if gone else JobSeen("job", status, secondary, reason, request=request_)
     run = replace(RUN, state=RunState.TRAINING, candidate=CANDIDATE, superseded=superseded)
     step = train(run, CANDIDATE, seen, 100.0)
-    assert isinstance(step, Move | Wait | StopTraining)
+    assert isinstance(step, Move | Wait | StopTraining | NoRoom)
     if isinstance(step, Move) and step.run.state is not RunState.PREPARING:
         assert step.run.state is RunState.EVALUATING or step.run.reason
     assert isinstance(prepare(RUN, JOB, seen, 100.0), Move | StartTraining)
@@ -153,3 +164,62 @@ def test_before_and_without_a_package_a_runs_stage_is_its_state(state: RunState)
 )
 def test_a_registered_runs_stage_is_told_by_its_release(release: Release | None, stage: str) -> None:
     assert stage_of(replace(RUN, state=RunState.REGISTERED), release) == stage
+
+
+@pytest.mark.parametrize(
+    ("approval", "release", "stage"),
+    [
+        (Approval.PENDING, None, "awaiting-approval"),
+        (Approval.PENDING, Release("digits", live=target("v1new", sealed_at=9)), "awaiting-approval"),
+        (Approval.PENDING, Release("digits", pending=target()), "pending"),
+        (Approval.APPROVED, Release("digits"), "registered"),
+        (Approval.REJECTED, Release("digits", live=target("v1new", sealed_at=9)), "rejected"),
+        (Approval.REJECTED, Release("digits", live=target()), "live"),
+    ],
+)
+def test_what_a_person_says_of_a_model_is_its_stage_until_its_release_has_it(
+    approval: Approval, release: Release | None, stage: str
+) -> None:
+    assert stage_of(replace(RUN, state=RunState.REGISTERED, approval=approval), release) == stage
+
+
+def test_a_rejected_run_that_clients_meet_all_the_same_is_live() -> None:
+    rejected = replace(RUN, state=RunState.REJECTED, approval=Approval.REJECTED)
+    assert stage_of(rejected, Release("digits", live=target())) == "live"
+
+
+@given(
+    status=st.sampled_from(["InProgress", "Completed", "Failed", "Stopping", "Stopped"]),
+    reason=st.none() | st.text(max_size=20) | st.just("CapacityError: none left"),
+)
+def test_a_run_that_a_person_stops_never_goes_on(status: str, reason: str | None) -> None:
+    seen = JobSeen("job", status, status, reason, request="ours")
+    run = replace(RUN, state=RunState.TRAINING, candidate=CANDIDATE, stopping=Command("ada", 1.0))
+    step = train(run, CANDIDATE, seen, 100.0)
+    match step:
+        case Move():
+            assert step.run.state is RunState.STOPPED
+        case StopTraining():
+            assert status == "InProgress"
+        case _:
+            assert (status, isinstance(step, Wait)) == ("Stopping", True)
+
+
+@given(
+    status=st.sampled_from(["InProgress", "Completed", "Failed", "Stopping", "Stopped"]),
+    request_=st.sampled_from(["", "ours", "theirs"]),
+    known=st.booleans(),
+    gone=st.booleans(),
+    age=st.floats(0, 2000),
+)
+def test_a_run_that_has_ended_stops_its_own_late_job_alone_and_comes_to_rest(
+    status: str, request_: str, age: float, *, known: bool, gone: bool
+) -> None:
+    candidate = replace(CANDIDATE, status="InProgress") if known else None
+    run = replace(RUN, state=RunState.STOPPED, candidate=candidate, ended_at=100.0)
+    seen = None if gone else JobSeen("job", status, status, request=request_)
+    step = watch(run, seen, 100.0 + age)
+    ours = seen is not None and (request_ == "ours" or (request_ == "theirs" and not known))
+    assert isinstance(step, StopTraining) == (ours and status == "InProgress")
+    if isinstance(step, Wait) and not ours:
+        assert age < STRAY_LIMIT
