@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import count, takewhile
+
 import pytest
 
 from chalicelib.errors import NotFoundError
 from chalicelib.flows.pauses import Paused, Pauses
 from chalicelib.model import EVERYTHING, Command, PipelineRecord, Run, RunState
 from chalicelib.names import run12
+from tests.fakes.calls import CrashError
 from tests.flows.machines import PIPELINE, Machines
 
 BY = "arn:aws:iam::000000000000:user/ada"
@@ -152,3 +156,34 @@ def test_a_resume_wakes_a_bounded_number_at_once() -> None:
         it.seal(f"drop-{number}")
     resume(it)
     assert len(woken(it)) == 101
+
+
+def hold_and_go_on(number: int, *, after: bool) -> bool:
+    """Pause, look at a run and resume, while the worker dies at one call; tell whether it did."""
+    it, died = Machines(), False
+    run = it.seal()
+    it.world.fail_at(number, after=after)
+    steps: list[Callable[[], object]] = [
+        lambda: pause(it),
+        lambda: it.runs.advance(run12(run.id)),
+        lambda: resume(it),
+    ]
+    for step in steps:
+        try:
+            step()
+        except CrashError:
+            died = True
+            it.restart()
+            step()
+        assert it.world.jobs.started == [], number
+    for _ in range(6 if died else 0):
+        it.world.clock.advance(60)
+        it.reconcile()
+    assert len(it.world.jobs.started) == died, number
+    return died
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_wherever_a_worker_dies_nothing_starts_while_it_is_paused_and_one_job_once_it_is_not(*, after: bool) -> None:
+    crashes = list(takewhile(lambda number: hold_and_go_on(number, after=after), count(1)))
+    assert len(crashes) > 10
