@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from chalicelib.decide import release as decide
 from chalicelib.decide.proposal import note_failure
 from chalicelib.decide.serving import serving_of
+from chalicelib.errors import ConflictError
 from chalicelib.flows.ledger import Ledger
 from chalicelib.flows.setups import Setups
 from chalicelib.model import Entry, Release, ReleaseStage, Target
@@ -25,11 +26,12 @@ class Outcomes:
 
     def rest(self, release: Release) -> None:
         """Close a release on which nothing is open; what a crash kept from being told is told first."""
-        if release.live is not None:
-            self.tell_clients(release.pipeline, release.live, exact=True)
+        told = release.live is not None and self.tell_clients(release.pipeline, release.live, exact=True)
         if release.due is not None:
             self.ledger.report_again(release.live, release.previous, release.retired)
             self.records.save(replace(release, due=None))
+        elif told and self.records.release(release.pipeline) != release:
+            raise ConflictError  # who wrote meanwhile has told something newer: it is told again
 
     def roll_out(self, release: Release, desired: Target, tests: int) -> None:
         now = self.clock()
@@ -42,7 +44,8 @@ class Outcomes:
         now, old = self.clock(), release.live
         self.tell_clients(release.pipeline, desired, exact=True)
         if release.previous is not None:
-            self._clear_away(release.previous, keep=(desired, old, release.pending))
+            self.clear_away(release.previous, keep=(desired, old, release.pending))
+            self.ledger.report_again(release.previous)  # this release names it no more
         after = replace(
             decide.enter(release, ReleaseStage.IDLE, now),
             live=desired,
@@ -93,7 +96,7 @@ class Outcomes:
     def tidy(self, release: Release, failed: Target) -> None:
         """Delete the failed target's model and configuration, and want what is live again."""
         now = self.clock()
-        self._clear_away(failed, keep=(release.live, release.previous, release.pending))
+        self.clear_away(failed, keep=(release.live, release.previous, release.pending))
         after = _open(replace(release, desired=release.live), now)
         self.ledger.record(release, after, Entry(now, "cleared away", {"config": failed.config}))
         self.ledger.report_again(failed)
@@ -109,7 +112,7 @@ class Outcomes:
         now = self.clock()
         gone = [each for each in (release.desired, release.previous, release.retired) if each is not None]
         for target in gone:
-            self._clear_away(target, keep=())
+            self.clear_away(target, keep=())
         after = replace(decide.enter(release, ReleaseStage.IDLE, now), desired=None, previous=None, lease=None)
         entry = Entry(now, "undeployed", {"configurations": len({target.config for target in gone})})
         self.ledger.record(release, _open(after, now), entry, release.retired)
@@ -125,8 +128,8 @@ class Outcomes:
             same = release.live.labels == desired.labels
             self.tell_clients(release.pipeline, release.live, exact=False, labelled=same)
 
-    def tell_clients(self, pipeline: str, target: Target, *, exact: bool, labelled: bool = True) -> None:
-        """Write what the inference route reads; an item that says so already is left alone.
+    def tell_clients(self, pipeline: str, target: Target, *, exact: bool, labelled: bool = True) -> bool:
+        """Write what the inference route reads; an item that says so already is left alone (False).
 
         Not `labelled`: plain scores may come from a model with other labels, so none are put to them.
         """
@@ -134,10 +137,13 @@ class Outcomes:
         serving = serving_of(pipeline, setup, self.names.endpoint(pipeline), exact=exact)
         serving = serving if labelled else replace(serving, labels=())
         told = self.records.serving(pipeline)
-        if told is None or replace(told, since=0.0) != serving:
-            self.records.serve(replace(serving, since=self.clock()))
+        if told is not None and replace(told, since=0.0) == serving:
+            return False
+        self.records.serve(replace(serving, since=self.clock()))
+        return True
 
-    def _clear_away(self, gone: Target, *, keep: tuple[Target | None, ...]) -> None:
+    def clear_away(self, gone: Target, *, keep: tuple[Target | None, ...]) -> None:
+        """Delete a target's configuration and model, but what those to keep are made of."""
         kept = [target for target in keep if target is not None]
         if gone.config not in {target.config for target in kept}:
             self.hosting.delete_config(gone.config)

@@ -113,7 +113,8 @@ class Rollout:
 
     def _wait(self, release: Release, seconds: float) -> None:
         now = self.clock()
-        if release.due is None or release.due <= now:
+        late = now + max(seconds, decide.LOOK_AGAIN)
+        if release.due is None or not now < release.due <= late:
             self.records.save(replace(release, due=now + seconds))
         if seconds < decide.LOOK_AGAIN:
             self.turn.timer.wake(f"release:{release.pipeline}", seconds=math.ceil(seconds))
@@ -121,7 +122,7 @@ class Rollout:
     def _rehearse(self, sight: decide.Sight, desired: Target) -> bool:
         release = sight.release
         name = self.names.rehearsal(release.pipeline, desired.digest)
-        self._ensure(release.pipeline, desired)
+        self._ensure(release, desired)
         if self._is_held(sight):
             return False
         try:
@@ -155,7 +156,7 @@ class Rollout:
     def _create(self, sight: decide.Sight, target: Target) -> bool:
         release = sight.release
         name = self.names.endpoint(release.pipeline)
-        self._ensure(release.pipeline, target)
+        self._ensure(release, target)
         if _is_new(release) and self._is_held(sight):
             return False
         self.outcomes.warn_clients(release, target)
@@ -180,7 +181,7 @@ class Rollout:
         """Ask for the update under a lease. Given back, it was asked for; run out, it may have been."""
         release = sight.release
         name, is_new = self.names.endpoint(release.pipeline), _is_new(release)
-        self._ensure(release.pipeline, target)
+        self._ensure(release, target)
         if is_new and self._is_held(sight):
             return
         lease = Lease(self.holder, self.clock() + self.lease_seconds)
@@ -292,9 +293,9 @@ class Rollout:
         )
         self.ledger.record(release, after, entry, target)
 
-    def _ensure(self, pipeline: str, target: Target) -> None:
+    def _ensure(self, release: Release, target: Target) -> None:
         """See that the target's model and configuration exist, exactly as it names them."""
-        setup = self.setups.of_target(pipeline, target)
+        setup = self.setups.of_target(release.pipeline, target)
         if (setup.model.name, setup.config.name) != (target.model, target.config):
             return  # planned by an earlier release of ours: it made them, and this one would make others
         try:
@@ -302,6 +303,15 @@ class Rollout:
             self.hosting.ensure_config(setup.config)
         except ConflictError as error:
             raise RefusedError(error.message) from error
+        self._see_that_it_is_wanted(release, target)
+
+    def _see_that_it_is_wanted(self, release: Release, target: Target) -> None:
+        """Clear away what a worker that stalled has made too late; ConflictError where it has to look again."""
+        seen = self.records.release(release.pipeline)
+        if seen is None or seen.rev == release.rev:
+            return
+        self.outcomes.clear_away(target, keep=(seen.live, seen.desired, seen.previous, seen.pending))
+        raise ConflictError
 
 
 def _is_new(release: Release) -> bool:

@@ -19,11 +19,14 @@ from chalicelib.names import Names
 from chalicelib.ports import Answer, Clock, ConfigRequest, EndpointSeen, ModelRequest
 from tests.fakes.bucket import FakeBucket
 
-How = Literal["fails-creation", "fails-update", "never-up", "answers-wrongly", "errors", "hangs", "takes-none"]
+How = Literal[
+    "fails-creation", "fails-update", "never-up", "no-capacity", "answers-wrongly", "errors", "hangs", "takes-none"
+]
 Say = bytes | Answer | Callable[[bytes], bytes | Answer]
 
 RIGHT = b'{"predictions": [{"label": "7", "score": 0.98}, {"label": "1", "score": 0.02}]}'
 WRONG = b'{"predictions": [{"label": "wrong", "score": 1.0}]}'
+NO_CAPACITY = "CapacityError: Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity."
 PING_TOLD = "The primary container for production variant main did not pass the ping health check."
 
 
@@ -153,11 +156,16 @@ class FakeHosting:
                     del self._endpoints[name]
                 case "Creating" if how == "fails-creation":
                     self._change(name, status="Failed", reason=PING_TOLD)
+                case "Creating" if how == "no-capacity":
+                    self._change(name, status="Failed", reason=NO_CAPACITY)
+                case "Updating" if how == "no-capacity":
+                    self._endpoints[name] = replace(endpoint, wanted=endpoint.seen.config or endpoint.wanted)
+                    self._change(name, status="InService", reason=NO_CAPACITY)
                 case "Updating" if how in {"fails-creation", "fails-update"}:
                     self._endpoints[name] = replace(endpoint, wanted=endpoint.seen.config or endpoint.wanted)
                     self._change(name, status="InService")
                 case "Creating" | "Updating" if how != "never-up":
-                    self._change(name, status="InService", config=endpoint.wanted)
+                    self._change(name, status="InService", config=endpoint.wanted, reason="")
 
     def break_endpoint(self, name: str, status: str = "Failed", reason: str = "It broke by itself.") -> None:
         """Put an endpoint into a state that no call of ours leads to."""

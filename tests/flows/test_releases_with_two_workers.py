@@ -2,52 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
-from chalicelib.flows.releases import Releases
-from chalicelib.flows.report import Report
 from chalicelib.model import ReleaseStage
 from chalicelib.names import run12
 from tests.flows.machines import LABELS, PIPELINE, Machines
+from tests.flows.stalled import Stall, stalling_worker
 
 ENDPOINT = "df-test-digits-realtime"
-
-
-class Stall:
-    """Counts the calls on several ports and lets something else happen just before one of them."""
-
-    def __init__(self, at: int, meanwhile: Callable[[], None]) -> None:
-        self.at = at
-        self.calls = 0
-        self.meanwhile = meanwhile
-
-    def port(self, port: Any) -> Any:
-        return _Stalling(self, port)
-
-    def call(self) -> None:
-        self.calls += 1
-        if self.calls == self.at:
-            self.meanwhile()
-
-
-class _Stalling:
-    def __init__(self, stall: Stall, port: Any) -> None:
-        self._stall = stall
-        self._port = port
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._port, name)
-        if not callable(found):
-            return found
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            self._stall.call()
-            return found(*args, **kwargs)
-
-        return call
 
 
 def _go_on(it: Machines) -> None:
@@ -55,22 +17,6 @@ def _go_on(it: Machines) -> None:
     for _ in range(8):
         it.releases.advance(PIPELINE)
         it.world.hosting.settle()
-
-
-def _stalling_worker(it: Machines, stall: Stall) -> Releases:
-    world = it.world
-    records, hosting, bucket = stall.port(world.records), stall.port(world.hosting), stall.port(world.bucket)
-    return Releases(
-        bucket=bucket,
-        records=records,
-        timer=world.timer,
-        clock=world.clock,
-        settings=world.settings,
-        versions=it.versions,
-        hosting=hosting,
-        registry=stall.port(world.registry),
-        report=Report(bucket=bucket, records=records, clock=world.clock),
-    )
 
 
 def _stalled_once(settles: int, at: int) -> tuple[Machines, Stall]:
@@ -83,7 +29,7 @@ def _stalled_once(settles: int, at: int) -> tuple[Machines, Stall]:
         if _ < settles - 1:
             it.releases.advance(PIPELINE)
     stall = Stall(at, lambda: _go_on(it))
-    _stalling_worker(it, stall).advance(PIPELINE)
+    stalling_worker(it, stall).advance(PIPELINE)
     return it, stall
 
 
