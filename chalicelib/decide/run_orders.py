@@ -49,7 +49,8 @@ def stop(run: Run, release: Release | None, command: Command) -> Answer:
         return Refuse(f"The run {name} is {told}: there is nothing left to stop.{advice}")
     if run.stopping is not None:
         return Already(f"The run {name} is being stopped {run.stopping.told}.")
-    stopping = replace(run, stopping=command, due=command.at)
+    told = f"It is being stopped {command.told.rstrip('.')}."
+    stopping = replace(run, stopping=command, reason=told, due=command.at)
     return Change(stopping, _asked("stop asked for", command), f"The run {name} is being stopped.")
 
 

@@ -72,6 +72,7 @@ def test_a_training_is_stopped_at_sagemaker_and_the_run_is_stopped_when_sagemake
     ordered = it.orders.stop(run12(run.id), order(it))
     assert (ordered.changed, ordered.run.state) == (True, RunState.TRAINING)
     assert job_status(it, it.job(run)) == "Stopping"
+    assert it.status()["reason"] == f"It is being stopped by {ADA}: too expensive."
     it.world.jobs.settle()
     it.runs.job_changed(JobChanged(it.job(run)))
     assert it.run(run).state is RunState.STOPPED
