@@ -1,15 +1,18 @@
-"""Any order of events, repeats, lost ones, restarts and edits: the same end, and no client meets an untested model."""
+"""Any order of events, repeats, edits, restarts and orders: a true end, and no client meets an untested model."""
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Callable
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from chalicelib.errors import NotFoundError, NotNowError
 from chalicelib.events import EndpointChanged, JobChanged
-from chalicelib.model import Run, RunState, Target
+from chalicelib.model import Command, Entry, Pause, ReleaseStage, Run, RunState, Target
 from chalicelib.names import run12
 from tests.flows.machines import GATE, LABELS, METRICS, PIPELINE, SMOKE, TRAIN, Machines
 
@@ -28,6 +31,10 @@ class Loop(RuleBasedStateMachine):
         self.runs: list[Run] = []
         self.bad: set[str] = set()
         """run12 of the models that answer wrongly."""
+        self.steered = False
+        """Whether a person had a hand in what is live."""
+        self.paused_at: int | None = None
+        """How many endpoints had been made or changed when it was paused."""
 
     @initialize()
     def drop_first(self) -> None:
@@ -85,6 +92,43 @@ class Loop(RuleBasedStateMachine):
         self.it.edit(toml)
         self.it.releases.update(PIPELINE)
 
+    @rule(version=st.none() | st.integers(1, 3))
+    def roll_back(self, version: int | None) -> None:
+        self._order(lambda command: self.it.releases.orders.roll_back(PIPELINE, command, version))
+
+    @rule()
+    def undeploy(self) -> None:
+        self._order(lambda command: self.it.releases.orders.undeploy(PIPELINE, command))
+
+    @rule()
+    def redeploy(self) -> None:
+        self._order(lambda command: self.it.releases.orders.redeploy(PIPELINE, command))
+
+    def _order(self, order: Callable[[Command], object]) -> None:
+        """Give an order, and time for another: one moment holds one."""
+        self.it.world.clock.advance(1)
+        with contextlib.suppress(NotNowError, NotFoundError):
+            order(Command("arn:ada", self.it.world.clock(), "she said so"))
+            self.steered = True
+        self.it.world.clock.advance(1)
+
+    @precondition(lambda self: self.paused_at is None)
+    @rule()
+    def pause(self) -> None:
+        command = Command("arn:ada", self.it.world.clock())
+        self.it.world.records.pause(Pause(PIPELINE, command), Entry(command.at, "paused"))
+        self.paused_at = len(self.it.world.hosting.updates)
+
+    @precondition(lambda self: self.paused_at is not None)
+    @rule()
+    def resume(self) -> None:
+        self._resume()
+        self.it.releases.advance(PIPELINE)
+
+    def _resume(self) -> None:
+        self.it.world.records.unpause(PIPELINE, Entry(self.it.world.clock(), "resumed"))
+        self.paused_at = None
+
     def _break_bad_models(self) -> None:
         hosting = self.it.world.hosting
         for config in hosting.configs.values():
@@ -108,6 +152,21 @@ class Loop(RuleBasedStateMachine):
             assert any(name == ENDPOINT for name, _, _ in self.it.world.hosting.invoked)
 
     @invariant()
+    def what_clients_are_told_is_live_is_there(self) -> None:
+        serving = self.it.world.records.serving(PIPELINE)
+        if serving is not None and serving.live:
+            seen = self.it.world.hosting.endpoint(ENDPOINT)
+            assert seen is not None
+            assert seen.status != "Deleting"
+
+    @invariant()
+    def while_it_is_paused_nothing_new_is_made(self) -> None:
+        if self.paused_at is not None:
+            live = self.it.release.live
+            made = self.it.world.hosting.updates[self.paused_at :]
+            assert all(name == ENDPOINT and live is not None and config == live.config for name, config in made)
+
+    @invariant()
     def one_job_and_one_package_for_each_run(self) -> None:
         names = [job.name for job in self.it.world.jobs.started]
         assert len(names) == len(set(names)) <= len(self.runs)
@@ -118,8 +177,12 @@ class Loop(RuleBasedStateMachine):
         return hosting.models[hosting.configs[config].model].environment["DROPFORGE_RUN"]
 
     def teardown(self) -> None:
-        """Let the schedule alone finish everything: the newest model is live then, as the newest version wants it."""
-        for _ in range(80):
+        """Let the schedule alone finish everything: the newest model is live then, as the newest version wants it.
+
+        Where a person had a hand in it, it is theirs to say what is; but it is whole, or there is nothing.
+        """
+        self._resume()
+        for _ in range(120):
             self.it.world.clock.advance(61)
             self.it.reconcile()
             for run in self.runs:
@@ -132,6 +195,9 @@ class Loop(RuleBasedStateMachine):
         assert (release.due, release.pending, self.it.rehearsals) == (None, None, ())
         for run in self.runs:
             assert (self.it.run(run).state, self.it.run(run).due) == (RunState.REGISTERED, None)
+        if self.steered:
+            self._assert_whole(live)
+            return
         if run12(self.runs[-1].id) not in self.bad:
             assert live is not None
             assert live.run == self.runs[-1].id
@@ -139,6 +205,18 @@ class Loop(RuleBasedStateMachine):
             assert self.it.live_config == live.config
             assert run12(live.run) not in self.bad
             self._assert_as_edited(live)
+
+    def _assert_whole(self, live: Target | None) -> None:
+        serving = self.it.world.records.serving(PIPELINE)
+        assert self.it.release.stage is ReleaseStage.IDLE
+        if live is None:
+            assert self.it.world.hosting.endpoints == {}
+            assert serving is None or not serving.live
+            return
+        assert self.it.live_config == live.config
+        assert run12(live.run) not in self.bad
+        assert serving is not None
+        assert (serving.live, serving.exact, serving.run) == (True, True, run12(live.run))
 
     def _is_open(self) -> bool:
         due = self.it.world.records.due
