@@ -167,7 +167,7 @@ def _digest(*parts: object) -> str:
 
 def _dataset_links(dataset: DatasetId, origin: Origin) -> dict[str, str]:
     return {
-        "dataset": f"/v1/datasets/{dataset.pipeline}/{quote(dataset.name, safe='')}",
+        "dataset": f"/v1/datasets/{quote(dataset.pipeline, safe='')}/{quote(dataset.name, safe='')}",
         "status": f"s3://{origin.bucket}/{dataset_status_key(dataset.pipeline, dataset.name)}",
     }
 
