@@ -19,10 +19,10 @@ door = Door(__name__, authorizer=IAMAuthorizer())
 
 @door.post("/v1/releases/{pipeline}/rollback")
 def rollback_release(request: Request, pipeline: str) -> Json:
-    """Give up what is on its way to clients, or bring back what was live before; with `version`, serve that one."""
+    """Give up what is on its way to clients, or bring back what was live before; with `to`, serve that version."""
     flows = wiring.flows()
-    asked = order.read(request, flows.world.clock(), "version")
-    return _told(flows.releases.orders.roll_back(pipeline, asked.command, asked.number("version")))
+    asked = order.read(request, flows.world.clock(), "to")
+    return _told(flows.releases.orders.roll_back(pipeline, asked.command, asked.number("to")))
 
 
 @door.post("/v1/releases/{pipeline}/undeploy")

@@ -35,7 +35,7 @@ def releases(session: Session, *, model: _Model) -> None:
 @command(app, epilog="Example: dropforge rollback digits --reason 'it takes 7 for 1'")
 def rollback(session: Session, *, model: _Model, to: _To = None, reason: _Reason = None) -> None:
     """Give up what is on its way to clients, or bring back what was live before; with --to, serve that version."""
-    _tell(session, session.api.post("v1", "releases", model, "rollback", version=to, reason=reason))
+    _tell(session, session.api.post("v1", "releases", model, "rollback", to=to, reason=reason))
 
 
 @command(app, epilog="Example: dropforge undeploy digits --yes --reason 'not needed until spring'")

@@ -67,7 +67,7 @@ def test_a_model_is_rolled_back_with_who_and_why(digits: World) -> None:
 
 def test_a_model_is_rolled_back_to_a_version(digits: World) -> None:
     deploy(digits, "2.png")
-    status, said = post("rollback", {"version": 1})
+    status, said = post("rollback", {"to": 1})
     assert (status, said["changed"]) == (200, True)
     settle(digits)
     assert get("/v1/models/{model}", model="digits")["version"] == 1
@@ -96,10 +96,10 @@ def test_a_model_is_undeployed_and_deployed_again(digits: World) -> None:
     ("order", "body", "status", "code", "words"),
     [
         ("rollback", {}, 409, "not-now", "Nothing was live before Version 1"),
-        ("rollback", {"version": 1}, 409, "not-now", "is live already"),
-        ("rollback", {"version": 7}, 404, "not-found", "has no version 7"),
-        ("rollback", {"version": "one"}, 400, "invalid-request", '"version" is a whole number'),
-        ("rollback", {"to": 1}, 400, "invalid-request", 'There is no field "to"'),
+        ("rollback", {"to": 1}, 409, "not-now", "is live already"),
+        ("rollback", {"to": 7}, 404, "not-found", "has no version 7"),
+        ("rollback", {"to": "one"}, 400, "invalid-request", '"to" is a whole number'),
+        ("rollback", {"version": 1}, 400, "invalid-request", 'There is no field "version"'),
         ("undeploy", {}, 400, "invalid-request", 'send {"confirm": "digits"}'),
         ("undeploy", {"confirm": "letters"}, 400, "invalid-request", 'send {"confirm": "digits"}'),
         ("redeploy", {}, 409, "not-now", "is live and nothing has failed"),

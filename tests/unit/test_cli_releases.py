@@ -67,7 +67,7 @@ def test_a_rollback_names_its_version_and_reason(cloud: StubCloud, dropforge: To
     assert dropforge("rollback", "digits").out == "Version 1 is on its way.\n"
     assert dropforge("rollback", "digits", "--to", "1", "--reason", "it errs").code == 0
     path = "/api/v1/releases/digits/rollback"
-    assert cloud.posted == [(path, {}), (path, {"version": 1, "reason": "it errs"})]
+    assert cloud.posted == [(path, {}), (path, {"to": 1, "reason": "it errs"})]
 
 
 def test_what_is_done_already_is_said(cloud: StubCloud, dropforge: Tool) -> None:
