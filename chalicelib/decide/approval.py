@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chalicelib.decide.run import LOOK_AGAIN, Decide, LetIn, Move, Rest, Step, Wait, end
+from chalicelib.decide.run_ends import LOOK_AGAIN, end
+from chalicelib.decide.run_steps import Decide, LetIn, Move, Rest, Step, Wait
 from chalicelib.decide.stage import is_served
 from chalicelib.model import Approval, Command, Entry, Release, Run, RunState, Verdict
 from chalicelib.names import run12

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from chalicelib.decide.approval import awaits
 from chalicelib.decide.gate import Gate, Passed, Rejected, judge
-from chalicelib.decide.run import LOOK_AGAIN, Move, Register, Step, end
+from chalicelib.decide.run_ends import LOOK_AGAIN, end
+from chalicelib.decide.run_steps import Move, Register, Step
 from chalicelib.model import Approval, Entry, Run, RunState
 
 _SHOWN = 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chalicelib.decide.run import Move
+from chalicelib.decide.run_steps import Move
 from chalicelib.model import Entry, Pause, Run
 
 LOOK_AGAIN = 300.0

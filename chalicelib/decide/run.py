@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from chalicelib.decide.shortage import told, trying, wait_more
+from chalicelib.decide.run_ends import LOOK_AGAIN, end, take_up
+from chalicelib.decide.run_steps import Move, NoRoom, Rest, StartTraining, Step, StopTraining, Wait
+from chalicelib.decide.shortage import trying
 from chalicelib.model import Candidate, Command, Entry, Run, RunState
 from chalicelib.ports import JobSeen, TrainingJob
 
-LOOK_AGAIN = 60.0
-"""Seconds until the reconcile looks at an open run by itself."""
 VANISHED_LIMIT = 600.0
 """Seconds that a job may be unknown to SageMaker before the run says so: Describe may lag behind Create."""
 STRAY_LIMIT = 900.0
 """Seconds after which no worker can be about to start a job any more: a function's longest time-out."""
 _STRAY_LOOK = 300.0
-REFUSED_LOOK = 3600.0
 _ANOTHER = (
     "Change the code, the hyperparameters or the data and drop again: what is the same in all of them is the same run, "
     "and is not tried again by itself; `dropforge retry` tries it once more."
@@ -24,83 +23,6 @@ _AGAIN = "`dropforge retry` tries it once more."
 _NO_ROOM = ("CapacityError", "ResourceLimitExceeded")
 """How SageMaker begins the reason of a job that it had no machines for; what comes after an AlgorithmError: is ours."""
 _ENDED = frozenset({"Completed", "Failed", "Stopped"})
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """Nothing is open any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing to do before SageMaker moves; `run` carries what was seen. Looked at again by itself at `until`."""
-
-    run: Run
-    until: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GoOn:
-    """One call was not enough: `run` says how far it came, and the next goes on at once."""
-
-    run: Run
-
-
-@dataclass(frozen=True, slots=True)
-class StartTraining:
-    job: TrainingJob
-
-
-@dataclass(frozen=True, slots=True)
-class StopTraining:
-    """The job is to cost nothing further: a person stopped the run, or no dataset holds it. `run` says it was us."""
-
-    job: str
-    run: Run
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """Remember the run in its new state."""
-
-    run: Run
-    entry: Entry
-
-
-@dataclass(frozen=True, slots=True)
-class Register:
-    labels: tuple[str, ...]
-    why: str
-    """Why the gate let it pass."""
-    manual: bool = False
-    """Whether a person has to approve it."""
-
-
-@dataclass(frozen=True, slots=True)
-class NoRoom:
-    """SageMaker had no machines for the job: another attempt follows, when that is due. `run` carries what was seen."""
-
-    run: Run
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Decide:
-    """Tell SageMaker what a person decided of a package."""
-
-    package: str
-    approved: bool
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class LetIn:
-    """A person approved the model: it may go to its release, as theirs."""
-
-    command: Command
-
-
-Step = Rest | Wait | GoOn | StartTraining | StopTraining | Move | Register | NoRoom | Decide | LetIn
 
 
 def prepare(run: Run, job: TrainingJob, seen: JobSeen | None, now: float) -> Step:
@@ -181,89 +103,6 @@ def halt(run: Run, now: float) -> Move | None:
     return end(run, RunState.STOPPED, now, f"{_stopped_by(run.stopping)} Its model is not used.", _AGAIN)
 
 
-def wait_for_room(run: Run, reason: str, now: float, limit: float) -> Move:
-    """Try again when that is due, or give up after `limit` seconds; after a job that failed so, under another name."""
-    waiting = wait_more(run.shortage, reason, now, limit)
-    tries = (run.shortage.tries if run.shortage else 0) + 1
-    if waiting is None or waiting.next_at is None:
-        return end(
-            replace(run, shortage=None),
-            RunState.FAILED,
-            now,
-            f"AWS had no room for the training job ({reason.rstrip('.')}), tried {tries} times.",
-            "Ask AWS for more (Service Quotas), take another instance_type, or raise capacity_wait_seconds in [train]; "
-            "then `dropforge retry`.",
-        )
-    failed = run.candidate is not None and run.candidate.status == "Failed"
-    moved = replace(
-        run,
-        state=RunState.PREPARING,
-        candidate=_next_attempt(run.candidate) if run.candidate and failed else run.candidate,
-        shortage=waiting,
-        reason=told(waiting),
-        due=waiting.next_at,
-    )
-    facts: dict[str, str | int | float | bool | None] = {"reason": reason, "tries": waiting.tries}
-    facts["seconds"] = round(waiting.next_at - now)
-    return Move(moved, Entry(now, "waiting for room", facts))
-
-
-def end(run: Run, state: RunState, now: float, reason: str, todo: str | None = None) -> Move:
-    """End a run for good. It stays due once more: should this worker die before it tells the end, the next one does."""
-    moved = replace(run, state=state, reason=reason, todo=todo, ended_at=now, due=now + LOOK_AGAIN)
-    return Move(moved, Entry(now, state.value, {"reason": reason}))
-
-
-def take_up(run: Run, now: float) -> Move:
-    """Try a run again that ended for want of its files, now that a dataset holds them."""
-    again = anew(run, now)
-    return Move(again, Entry(now, "trying again: wanted again", {"attempt": attempt_of(again)}))
-
-
-def anew(run: Run, now: float) -> Run:
-    """Begin again under names of its own; nothing of the attempt before counts any more."""
-    return replace(
-        run,
-        state=RunState.PREPARING,
-        candidate=_next_attempt(run.candidate or Candidate("")),
-        labels=(),
-        package=None,
-        approval=None,
-        verdict=None,
-        superseded=False,
-        stopping=None,
-        retried=None,
-        shortage=None,
-        compared=None,
-        reason=None,
-        todo=None,
-        ended_at=None,
-        due=now + LOOK_AGAIN,
-    )
-
-
-def attempt_of(run: Run) -> int:
-    return run.candidate.attempt if run.candidate else 1
-
-
-def is_lost(run: Run) -> bool:
-    """Tell whether it ended for want of its files: the same content dropped again is to train."""
-    return run.superseded and run.stopping is None and run.state in {RunState.STOPPED, RunState.FAILED}
-
-
-def put_off(run: Run, reason: str, now: float) -> Move:
-    """Leave a run open when AWS asks to come again later; one that has ended keeps the reason of that."""
-    told = run.reason if run.state.final else reason
-    return Move(replace(run, reason=told, due=now + LOOK_AGAIN), Entry(now, "trying again later", {"reason": reason}))
-
-
-def refuse(run: Run, reason: str, now: float, todo: str) -> Move:
-    """End a run with what AWS will not do; one that has ended is looked at again, but rarely."""
-    if not run.state.final:
-        return end(run, RunState.FAILED, now, reason, todo)
-    return Move(replace(run, due=now + REFUSED_LOOK), Entry(now, "cannot go on", {"reason": reason}))
-
-
 def _as_seen(candidate: Candidate, seen: JobSeen) -> Candidate:
     return replace(
         candidate,
@@ -276,11 +115,6 @@ def _as_seen(candidate: Candidate, seen: JobSeen) -> Candidate:
         ended_at=seen.ended_at,
         billable_seconds=seen.billable_seconds,
     )
-
-
-def _next_attempt(candidate: Candidate) -> Candidate:
-    """Begin anew under a name of its own: SageMaker takes the name of a job once for ever."""
-    return replace(candidate, attempt=candidate.attempt + 1, request="", status="", secondary="", stop_asked=False)
 
 
 def _vanished(run: Run, candidate: Candidate, now: float) -> Step:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib.decide.approval import APPROVED, entry, is_open
 from chalicelib.decide.orders import Already, Refuse
-from chalicelib.decide.run import anew, attempt_of
+from chalicelib.decide.run_ends import anew, attempt_of
 from chalicelib.decide.stage import failure_of, is_served, stage_of
 from chalicelib.model import Approval, Command, Entry, Release, Run, RunState, Target, Verdict
 from chalicelib.names import run12

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from chalicelib.decide import run as decide
+from chalicelib.decide import run_ends as decide
 from chalicelib.errors import ConflictError
 from chalicelib.flows.again import TRIES
 from chalicelib.model import DatasetId, DatasetState, Entry, Run
@@ -43,11 +43,20 @@ class Handover:
         self._take_up(run)
         self._review(run)
 
-    def check(self, run: str) -> None:
-        """Say what a crash may have left unsaid: that all datasets of an open run sealed as something else."""
+    def check(self, run: str) -> bool:
+        """Say what a crash may have left unsaid: that all datasets of an open run sealed as something else.
+
+        Tell whether the run may go on. One at which nobody points yet is still being made, perhaps by a worker that
+        stood still and knows nothing of what has come since; one at which somebody points is reviewed first.
+        """
         found = self.records.run(run)
-        if found and found.created_at + _SETTLING <= self.clock():
-            self._review(run)
+        if found is None or (self._is_young(found) and not self.records.pointing(run)):
+            return False
+        self._review(run)
+        return True
+
+    def _is_young(self, run: Run) -> bool:
+        return run.created_at + _SETTLING > self.clock()
 
     def _take_up(self, run: str) -> None:
         """Try a run again that ended only because no dataset had its files any more."""

@@ -11,6 +11,8 @@ from aws_lambda_powertools import Logger
 
 from chalicelib.decide import approval, evaluation, pauses
 from chalicelib.decide import run as decide
+from chalicelib.decide import run_ends as ends
+from chalicelib.decide import run_steps as steps
 from chalicelib.decide.serving import metrics_document, metrics_key
 from chalicelib.decide.training import plan_training
 from chalicelib.errors import (
@@ -104,14 +106,14 @@ class Runs:
             step = self._decide(run)
             return self._act(run, step)
         except (ThrottledError, UnavailableError) as error:
-            self._record(decide.put_off(run, error.message, self.clock()))
-            self.timer.wake(f"run:{run12(run.id)}", seconds=round(decide.LOOK_AGAIN))
+            self._record(ends.put_off(run, error.message, self.clock()))
+            self.timer.wake(f"run:{run12(run.id)}", seconds=round(ends.LOOK_AGAIN))
             return False
         except (RefusedError, NotFoundError) as error:
-            self._record(decide.refuse(run, error.message, self.clock(), _CORRECT))
+            self._record(ends.refuse(run, error.message, self.clock(), _CORRECT))
             return not run.state.final
 
-    def _decide(self, run: Run) -> decide.Step:
+    def _decide(self, run: Run) -> steps.Step:
         """Gather what the run's state asks for, and decide."""
         if run.state is RunState.PREPARING:
             job = self._plan(run)
@@ -122,10 +124,10 @@ class Runs:
             return self._follow(run, run.candidate)
         return decide.halt(run, self.clock()) or self._judge(run, run.candidate)
 
-    def _follow(self, run: Run, candidate: Candidate) -> decide.Step:
+    def _follow(self, run: Run, candidate: Candidate) -> steps.Step:
         """Look at the job; where the run ends with it, its log is kept now. Else that is read when it is judged."""
         step = decide.train(run, candidate, self.jobs.describe(candidate.job), self.clock())
-        if isinstance(step, decide.NoRoom) or (isinstance(step, decide.Move) and step.run.state.final):
+        if isinstance(step, steps.NoRoom) or (isinstance(step, steps.Move) and step.run.state.final):
             self._keep_log(run, candidate.job)
         return step
 
@@ -142,67 +144,67 @@ class Runs:
                 reason=error.message,
             )
 
-    def _judge(self, run: Run, candidate: Candidate) -> decide.Step:
+    def _judge(self, run: Run, candidate: Candidate) -> steps.Step:
         compared = self.compare(self.bucket, run, self.clock)
         if not compared.done:
-            return decide.GoOn(replace(run, compared=compared))
+            return steps.GoOn(replace(run, compared=compared))
         return evaluation.evaluate(run, self._gather_evidence(run, candidate, compared), self.clock())
 
-    def _look_back(self, run: Run) -> decide.Step:
+    def _look_back(self, run: Run) -> steps.Step:
         """Look at what a run that has ended may still be about: a job that started late, a person's word."""
         now = self.clock()
         if decide.is_watched(run):
             return decide.watch(run, self.jobs.describe(self._job_name(run)), now)
         if run.package is not None and run.state in {RunState.REGISTERED, RunState.REJECTED}:
             return approval.follow(run, self.registry.describe(run.package), self.records.release(run.pipeline), now)
-        return decide.Rest()
+        return steps.Rest()
 
-    def _act(self, run: Run, step: decide.Step) -> bool:
+    def _act(self, run: Run, step: steps.Step) -> bool:
         match step:
-            case decide.Rest() | decide.Wait() | decide.GoOn():
+            case steps.Rest() | steps.Wait() | steps.GoOn():
                 self._leave(run, step)
                 return False
-            case decide.StartTraining(job):
+            case steps.StartTraining(job):
                 return self._start(run, job)
-            case decide.StopTraining(job, stopping):
+            case steps.StopTraining(job, stopping):
                 return self._stop(stopping, job)
-            case decide.NoRoom(seen, reason):
+            case steps.NoRoom(seen, reason):
                 return self._wait_for_room(seen, reason)
-            case decide.Register() | decide.Decide() | decide.LetIn():
+            case steps.Register() | steps.Decide() | steps.LetIn():
                 return self._let_in(run, step)
-            case decide.Move():
+            case steps.Move():
                 return self._record(step)
             case _:
                 assert_never(step)
 
-    def _leave(self, run: Run, step: decide.Rest | decide.Wait | decide.GoOn) -> None:
+    def _leave(self, run: Run, step: steps.Rest | steps.Wait | steps.GoOn) -> None:
         match step:
-            case decide.Rest():
+            case steps.Rest():
                 self._rest(run)
-            case decide.Wait(seen, until):
+            case steps.Wait(seen, until):
                 self._wait(run, seen, until)
-            case decide.GoOn(further):
-                self.records.save(replace(further, due=self.clock() + decide.LOOK_AGAIN))
+            case steps.GoOn(further):
+                self.records.save(replace(further, due=self.clock() + ends.LOOK_AGAIN))
                 self.timer.wake(f"run:{run12(run.id)}", seconds=0)
             case _:
                 assert_never(step)
 
-    def _let_in(self, run: Run, step: decide.Register | decide.Decide | decide.LetIn) -> bool:
+    def _let_in(self, run: Run, step: steps.Register | steps.Decide | steps.LetIn) -> bool:
         match step:
-            case decide.Register():
+            case steps.Register():
                 return self._register(run, step)
-            case decide.Decide(package, approved, note):
+            case steps.Decide(package, approved, note):
                 told = self.registry.decide(package, approved=approved, note=note)
                 release = self.records.release(run.pipeline)
                 return self._act(run, approval.follow(run, told, release, self.clock()))
-            case decide.LetIn(command):
+            case steps.LetIn(command):
                 self.propose(run, command)
                 return self._record(approval.let_in(run, self.clock()))
             case _:
                 assert_never(step)
 
     def _job_name(self, run: Run) -> str:
-        return self.settings.names.job(run.pipeline, run.id, 0, decide.attempt_of(run))
+        return self.settings.names.job(run.pipeline, run.id, 0, ends.attempt_of(run))
 
     def _plan(self, run: Run) -> TrainingJob:
         trained = self.setups.trained(run)
@@ -241,7 +243,7 @@ class Runs:
         now = self.clock()
         why = f"stopped {stopping.stopping.told}" if stopping.stopping else "superseded"
         entry = Entry(now, "asked to stop", {"job": job, "why": why})
-        self._record(decide.Move(replace(stopping, due=now + decide.LOOK_AGAIN), entry))
+        self._record(steps.Move(replace(stopping, due=now + ends.LOOK_AGAIN), entry))
         self.jobs.stop(job)
         return False
 
@@ -249,14 +251,14 @@ class Runs:
         """Try again later, for as long as the pipeline says; being asked to slow down is no reason to give up."""
         train = self.setups.trained(run).resolved.train
         patience = train.capacity_wait_seconds if limit is None else limit
-        move = decide.wait_for_room(run, f"{train.instance_type}: {reason}", self.clock(), patience)
+        move = ends.wait_for_room(run, f"{train.instance_type}: {reason}", self.clock(), patience)
         self._record(move)
         wait = (move.run.due or 0.0) - self.clock()
         if wait <= _LONGEST_WAKE:
             self.timer.wake(f"run:{run12(run.id)}", seconds=math.ceil(wait))
         return False
 
-    def _register(self, run: Run, step: decide.Register) -> bool:
+    def _register(self, run: Run, step: steps.Register) -> bool:
         """Register, and propose to the release before the run is final: a crash in between does both again.
 
         The release may go on at once: what it reads of the run, its labels and package, is remembered before.
@@ -297,7 +299,7 @@ class Runs:
         """Remember what changed; a run that did not change is written only to move its due time on."""
         now = self.clock()
         if seen != run or run.due is None or run.due <= now:
-            saved = self.records.save(replace(seen, due=until or now + decide.LOOK_AGAIN))
+            saved = self.records.save(replace(seen, due=until or now + ends.LOOK_AGAIN))
             if saved.state.final:
                 self.report.run(saved)
 
@@ -306,7 +308,7 @@ class Runs:
             self.report.run(run)
             self.records.save(replace(run, due=None))
 
-    def _record(self, move: decide.Move) -> bool:
+    def _record(self, move: steps.Move) -> bool:
         saved = self.records.save(move.run, move.entry)
         self.report.run(saved)
         return True

@@ -14,7 +14,7 @@ from chalicelib.decide.dataset import pending
 from chalicelib.decide.identity import run_id
 from chalicelib.decide.keys import OVERRIDES, Refusal, folder
 from chalicelib.decide.layout import Survey, missing_channels
-from chalicelib.decide.run import is_lost
+from chalicelib.decide.run_ends import is_lost
 from chalicelib.errors import NotFoundError, RefusedError
 from chalicelib.flows import sealing
 from chalicelib.flows.handover import Handover

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.decide.run import is_lost
+from chalicelib.decide.run_ends import is_lost
 from chalicelib.errors import NotFoundError, NotNowError
 from chalicelib.events import JobChanged
 from chalicelib.model import Command, DatasetId, DatasetState, Run, RunState

@@ -11,18 +11,8 @@ from hypothesis import strategies as st
 
 from chalicelib.decide.digests import digest_of, job_digest, target_digest
 from chalicelib.decide.evaluation import labels_in
-from chalicelib.decide.run import (
-    STRAY_LIMIT,
-    Move,
-    NoRoom,
-    Rest,
-    StartTraining,
-    StopTraining,
-    Wait,
-    prepare,
-    train,
-    watch,
-)
+from chalicelib.decide.run import STRAY_LIMIT, prepare, train, watch
+from chalicelib.decide.run_steps import Move, NoRoom, Rest, StartTraining, StopTraining, Wait
 from chalicelib.decide.serving import metrics_document
 from chalicelib.decide.stage import stage_of
 from chalicelib.errors import RefusedError
