@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 from chalicelib.aws.clients import Clients, shared
@@ -43,15 +44,15 @@ class Registry:
         return found if found.run else None
 
     def decide(self, arn: str, *, approved: bool, note: str) -> Package:
-        """Creating a package takes a status, but no description of it."""
+        """Give it as it was asked for: a describe may lag behind, and creating takes a status, but no word why."""
+        says = _APPROVED if approved else _REJECTED
+        # One line: SageMaker's pattern takes no line breaks.
+        told = " ".join(note.split())[:NOTE_LIMIT]
         with sagemaker():
             self._sagemaker.update_model_package(
-                ModelPackageArn=arn,
-                ModelApprovalStatus=_APPROVED if approved else _REJECTED,
-                # One line: SageMaker's pattern takes no line breaks.
-                ApprovalDescription=" ".join(note.split())[:NOTE_LIMIT],
+                ModelPackageArn=arn, ModelApprovalStatus=says, ApprovalDescription=told
             )
-        return _package(self._about(arn))
+        return replace(_package(self._about(arn)), approval=says, note=told or None)
 
     def _find(self, group: str, run: str, attempt: int | None) -> Package | None:
         try:

@@ -10,7 +10,7 @@ from chalicelib.model import Candidate, Entry, Run, RunState
 
 LOOK_AGAIN = 60.0
 """Seconds until the reconcile looks at an open run by itself."""
-REFUSED_LOOK = 3600.0
+REFUSED_LOOK = 6 * 3600.0
 """Seconds until a run that has ended tries again what AWS refuses."""
 
 

@@ -195,8 +195,9 @@ class Runs:
                 return self._register(run, step)
             case steps.Decide(package, approved, note):
                 told = self.registry.decide(package, approved=approved, note=note)
-                release = self.records.release(run.pipeline)
-                return self._act(run, approval.follow(run, told, release, self.clock()))
+                follows = approval.follow(run, told, self.records.release(run.pipeline), self.clock())
+                # Told once: where SageMaker does not say so yet, the run is due, and looks again.
+                return not isinstance(follows, steps.Decide) and self._act(run, follows)
             case steps.LetIn(command):
                 self.propose(run, command)
                 return self._record(approval.let_in(run, self.clock()))

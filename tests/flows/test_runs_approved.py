@@ -8,6 +8,7 @@ from chalicelib.errors import NotNowError
 from chalicelib.events import PackageChanged
 from chalicelib.model import Approval, Command, Run, RunState
 from chalicelib.names import run12
+from chalicelib.ports import Package
 from tests.flows.machines import GATE, SMOKE, TRAIN, Machines
 
 ADA = "arn:aws:iam::000000000000:user/ada"
@@ -237,3 +238,22 @@ def test_an_older_model_goes_live_where_a_person_approves_it_later() -> None:
         it.release_to_rest()
         it.world.clock.advance(10)
     assert (it.status("first")["stage"], it.status("second")["stage"]) == ("live", "replaced")
+
+
+def test_an_approval_that_sagemaker_does_not_show_yet_is_told_once_and_looked_for_again() -> None:
+    it, run = awaiting()
+    shown = it.world.registry.describe(package(it, run))
+    assert shown is not None
+    truly, told = it.world.registry.decide, []
+
+    def decide_unseen(arn: str, *, approved: bool, note: str) -> Package:
+        told.append(truly(arn, approved=approved, note=note))
+        return shown
+
+    it.world.registry.decide = decide_unseen  # type: ignore[method-assign] # what is asked for shows later
+    it.orders.approve(run12(run.id), order(it))
+    assert it.status()["stage"] == "awaiting-approval"
+    it.reconcile()
+    it.release_to_rest()
+    assert it.status()["stage"] == "live"
+    assert len(told) == 1
