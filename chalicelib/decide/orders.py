@@ -71,11 +71,12 @@ def roll_back(release: Release, command: Command) -> Answer:
 
 def _go_back(release: Release, command: Command, live: Target | None) -> Answer:
     """Want what was live before. The newest change is undone once: to go further back takes a version."""
+    if release.rolled_back is not None:
+        now = f"{_named(live)} is live" if live is not None else "nothing is live"
+        done = f"The newest change was rolled back {release.rolled_back.told}, and {now}"
+        return Already(f"{done}; `--to` goes to another version.")
     if live is None:
         return Refuse(f"Nothing is live, so there is nothing to roll back.{_hint(release)}")
-    if release.rolled_back is not None:
-        done = f"The newest change was rolled back {release.rolled_back.told}, and {_named(live)} is live"
-        return Already(f"{done}; `--to` goes to another version.")
     if live.cause == ROLLBACK:
         return Already(f"{_named(live)} is live by a rollback already; `--to` goes to another version.")
     if release.previous is None:
