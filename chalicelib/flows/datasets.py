@@ -94,9 +94,9 @@ class Datasets:
         for number, dataset in enumerate(self._collecting(name), 1):
             self._wake(dataset, number // _WAKES_A_SECOND)
 
-    def check_run(self, run: str) -> None:
-        """Stop a run that no dataset holds any more, where a crash left that unsaid."""
-        self.seals.handover.check(run)
+    def check_run(self, run: str) -> bool:
+        """Stop a run that no dataset holds any more, where a crash left that unsaid; tell whether it may go on."""
+        return self.seals.handover.check(run)
 
     def _collecting(self, pipeline: str) -> Iterator[DatasetId]:
         """Find a pipeline's open datasets among all that are open: its own list grows with its history.

@@ -40,7 +40,7 @@ class Pipelines(SweptPipelines, Protocol):
 
 class Datasets(SweptDatasets, Protocol):
     def advance(self, dataset: DatasetId) -> None: ...
-    def check_run(self, run: str) -> None: ...
+    def check_run(self, run: str) -> bool: ...
 
 
 class Runs(Protocol):
@@ -106,8 +106,8 @@ class Reconcile:
             case "dataset":
                 self.datasets.advance(_dataset_id(name))
             case "run":
-                self.datasets.check_run(name)
-                self.runs.advance(name)
+                if self.datasets.check_run(name):
+                    self.runs.advance(name)
             case _:
                 self.releases.advance(name)
 

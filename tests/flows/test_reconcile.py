@@ -81,6 +81,8 @@ def test_every_kind_that_is_due_is_advanced() -> None:
     now = yard.world.clock()
     yard.world.records.save(PipelineRecord("digits", due=now))
     yard.world.records.save(Run("v1" + "a" * 64, "digits", MNIST, "v", "d", 1, now, due=now))
+    yard.world.records.save(Dataset(MNIST))
+    yard.world.records.point("v1" + "a" * 64, MNIST)
     yard.world.records.save(Release("letters", due=now))
     asked: list[str] = []
     yard.releases.advance = asked.append  # type: ignore[method-assign,assignment] # a release machine that only listens
@@ -89,6 +91,21 @@ def test_every_kind_that_is_due_is_advanced() -> None:
     assert yard.runs.advanced == ["a" * 12]
     assert asked == ["letters"]
     assert yard.releases.sweeps == 1
+
+
+def test_a_run_made_from_files_of_long_ago_by_a_worker_that_stood_still_never_starts() -> None:
+    yard = Yard()
+    now = yard.world.clock()
+    newer = Dataset(MNIST, DatasetState.SEALED, run="v1" + "b" * 64, first_seen=now, told="sealed")
+    yard.world.records.save(newer)
+    stale = yard.world.records.save(Run("v1" + "a" * 64, "digits", MNIST, "v", "d", 1, now, due=now))
+    yard.tick()
+    assert yard.runs.advanced == []
+    yard.world.records.point(stale.id, MNIST)
+    yard.tick()
+    found = yard.world.records.run(stale.id)
+    assert found is not None
+    assert found.superseded
 
 
 def test_what_is_not_due_yet_is_left_alone() -> None:
@@ -101,10 +118,11 @@ def test_what_is_not_due_yet_is_left_alone() -> None:
 def test_one_failing_item_stops_no_other_and_starves_none() -> None:
     yard = Yard()
     now = yard.world.clock()
+    yard.world.records.save(Dataset(MNIST))
     for each in range(ITEMS * 2):
-        yard.world.records.save(
-            Run(f"v1{each:012x}" + "0" * 52, "digits", MNIST, "v", "d", 1, now, due=now - 1000 + each)
-        )
+        run = Run(f"v1{each:012x}" + "0" * 52, "digits", MNIST, "v", "d", 1, now, due=now - 1000 + each)
+        yard.world.records.save(run)
+        yard.world.records.point(run.id, MNIST)
     healthy = f"{ITEMS * 2 - 1:012x}"
     asked: list[str] = []
 
