@@ -57,12 +57,16 @@ class Report:
             self._tell(pointing, run.id)
 
     def _tell(self, pointing: DatasetId, run: str) -> None:
-        """Write, and look again: a worker that stalled before its write must not have the last word."""
+        """Write, and look again: a worker that stalled before its write must not have the last word.
+
+        Not about another run either, of which the dataset speaks by then.
+        """
         told = None
         for _ in range(_LOOKS):
-            dataset, found = self.records.dataset(pointing), self.records.run(run)
-            if dataset is None or found is None or dataset.run != found.id:
+            dataset = self.records.dataset(pointing)
+            if dataset is None or (told is None and dataset.run != run):
                 return
+            found = self.records.run(dataset.run) if dataset.run else None
             outcome = self._outcome(dataset, found)
             if outcome == told:
                 return

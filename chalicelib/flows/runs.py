@@ -17,6 +17,7 @@ from chalicelib.decide.serving import metrics_document, metrics_key
 from chalicelib.decide.training import plan_training
 from chalicelib.errors import (
     AlreadyExistsError,
+    ConflictError,
     DropforgeError,
     NotFoundError,
     QuotaError,
@@ -86,6 +87,7 @@ class Runs:
         parts = self.settings.names.job_parts(changed.name)
         if parts is not None:
             self.advance(parts[1])
+            self._stop_stray(parts[1], changed.name)
 
     def package_changed(self, changed: PackageChanged) -> None:
         ours = self.settings.names.package_pipeline(changed.arn) is not None
@@ -159,6 +161,17 @@ class Runs:
             return approval.follow(run, self.registry.describe(run.package), self.records.release(run.pipeline), now)
         return steps.Rest()
 
+    def _stop_stray(self, name: str, job: str) -> None:
+        """Stop a job of an attempt that is over: a worker that stood still for long may start one all the same."""
+        run = self.records.run(name)
+        if run is None or self.settings.names.job_attempt(job) >= ends.attempt_of(run):
+            return
+        seen = self.jobs.describe(job)
+        if seen is not None and seen.status == "InProgress" and seen.request:
+            why = f"attempt {ends.attempt_of(run)} has begun"
+            self.records.note(f"run:{name}", Entry(self.clock(), "asked to stop", {"job": job, "why": why}))
+            self.jobs.stop(job)
+
     def _act(self, run: Run, step: steps.Step) -> bool:
         match step:
             case steps.Rest() | steps.Wait() | steps.GoOn():
@@ -231,7 +244,20 @@ class Runs:
             return self._wait_for_room(run, error.message)
         except ThrottledError as error:
             return self._wait_for_room(run, error.message, limit=math.inf)
-        return self._record(decide.begin(run, job, None, self.clock()))
+        try:
+            return self._record(decide.begin(run, job, None, self.clock()))
+        except ConflictError:
+            self._take_back(run, job)
+            raise
+
+    def _take_back(self, run: Run, job: TrainingJob) -> None:
+        """Stop what was started for a run that had ended by then: this worker stood still before its call."""
+        found = self.records.run(run.id)
+        if found is None or not found.state.final or (found.candidate and found.candidate.job == job.name):
+            return
+        facts = {"job": job.name, "why": "the run ended before it was started"}
+        self.records.note(f"run:{run12(run.id)}", Entry(self.clock(), "asked to stop", facts))
+        self.jobs.stop(job.name)
 
     def _hold(self, run: Run, pause: Pause) -> bool:
         """Start nothing while it is paused; the timeline tells it once."""
