@@ -6,7 +6,7 @@ OUT ?= build/$(STAGE)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo up down test check package lock clean
+.PHONY: demo up down test proof proof-quick proof-full check package lock clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.local  ## from a folder of pictures to a live model that answers over HTTP
@@ -19,7 +19,17 @@ down: .venv/.local  ## stop it
 	@$(BIN)/dropforge down
 
 test: .venv/.dev  ## all tests, in random order, on three processes
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/proof
+
+proof: .venv/.dev  ## every call of every story goes wrong in every way; docs/reliability.md says what holds
+	DROPFORGE_PROOF=all $(BIN)/pytest tests/proof -n 2
+
+proof-quick: .venv/.dev  ## a fixed sample of it
+	DROPFORGE_PROOF=quick $(BIN)/pytest tests/proof -n 2
+
+proof-full: .venv/.dev  ## pairs of faults, long sequences and kills, too: an hour or two
+	DROPFORGE_PROOF=full $(BIN)/pytest tests/proof -n 2
+	DROPFORGE_KILLS=100 $(BIN)/pytest tests/e2e/test_kills.py
 
 check: .venv/.dev  ## lint and types
 	$(BIN)/ruff check

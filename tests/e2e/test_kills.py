@@ -40,7 +40,7 @@ from tests.e2e.pipelines import (
     until_stage,
 )
 
-KILLS = 15
+KILLS = int(os.environ.get("DROPFORGE_KILLS", "15"))
 PATIENCE = 420.0
 """Seconds for a dozen pipelines at once on a busy machine."""
 _HANDS = 4

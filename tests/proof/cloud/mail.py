@@ -1,0 +1,92 @@
+"""Queues and buses: what was sent, and when it arrives. Who gets it is the world's matter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Clock = Callable[[], float]
+DELAY_LIMIT = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    at: float
+    queue: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An event of ours that a bus has taken."""
+
+    at: float
+    source: str
+    kind: str
+    detail: dict[str, Any]
+
+
+class Sqs:
+    def __init__(self, clock: Clock, send: Callable[[Message], None]) -> None:
+        self.clock = clock
+        self.send = send
+
+    def send_message(self, asked: dict[str, Any]) -> dict[str, Any]:
+        delay = asked.get("DelaySeconds", 0)
+        if not 0 <= delay <= DELAY_LIMIT:
+            raise ValueError(delay)
+        self.send(Message(self.clock() + delay, asked["QueueUrl"], asked["MessageBody"]))
+        return {"MessageId": "message"}
+
+
+class Events:
+    ENTRIES = 10
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.published: tuple[Published, ...] = ()
+
+    def copy(self, clock: Clock) -> Events:
+        made = Events(clock)
+        made.published = self.published
+        return made
+
+    def put_events(self, asked: dict[str, Any]) -> dict[str, Any]:
+        entries = asked["Entries"]
+        if len(entries) > self.ENTRIES:
+            raise ValueError(len(entries))
+        return self.take(entries, range(len(entries)))
+
+    def take(self, entries: list[dict[str, Any]], places: range) -> dict[str, Any]:
+        """Take the entries at these places, and no others: put_events is no transaction."""
+        for place in places:
+            entry = entries[place]
+            told = Published(self.clock(), entry["Source"], entry["DetailType"], json.loads(entry["Detail"]))
+            self.published = (*self.published, told)
+        refused = {"ErrorCode": "InternalFailure", "ErrorMessage": "Unexpected"}
+        answers = [{"EventId": f"event-{place}"} if place in places else refused for place in range(len(entries))]
+        return {"FailedEntryCount": len(entries) - len(places), "Entries": answers}
+
+
+class Logs:
+    """Logs of training jobs: one stream a job, the labels that its script told."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, tuple[tuple[float, str], ...]] = {}
+
+    def copy(self) -> Logs:
+        made = Logs()
+        made.lines = dict(self.lines)
+        return made
+
+    def describe_log_streams(self, asked: dict[str, Any]) -> dict[str, Any]:
+        head = asked["logStreamNamePrefix"]
+        return {"logStreams": [{"logStreamName": name} for name in sorted(self.lines) if name.startswith(head)]}
+
+    def get_log_events(self, asked: dict[str, Any]) -> dict[str, Any]:
+        lines, token = self.lines[asked["logStreamName"]], f"f/{len(self.lines[asked['logStreamName']])}"
+        given = lines if asked.get("nextToken") != token else ()
+        told = [{"timestamp": int(at * 1000), "message": text, "ingestionTime": int(at * 1000)} for at, text in given]
+        return {"events": told, "nextForwardToken": token, "nextBackwardToken": "b/0"}

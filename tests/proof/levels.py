@@ -1,0 +1,29 @@
+"""How much is tried: DROPFORGE_PROOF is `quick` (a fixed sample), `all` (every single fault) or `full` (pairs, too)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    every: int
+    """Of all crash points, each so-many-th is tried; a prime, so that every kind of fault meets every kind of call."""
+    stalls: int
+    """Of all calls before which a worker may stand still, likewise."""
+    seeds: int
+    """Drawn schedules of each story."""
+    pairs: int
+    """Pairs of faults of each story."""
+    sequences: int
+    """What people and SageMaker may do in any order, drawn by Hypothesis."""
+
+
+LEVELS = {
+    "quick": Level(every=61, stalls=47, seeds=6, pairs=6, sequences=20),
+    "all": Level(every=1, stalls=1, seeds=100, pairs=0, sequences=300),
+    "full": Level(every=1, stalls=1, seeds=400, pairs=2000, sequences=10_000),
+}
+NAME = os.environ.get("DROPFORGE_PROOF", "quick")
+LEVEL = LEVELS[NAME]
