@@ -122,7 +122,7 @@ def _about(subject: str, notes: Notes) -> dict[str, str]:
     """Name the subject under its kind, with what the step has learnt of it."""
     kind, _, name = subject.partition(":")
     seen = notes.seen.get(subject)
-    named = {kind: name} if name else {}
+    named = {kind: name} if name else {"part": kind} if kind else {}
     return named | _owner(kind, name) | (_facts(seen) if seen is not None else {})
 
 

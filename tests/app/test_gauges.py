@@ -167,6 +167,8 @@ def test_a_step_that_saves_nothing_says_so(world: World, caplog: Lines) -> None:
     app.reconcile(raw.schedule(), Context())
     assert told(caplog, "wake") == [("wake", "nothing")]
     assert told(caplog, "tick") == [("tick", "nothing")]
+    parts = [vars(line)["part"] for line in caplog.records if vars(line)["step"] == "reconcile"]
+    assert {"rehearsals", "sweep"} <= set(parts)
 
 
 def test_a_line_names_pipeline_dataset_and_run_and_what_became_of_them(world: World, caplog: Lines) -> None:
