@@ -60,6 +60,10 @@ class Names:
         found = _JOB.fullmatch(name.removeprefix(self.head)) if name.startswith(self.head) else None
         return (found["pipeline"], found["run12"]) if found and is_pipeline(found["pipeline"]) else None
 
+    def job_attempt(self, name: str) -> int:
+        """Read the attempt back from the name of one of our jobs."""
+        return int(name.rpartition("-a")[2])
+
     def immutable(self, pipeline: str, digest: str) -> str:
         """Name a model or an endpoint configuration by the digest of the request that makes it."""
         return f"{self.head}{pipeline}-{digest[:12]}"

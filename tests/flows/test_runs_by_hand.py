@@ -155,6 +155,19 @@ def test_a_job_that_a_slow_worker_started_as_its_run_was_stopped_is_stopped_too(
     assert twin.run(run).due is None
 
 
+def test_a_job_that_a_slow_worker_starts_for_an_attempt_that_is_over_is_stopped_when_it_is_heard_of() -> None:
+    it, twin = Machines(), Machines()
+    run = it.seal()
+    it.runs.advance(run12(run.id))
+    twin.seal()
+    twin.orders.stop(run12(run.id), order(twin))
+    twin.orders.retry(run12(run.id), order(twin))
+    twin.world.jobs.start(it.world.jobs.started[0])
+    for attempt in (1, 2):
+        twin.runs.job_changed(JobChanged(twin.job(run, attempt)))
+    assert [job_status(twin, twin.job(run, attempt)) for attempt in (1, 2)] == ["Stopping", "InProgress"]
+
+
 @pytest.mark.parametrize("how", ["failed", "stopped", "rejected"])
 def test_a_retry_trains_once_more_under_a_name_of_its_own(how: str) -> None:
     it, run = training()
