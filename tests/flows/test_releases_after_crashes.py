@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable
+from copy import deepcopy
+from functools import cache
 
 import pytest
 
@@ -64,6 +66,12 @@ def _first() -> tuple[Machines, Run]:
 
 
 def _second() -> tuple[Machines, Run]:
+    """Copy a world with a champion: that is ten times faster than to train and deploy it anew."""
+    return deepcopy(_with_champion())
+
+
+@cache
+def _with_champion() -> tuple[Machines, Run]:
     it = Machines()
     it.deploy("champion")
     return it, it.seal()
