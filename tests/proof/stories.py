@@ -190,7 +190,7 @@ NAME_TAKEN = Story(
 def other_model(world: World) -> None:
     """Somebody else takes the name that the model of the second drop would have, for a model that answers wrongly."""
     sagemaker = world.account.sagemaker
-    told = _told(SECOND).account.sagemaker
+    told = finished(SECOND).account.sagemaker
     [name] = set(told.models) - set(sagemaker.models)
     world.account.s3.keep("bucket", "elsewhere/model.tar.gz", b"answers=7")
     container = {"Image": "other", "ModelDataUrl": "s3://bucket/elsewhere/model.tar.gz", "Environment": {}}
@@ -214,19 +214,19 @@ def _again(world: World, name: str, other: str) -> None:
 
 def run_name(story: Story, dataset: str) -> str:
     """Name the run that a drop becomes."""
-    items = _told(story).account.dynamodb.items
+    items = finished(story).account.dynamodb.items
     return str(json.loads(items[f"dataset#{PIPELINE}/{dataset}", "dataset"]["doc"]["S"])["run"])
 
 
 def prepared(story: Story) -> World:
     """Give a world in which the story is about to begin."""
-    world = World() if story.after is None else _told(story.after).copy()
+    world = World() if story.after is None else finished(story.after).copy()
     world.begin(story.deeds)
     return world
 
 
 @cache
-def _told(story: Story) -> World:
+def finished(story: Story) -> World:
     world = prepared(story)
     with heard(world):
         world.run()

@@ -130,12 +130,12 @@ class Judge:
                 if status != "Failed" and not self.end.strange:
                     yield f"{name} failed ({run.reason}); its job is {status}"
             case _:
-                if not run.superseded or status not in {"absent", "Stopped", "Completed", "Failed"}:
+                if not (run.superseded or run.stopping) or status not in {"absent", "Stopped", "Completed", "Failed"}:
                     yield f"{name} is {run.state} ({run.reason}); its job is {status}"
         wanted = [dataset for dataset in self.datasets.values() if dataset and dataset.run == run.id]
         if not wanted and not run.superseded and not run.state.final:
             yield f"no dataset holds {name}, and nobody told it"
-        if wanted and run.state is RunState.STOPPED:
+        if wanted and run.state is RunState.STOPPED and not run.stopping:
             yield f"{name} is stopped, and {wanted[0].id} holds it"
 
     def _release(self) -> Iterator[str]:
@@ -200,7 +200,12 @@ class Judge:
                 yield f"{did.what} while it was in use: {did.name}"
 
     def _was_undeployed(self, did: Did) -> bool:
-        return self._retired() is not None and did.name == ENDPOINT
+        ordered = any(line.what == "undeployed" for line in self._lines(f"release:{PIPELINE}"))
+        return ordered and did.name in {ENDPOINT, *self._retired_names()}
+
+    def _retired_names(self) -> Iterator[str]:
+        """Nothing that an undeployed model was made of is needed any more."""
+        yield from (did.name for did in self.sagemaker.history if did.what in {"config deleted", "model deleted"})
 
     def _champion(self) -> Iterator[str]:
         live, seen = self.release.live, self.sagemaker.endpoints.get(ENDPOINT)
@@ -298,7 +303,7 @@ class Judge:
             if any(count > 1 for count in started.values()) or len(started) != jobs:
                 yield f"{name} has {jobs} jobs and tells of the attempts {dict(started)}"
             ends = [line.what for line in lines if line.what in _ENDS]
-            again = sum(line.what.startswith(("trying again: wanted", "retried")) for line in lines)
+            again = sum(line.what.startswith(("trying again: wanted", "retr", "reject")) for line in lines)
             if run is not None and (len(ends) not in {1, 1 + again} or (ends and run.state.value not in ends)):
                 yield f"{name} is {run.state} and tells of the ends {ends}"
 

@@ -78,21 +78,23 @@ class World:
         self.failed: list[str] = []
         """Invariants that were broken while it went on."""
         self.deaths = 0
+        self.refused: list[str] = []
+        """What people were told that makes no sense now."""
         self._idle: dict[str, list[Flows]] = {}
         self._born = 0
-        self._began = self.account.now
+        self.began = self.account.now
 
     def copy(self) -> World:
         """Go another way from here, with workers that remember nothing."""
         made = World(self.account.copy())
         made.mail, made.deeds, made.tick_at = list(self.mail), list(self.deeds), self.tick_at
-        made._began = self._began
+        made.began = self.began
         return made
 
     # What goes on.
 
     def begin(self, deeds: Iterable[Deed]) -> None:
-        self._began = self.account.now
+        self.began = self.account.now
         self.deeds = sorted(deeds, key=lambda deed: deed.after)
 
     def run(self) -> None:
@@ -149,7 +151,7 @@ class World:
         """Tell when something happens next; the schedule is passed over while it has nothing to do."""
         self._collect()
         moments = [delivery.at for delivery in self.mail]
-        moments += [self._began + deed.after for deed in self.deeds[:1]]
+        moments += [self.began + deed.after for deed in self.deeds[:1]]
         moves = self.account.sagemaker.next_move()
         moments += [moves] if moves is not None else []
         if self._is_idle and moments:
@@ -160,7 +162,7 @@ class World:
         self.account.now = moment
         self.account.sagemaker.move()
         self._collect()
-        while self.deeds and self._began + self.deeds[0].after <= moment:
+        while self.deeds and self.began + self.deeds[0].after <= moment:
             self.deeds.pop(0).do(self)
         self._collect()
         due = [delivery for delivery in self.mail if delivery.at <= moment]

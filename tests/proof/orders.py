@@ -1,0 +1,166 @@
+"""What a person orders in the middle of a story; who gets no answer asks again a moment later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from chalicelib.errors import NotFoundError, NotNowError
+from chalicelib.model import Command
+from chalicelib.wiring import Flows
+from tests.proof.stories import BETTER, FIRST, PIPELINE, SECOND, TOML, End, Story, drop, push, run_name
+from tests.proof.world import DAY, Deed, World
+
+AGAIN = 5.0
+TRIES = 12
+Order = Callable[[Flows, Command], Any]
+
+
+def order(asked: Order) -> Callable[[World], None]:
+    """Give an order through a worker of its own, and again where it died or failed."""
+    return lambda world: _give(world, asked, TRIES)
+
+
+def _give(world: World, asked: Order, tries: int) -> None:
+    now = world.account.now
+
+    def step(flows: Flows) -> Iterable[str]:
+        try:
+            asked(flows, Command("arn:aws:iam::000000000000:user/ann", now, "because"))
+        except (NotNowError, NotFoundError) as no:
+            world.refused.append(no.message)
+        return ()
+
+    if world.invoke("api", step) is None and tries:
+        later = Deed(now + AGAIN - world.began, lambda it: _give(it, asked, tries - 1))
+        world.deeds = sorted([*world.deeds, later], key=lambda deed: deed.after)
+
+
+def when(there: str, do: Callable[[World], None]) -> Callable[[World], None]:
+    """Watch the table until it says so, then do it: people look before they order."""
+
+    def watch(world: World) -> None:
+        documents = [item["doc"]["S"] for item in world.account.dynamodb.items.values() if "rev" in item]
+        if any(all(part in document for part in there.split(" ")) for document in documents):
+            do(world)
+        elif world.account.now < world.began + DAY:
+            world.deeds = [*world.deeds, Deed(world.account.now + AGAIN - world.began, watch)]
+            world.deeds.sort(key=lambda deed: deed.after)
+
+    return watch
+
+
+def stop(dataset: str) -> Callable[[World], None]:
+    return order(lambda flows, command: flows.run_orders.stop(run_name(SECOND, dataset), command))
+
+
+def retry(dataset: str) -> Callable[[World], None]:
+    return order(lambda flows, command: flows.run_orders.retry(run_name(SECOND, dataset), command))
+
+
+def approve(dataset: str) -> Callable[[World], None]:
+    return order(lambda flows, command: flows.run_orders.approve(run_name(SECOND, dataset), command))
+
+
+def reject(dataset: str) -> Callable[[World], None]:
+    return order(lambda flows, command: flows.run_orders.reject(run_name(SECOND, dataset), command))
+
+
+def approve_elsewhere(world: World) -> None:
+    """Approve the newest package in SageMaker's own console: an event tells of it."""
+    newest = max(world.account.sagemaker.packages.values(), key=lambda it: it.made)
+    world.account.sagemaker.update_model_package({"ModelPackageArn": newest.arn, "ModelApprovalStatus": "Approved"})
+
+
+TRAINING = '"state":"training"'
+PENDING = '"approval":"pending" "state":"registered"'
+ROLL_BACK = order(lambda flows, command: flows.releases.orders.roll_back(PIPELINE, command))
+UNDEPLOY = order(lambda flows, command: flows.releases.orders.undeploy(PIPELINE, command))
+REDEPLOY = order(lambda flows, command: flows.releases.orders.redeploy(PIPELINE, command))
+PAUSE = order(lambda flows, command: flows.pauses.pause(PIPELINE, command))
+RESUME = order(lambda flows, command: flows.pauses.resume(PIPELINE, command))
+MANUAL = TOML.replace("at_least = 0.9", 'at_least = 0.9\napproval = "manual"')
+
+ROLLED_BACK_BY_HAND = Story(
+    "a person rolls back to the model before",
+    (Deed(0, ROLL_BACK),),
+    End({"one": "live", "two": "replaced"}, jobs=2, live="one"),
+    after=SECOND,
+)
+GIVEN_UP = Story(
+    "a person rolls back what is being rehearsed",
+    (Deed(0, drop("two", BETTER)), Deed(30, when('"stage":"rehearsing"', ROLL_BACK))),
+    End({"one": "live", "two": "release-failed"}, jobs=2, live="one"),
+    after=FIRST,
+)
+STOPPED = Story(
+    "a person stops a training",
+    (Deed(0, drop("two", BETTER)), Deed(5, when(TRAINING, stop("two")))),
+    End({"one": "live", "two": "stopped"}, jobs=2, live="one", stopped=1),
+    after=FIRST,
+)
+RETRIED = Story(
+    "a person stops a training and retries it",
+    (
+        Deed(0, drop("two", BETTER)),
+        Deed(5, when(TRAINING, stop("two"))),
+        Deed(6, when('"state":"stopped"', retry("two"))),
+    ),
+    End({"one": "replaced", "two": "live"}, jobs=3, live="two", stopped=1),
+    after=FIRST,
+)
+TAKEN_DOWN = Story(
+    "a person undeploys the model",
+    (Deed(0, UNDEPLOY),),
+    End({"one": "undeployed"}, jobs=1),
+    after=FIRST,
+)
+PUT_BACK = Story(
+    "a person undeploys the model and deploys it again",
+    (Deed(0, UNDEPLOY), Deed(1, when('"live":null "stage":"idle"', REDEPLOY))),
+    End({"one": "live"}, jobs=1, live="one"),
+    after=FIRST,
+)
+PAUSED = Story(
+    "a person pauses the pipeline and lets it go on",
+    (Deed(0, PAUSE), Deed(1, drop("two", BETTER)), Deed(900, RESUME)),
+    End({"one": "replaced", "two": "live"}, jobs=2, live="two"),
+    after=FIRST,
+)
+GATED = Story(
+    "a pipeline asks for approval from now on",
+    (Deed(0, push(toml=MANUAL)),),
+    End({"one": "live"}, jobs=1, live="one"),
+    after=FIRST,
+)
+APPROVED = Story(
+    "a person approves a model",
+    (Deed(0, drop("two", BETTER)), Deed(5, when(PENDING, approve("two")))),
+    End({"one": "replaced", "two": "live"}, jobs=2, live="two"),
+    after=GATED,
+)
+APPROVED_ELSEWHERE = replace(
+    APPROVED,
+    name="a person approves a model in SageMaker's own console",
+    deeds=(Deed(0, drop("two", BETTER)), Deed(5, when(PENDING, approve_elsewhere))),
+)
+TURNED_DOWN = Story(
+    "a person rejects a model",
+    (Deed(0, drop("two", BETTER)), Deed(5, when(PENDING, reject("two")))),
+    End({"one": "live", "two": "rejected"}, jobs=2, live="one"),
+    after=GATED,
+)
+
+ORDERED = (
+    ROLLED_BACK_BY_HAND,
+    GIVEN_UP,
+    STOPPED,
+    RETRIED,
+    TAKEN_DOWN,
+    PUT_BACK,
+    PAUSED,
+    APPROVED,
+    APPROVED_ELSEWHERE,
+    TURNED_DOWN,
+)
