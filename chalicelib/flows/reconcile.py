@@ -30,7 +30,11 @@ SECONDS = 40.0
 Take = Callable[[str, Callable[[], object]], object]
 """Takes a step about a subject, and tells what became of it; what the step raises goes on."""
 
+ALIVE = 90.0
+"""For which a tick may be at one item; ticks overlap where the minute is shorter than their work."""
+
 _CURSOR = "reconcile"
+_SINCE = "@"
 _LEAST, _MOST = 120, 6 * 3600
 
 
@@ -83,13 +87,17 @@ class Reconcile:
     def tick(self) -> None:
         """Look at what is due, then for what nobody told of. One failing item stops no other."""
         end = self.clock() + SECONDS
-        marked = self._put_off_what_killed_the_last()
+        begun = self._begun_by_another()
+        marked = False
         for subject in self._due():
             if self.clock() >= end:
                 break
-            # Written ahead, so that an item which kills the process is put off by the next tick.
-            self.records.move_cursor(_CURSOR, subject)
-            marked = True
+            if subject == begun:
+                continue
+            if begun is None:
+                # Written ahead, so that an item which kills the process is put off by a later tick.
+                self.records.move_cursor(_CURSOR, f"{subject}{_SINCE}{self.clock():.0f}")
+                marked = True
             self._try(subject, lambda it=subject: self.advance(it))  # type: ignore[misc] # bound for this turn
         self._try("rehearsals", self.releases.sweep_rehearsals)
         self._try("sweep", self.sweep.go_on)
@@ -118,12 +126,17 @@ class Reconcile:
         found = (self.records.due(kind, now, limit=ITEMS) for kind in KINDS[first:] + KINDS[:first])
         return (subject for turn in zip_longest(*found) for subject in turn if subject is not None)
 
-    def _put_off_what_killed_the_last(self) -> bool:
-        subject = self.records.cursor(_CURSOR)
-        if subject:
-            log.error("The last tick died here", step="reconcile", outcome="failed", subject=subject)
-            self._put_off(subject)
-        return bool(subject)
+    def _begun_by_another(self) -> str | None:
+        """Name the item that another tick has begun and may still be at; one that is there for too long killed it."""
+        subject, _, since = self.records.cursor(_CURSOR).rpartition(_SINCE)
+        if not subject:
+            return None
+        if self.clock() < float(since) + ALIVE:
+            return subject
+        log.error("A tick died here", step="reconcile", outcome="failed", subject=subject)
+        self._put_off(subject)
+        self.records.move_cursor(_CURSOR, "")
+        return None
 
     def _try(self, subject: str, step: Callable[[], object]) -> None:
         try:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalice.app import IAMAuthorizer, Request
 
 from chalicelib import wiring
-from chalicelib.flows.run_orders import Ordered
 from chalicelib.http import bodies, order
 from chalicelib.http.door import Door
 from chalicelib.http.operators import run_named
+
+if TYPE_CHECKING:
+    from chalicelib.flows.run_orders import Ordered
 
 Json = dict[str, Any]
 

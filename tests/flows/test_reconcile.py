@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.flows.outbox import MOST
-from chalicelib.flows.reconcile import ITEMS
+from chalicelib.flows.reconcile import ALIVE, ITEMS
 from chalicelib.model import Dataset, DatasetId, DatasetState, PipelineRecord, Release, Run, RunState
 from tests.fakes.calls import CrashError
 from tests.flows.yard import FIRST, MNIST, SECOND, Yard
@@ -139,7 +139,27 @@ def test_one_failing_item_stops_no_other_and_starves_none() -> None:
     assert len(asked) > ITEMS * 2, "and tried again"
 
 
-def test_an_item_that_kills_the_process_is_put_off_by_the_next_tick() -> None:
+def test_what_another_tick_is_at_is_left_to_it_and_is_not_put_off() -> None:
+    yard = Yard()
+    slow = yard.world.records.save(PipelineRecord("slow", due=yard.world.clock() - 100))
+    yard.world.records.save(PipelineRecord("fine", due=yard.world.clock() - 50))
+    begun = yard.pipelines.advance
+    seen: list[tuple[str, ...]] = []
+
+    def at_work(name: str) -> None:
+        """Let the next minute's tick go by while this one is at its first item."""
+        if name == "slow" and not seen:
+            yard.reconcile.tick()
+            seen.append(tuple(yard.pipelines.advanced))
+        begun(name)
+
+    yard.pipelines.advance = at_work  # type: ignore[method-assign] # the fake's own, with a tick in between
+    yard.reconcile.tick()
+    assert seen == [("fine",)]
+    assert yard.world.records.pipeline("slow") == slow
+
+
+def test_an_item_that_kills_the_process_is_put_off_once_that_is_sure() -> None:
     yard = Yard()
     now = yard.world.clock()
     yard.world.records.save(PipelineRecord("deadly", last_seen=now, due=now - 100))
@@ -152,6 +172,13 @@ def test_an_item_that_kills_the_process_is_put_off_by_the_next_tick() -> None:
     yard.restart()
     yard.reconcile.tick()
     assert yard.pipelines.advanced == ["fine"]
+    yard.world.clock.advance(ALIVE)
+    yard.reconcile.tick()
+    put_off = yard.world.records.pipeline("deadly")
+    assert put_off is not None
+    assert put_off.due is not None
+    assert put_off.due > yard.world.clock()
+    assert "deadly" not in yard.pipelines.advanced
     yard.tick(5)
     assert "deadly" in yard.pipelines.advanced
 

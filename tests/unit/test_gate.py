@@ -18,6 +18,7 @@ class Bar:
     objective: str = "maximize"
     at_least: float | None = None
     beat_champion_by: float | None = None
+    approval: str = "automatic"
 
 
 def passes(gate: Bar, value: float, champion: float | None = None) -> bool:
