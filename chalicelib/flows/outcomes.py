@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from chalicelib.decide import release as decide
 from chalicelib.decide.proposal import note_failure
 from chalicelib.decide.serving import serving_of
-from chalicelib.errors import ConflictError
+from chalicelib.errors import ConflictError, RefusedError
 from chalicelib.flows.ledger import Ledger
 from chalicelib.flows.setups import Setups
 from chalicelib.model import Entry, Release, ReleaseStage, Target
@@ -44,7 +44,7 @@ class Outcomes:
         now, old = self.clock(), release.live
         self.tell_clients(release.pipeline, desired, exact=True)
         if release.previous is not None:
-            self.clear_away(release.previous, keep=(desired, old, release.pending))
+            self._clear_for(release, release.previous, keep=(desired, old, release.pending))
             self.ledger.report_again(release.previous)  # this release names it no more
         after = replace(
             decide.enter(release, ReleaseStage.IDLE, now),
@@ -96,7 +96,7 @@ class Outcomes:
     def tidy(self, release: Release, failed: Target) -> None:
         """Delete the failed target's model and configuration, and want what is live again."""
         now = self.clock()
-        self.clear_away(failed, keep=(release.live, release.previous, release.pending))
+        self._clear_for(release, failed, keep=(release.live, release.previous, release.pending))
         after = _open(replace(release, desired=release.live), now)
         self.ledger.record(release, after, Entry(now, "cleared away", {"config": failed.config}))
         self.ledger.report_again(failed)
@@ -112,7 +112,7 @@ class Outcomes:
         now = self.clock()
         gone = [each for each in (release.desired, release.previous, release.retired) if each is not None]
         for target in gone:
-            self.clear_away(target, keep=())
+            self._clear_for(release, target, keep=())
         after = replace(decide.enter(release, ReleaseStage.IDLE, now), desired=None, previous=None, lease=None)
         entry = Entry(now, "undeployed", {"configurations": len({target.config for target in gone})})
         self.ledger.record(release, _open(after, now), entry, release.retired)
@@ -140,6 +140,39 @@ class Outcomes:
         if told is not None and replace(told, since=0.0) == serving:
             return False
         self.records.serve(replace(serving, since=self.clock()))
+        return True
+
+    def _clear_for(self, release: Release, gone: Target, *, keep: tuple[Target | None, ...]) -> None:
+        """Clear away what this release wants no more; ConflictError where it has changed its mind.
+
+        A person may want it again while a worker stalls between its look and its call: then it is made again.
+        """
+        if self._changed(release) is not None:
+            raise ConflictError
+        self.clear_away(gone, keep=keep)
+        if (seen := self._changed(release)) is not None:
+            for wanted in (seen.live, seen.desired):
+                if wanted is not None and (wanted.config, wanted.model) == (gone.config, gone.model):
+                    self.ensure(release.pipeline, wanted)
+            raise ConflictError
+
+    def _changed(self, release: Release) -> Release | None:
+        seen = self.records.release(release.pipeline)
+        return seen if seen is not None and seen.rev != release.rev else None
+
+    def ensure(self, pipeline: str, target: Target) -> bool:
+        """See that the target's model and configuration exist, exactly as it names them.
+
+        False where an earlier release of ours planned them: it made them, and this one would make others.
+        """
+        setup = self.setups.of_target(pipeline, target)
+        if (setup.model.name, setup.config.name) != (target.model, target.config):
+            return False
+        try:
+            self.hosting.ensure_model(setup.model)
+            self.hosting.ensure_config(setup.config)
+        except ConflictError as error:
+            raise RefusedError(error.message) from error
         return True
 
     def clear_away(self, gone: Target, *, keep: tuple[Target | None, ...]) -> None:

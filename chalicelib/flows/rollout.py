@@ -294,16 +294,9 @@ class Rollout:
         self.ledger.record(release, after, entry, target)
 
     def _ensure(self, release: Release, target: Target) -> None:
-        """See that the target's model and configuration exist, exactly as it names them."""
-        setup = self.setups.of_target(release.pipeline, target)
-        if (setup.model.name, setup.config.name) != (target.model, target.config):
-            return  # planned by an earlier release of ours: it made them, and this one would make others
-        try:
-            self.hosting.ensure_model(setup.model)
-            self.hosting.ensure_config(setup.config)
-        except ConflictError as error:
-            raise RefusedError(error.message) from error
-        self._see_that_it_is_wanted(release, target)
+        """See that the target's model and configuration exist, and that it is wanted still."""
+        if self.outcomes.ensure(release.pipeline, target):
+            self._see_that_it_is_wanted(release, target)
 
     def _see_that_it_is_wanted(self, release: Release, target: Target) -> None:
         """Clear away what a worker that stalled has made too late; ConflictError where it has to look again."""

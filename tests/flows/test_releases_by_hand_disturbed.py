@@ -65,6 +65,30 @@ def _updating() -> Machines:
     return it
 
 
+def _failed() -> Machines:
+    """The next model has failed its rehearsal, for a reason that is no more, and is about to be cleared away."""
+    it = _rehearsing()
+    config = it.world.hosting.updates[-1][1]
+    it.world.hosting.settle()
+    it.world.hosting.broken(config, "answers-wrongly")
+    it.releases.advance(PIPELINE)
+    it.world.hosting.settle()
+    it.world.hosting.mended(config)
+    return it
+
+
+def _third_is_up() -> Machines:
+    """A third model is about to go live; what was live before the second is to be cleared away then."""
+    it = _two()
+    it.register("third")
+    it.world.hosting.settle()
+    it.releases.advance(PIPELINE)
+    it.world.clock.advance(WARNING)
+    it.releases.advance(PIPELINE)
+    it.world.hosting.settle()
+    return it
+
+
 def _undeployed() -> Machines:
     it = _champion()
     it.releases.orders.undeploy(PIPELINE, Command("arn:ada", it.world.clock()))
@@ -94,6 +118,8 @@ SCENES = {
     "rollback while rehearsing": Scene(_rehearsing, _roll_back, "champion"),
     "rollback while rolling out": Scene(_rolling_out, _roll_back, "champion"),
     "rollback while updating": Scene(_updating, _roll_back, "champion"),
+    "rollback to what is about to be cleared away": Scene(_third_is_up, _roll_back_to, "champion"),
+    "redeploy of what is about to be cleared away": Scene(_failed, _redeploy, "next"),
     "undeploy": Scene(_champion, _undeploy, None),
     "undeploy while rehearsing": Scene(_rehearsing, _undeploy, None),
     "undeploy while rolling out": Scene(_rolling_out, _undeploy, None),
@@ -204,6 +230,8 @@ def test_a_worker_that_stalls_at_any_call_while_an_order_is_carried_out_does_no_
     stalling_worker(_prepared(name), whole).advance(PIPELINE)
     for at in range(1, whole.calls + 1):
         it = _prepared(name)
+        # What it deletes may be wanted again since: SageMaker does not keep it from that, so it must be made again.
+        it.world.hosting.deletes_what_is_used = True
         stall = Stall(at, lambda it=it: _play(it, scene))  # type: ignore[misc] # bound for this turn
         stalling_worker(it, stall).advance(PIPELINE)
         try:
