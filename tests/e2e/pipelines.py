@@ -10,12 +10,16 @@ assert label_of(cloud.predict(tiny.name, PIXEL)) == "b"
 from __future__ import annotations
 
 import base64
+import contextlib
+import http.client
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from tests.e2e import programs
 from tests.e2e.conftest import Cloud, Reply, wait_until
@@ -115,10 +119,21 @@ class Registered(Tiny):
 
 
 def put_all(cloud: Cloud, folder: str, files: Mapping[str, bytes]) -> None:
-    """Put many objects at once, in no particular order."""
-    cloud.client("s3")  # made before the hands ask for it at once
-    with ThreadPoolExecutor(_HANDS) as hands:
-        list(hands.map(lambda item: cloud.put(folder + item[0], item[1]), files.items()))
+    """Put many objects at once, in no particular order; over bare HTTP, which costs a tenth of what boto3 does."""
+    items = [(folder + name, body) for name, body in files.items()]
+    hands = min(_HANDS, len(items))
+    with ThreadPoolExecutor(hands) as pool:
+        list(pool.map(lambda hand: _put_some(cloud, items[hand::hands]), range(hands)))
+
+
+def _put_some(cloud: Cloud, items: Sequence[tuple[str, bytes]]) -> None:
+    connection = http.client.HTTPConnection(urlsplit(cloud.card["endpoint"]).netloc, timeout=PATIENCE)
+    with contextlib.closing(connection):
+        for key, body in items:
+            connection.request("PUT", f"/{cloud.bucket}/{quote(key)}", body)
+            reply = connection.getresponse()
+            said = reply.read()
+            assert reply.status == HTTPStatus.OK, (key, reply.status, said)
 
 
 def push(cloud: Cloud, tiny: Tiny, *, seconds: float = PATIENCE) -> str:
