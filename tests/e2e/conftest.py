@@ -169,9 +169,13 @@ def _lowered(headers: Any) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """A cloud of the module's own, with quick schedules: what waits in it for long would wake in others' tests."""
+def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """A cloud of the module's own, with quick schedules: what waits in it for long would wake in others' tests.
+
+    It has the stage dev, and those that the module names in STAGES.
+    """
     home = tmp_path_factory.mktemp("cloud")
-    card = launch.start(home, speed=SPEED, stages=("dev", "prod"), attached=True, project=ROOT)
+    stages = getattr(request.module, "STAGES", ("dev",))
+    card = launch.start(home, speed=SPEED, stages=stages, attached=True, project=ROOT)
     yield Cloud(card)
     launch.stop(home)

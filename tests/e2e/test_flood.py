@@ -18,6 +18,7 @@ from tests.e2e.pipelines import PIXEL, Tiny, drop, fresh, jobs_of, label_of, pus
 from tests.e2e.triggers import SCHEDULE, calls, errors, invocations, more, physical, queue_of, switched_off, waiting_in
 from tests.fakes.world import SETTINGS
 
+STAGES = ("dev", "prod")
 _MANY = 10_000
 _HANDS = 8
 _WRITES = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem")

@@ -26,6 +26,8 @@ from tests.e2e.pipelines import (
     release_of,
 )
 
+STAGES = ("dev", "prod")
+
 _JOB, _ENDPOINT = "SageMaker Training Job State Change", "SageMaker Endpoint State Change"
 _QUIET = 6.0
 
