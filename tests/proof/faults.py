@@ -92,10 +92,3 @@ def stalls(sleep: Callable[[], None]) -> Disturbance:
         return act()
 
     return stalled
-
-
-def is_taken_in_part(call: Call, act: Act) -> Any:
-    """Take every other event, and say so in the answer."""
-    entries = call.asked["Entries"]
-    backend = getattr(act, "backend", None)
-    return backend.take(entries, range(0, len(entries), 2)) if backend is not None else act()

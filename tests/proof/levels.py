@@ -21,7 +21,7 @@ class Level:
 
 
 LEVELS = {
-    "quick": Level(every=61, stalls=47, seeds=6, pairs=6, sequences=20),
+    "quick": Level(every=97, stalls=101, seeds=3, pairs=4, sequences=20),
     "all": Level(every=1, stalls=1, seeds=100, pairs=0, sequences=300),
     "full": Level(every=1, stalls=1, seeds=400, pairs=2000, sequences=10_000),
 }

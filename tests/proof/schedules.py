@@ -97,6 +97,11 @@ def at_first(method: str, *words: str, how: Disturbance | None = None, seconds: 
     return arrange
 
 
+def taken_in_halves(world: World) -> None:
+    """Let the bus take every other event of what it is sent."""
+    world.account.events.halves = True
+
+
 FAST_AND_SLOW = clocks(CLOCKS, -CLOCKS)
 SLOW_AND_FAST = clocks(-CLOCKS, CLOCKS)
 FIXED: dict[str, Arrange] = {
@@ -107,6 +112,7 @@ FIXED: dict[str, Arrange] = {
     "clocks five minutes fast and slow": FAST_AND_SLOW,
     "clocks five minutes slow and fast": SLOW_AND_FAST,
     "one clock in three right": clocks(0.0, CLOCKS, -CLOCKS),
+    "a bus that takes half of what it is sent": taken_in_halves,
     "every event lost, clocks off": at_once(all_lost, FAST_AND_SLOW),
     "every event twice, clocks off": at_once(each_event_twice, SLOW_AND_FAST),
 }

@@ -72,6 +72,8 @@ class Story:
     end: End
     after: Story | None = None
     """The story that went before, without faults."""
+    races: bool = False
+    """Whether two drops seal so soon after one another that clocks which are off may take the older for the newer."""
     needs_events: bool = False
     """Whether the schedule alone cannot know of it."""
 
@@ -168,6 +170,7 @@ THIRD = Story(
     (Deed(0, drop("two", BETTER)), Deed(200, drop("three", "accuracy=0.99"))),
     End({"one": "replaced", "two": "replaced", "three": "live"}, jobs=3, live="three"),
     after=FIRST,
+    races=True,
 )
 
 

@@ -9,6 +9,7 @@ import pytest
 from tests.proof.conftest import Tally
 from tests.proof.faults import SINGLE
 from tests.proof.levels import LEVEL
+from tests.proof.orders import ORDERED
 from tests.proof.prove import calls_of, play
 from tests.proof.stories import STORIES, Story
 
@@ -18,7 +19,7 @@ HEALING = 200
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+@pytest.mark.parametrize("story", [*STORIES, *ORDERED], ids=lambda story: story.name)
 def test_a_story_in_which_two_calls_go_wrong_ends_as_it_should(story: Story, shard: int, tally: Tally) -> None:
     random, last = Random(f"{story.name} {shard}"), len(calls_of(story))
     for _ in range(LEVEL.pairs // SHARDS):

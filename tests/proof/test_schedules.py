@@ -6,6 +6,7 @@ import pytest
 
 from tests.proof.conftest import Tally
 from tests.proof.levels import LEVEL
+from tests.proof.orders import ORDERED
 from tests.proof.prove import calls_of, play
 from tests.proof.schedules import EVENTLESS, FAST_AND_SLOW, FIXED, Arrange, asleep, at_once, drawn, two_workers
 from tests.proof.stories import STORIES, Story
@@ -19,13 +20,13 @@ def _without_events(story: Story, arranged: dict[str, Arrange]) -> dict[str, Arr
     return {name: it for name, it in arranged.items() if not (story.needs_events and name in EVENTLESS)}
 
 
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+@pytest.mark.parametrize("story", [*STORIES, *ORDERED], ids=lambda story: story.name)
 def test_a_story_ends_as_it_should_however_its_events_come_and_whatever_clocks_say(story: Story, tally: Tally) -> None:
     for name, arrange in _without_events(story, FIXED).items():
         tally.add("schedules", f"{story.name}, {name}", play(story, arrange=arrange))
 
 
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+@pytest.mark.parametrize("story", [*STORIES, *ORDERED], ids=lambda story: story.name)
 def test_two_workers_that_take_turns_at_every_call_do_no_more_than_one(story: Story, tally: Tally) -> None:
     for seed in range(LEVEL.seeds):
         tally.add("schedules", f"{story.name}, two workers, seed {seed}", play(story, arrange=two_workers(seed)))
@@ -38,7 +39,7 @@ def test_a_story_ends_as_it_should_under_schedules_that_are_drawn(story: Story, 
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+@pytest.mark.parametrize("story", [*STORIES, *ORDERED], ids=lambda story: story.name)
 def test_a_worker_that_stands_still_before_any_call_and_wakes_up_later_does_no_harm(
     story: Story, shard: int, tally: Tally
 ) -> None:

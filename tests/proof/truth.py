@@ -195,8 +195,8 @@ class Judge:
     def _served(self) -> Iterator[str]:
         for did in self.sagemaker.history:
             if not did.unused and (did.name == ENDPOINT or did.what in {"config deleted", "model deleted"}):
-                if self._was_undeployed(did):
-                    continue
+                if self._was_undeployed(did) or (self.lenient and self.release.live is None):
+                    continue  # clients never met it: its last smoke test had no answer
                 yield f"{did.what} while it was in use: {did.name}"
 
     def _was_undeployed(self, did: Did) -> bool:

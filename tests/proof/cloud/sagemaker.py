@@ -81,7 +81,7 @@ class Did:
     right: bool = False
     """Of an invocation: whether the container answered as a good model would."""
     unused: bool = True
-    """Of a deletion: whether no endpoint needed it."""
+    """Of a deletion: whether no endpoint that clients meet needed it."""
 
 
 class Sagemaker:
@@ -410,7 +410,9 @@ class Sagemaker:
         return self.packages[arn]
 
     def _up(self) -> list[Endpoint]:
-        return [it for it in self.endpoints.values() if it.status not in {"Deleting", "Failed"}]
+        """Give the endpoints that clients meet: a rehearsal that is given up may lack what it was made of."""
+        there = [it for it in self.endpoints.values() if it.status not in {"Deleting", "Failed"}]
+        return [it for it in there if "-rehearse-" not in it.name]
 
 
 def read_words(data: bytes) -> dict[str, str]:
