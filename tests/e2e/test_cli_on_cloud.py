@@ -17,7 +17,8 @@ import pytest
 from dropforge.local import launch
 from tests.e2e.conftest import SPEED, Cloud
 from tests.e2e.pipelines import PIXEL, Tiny, knobs
-from tests.e2e.tool import Ended, Tool
+from tests.e2e.tool import Tool
+from tests.typed import Ended
 
 NAME = "shop"
 BUCKETS = "import boto3; print([each['Name'] for each in boto3.client('s3').list_buckets()['Buckets']])"

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
+import os
 import re
 import shlex
-import sys
 from collections.abc import Iterator
 
-import pytest
-
-from dropforge.cli.command import end
-from dropforge.cli.main import app
+from tests import typed
 from tests.e2e.conftest import Cloud, wait_until
 from tests.e2e.pipelines import Tiny, drop, knobs, push, release_of, until_sealed
 from tests.unit.docs import ROOT, blocks
@@ -36,17 +31,11 @@ def steps(transcript: str) -> Iterator[tuple[str, str]]:
         yield command, said
 
 
-def typed(command: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Call the tool in this process, as its own would; gives what stands on the terminal."""
-    out = io.StringIO()
-    code: object = 0
-    monkeypatch.setattr(sys, "argv", shlex.split(command))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-        try:
-            end(app)
-        except SystemExit as ended:
-            code = ended.code
-    return _HEADER.sub("", out.getvalue()) + (f"[exit {code}]\n" if code else "")
+def said_by(command: str, cloud: Cloud) -> str:
+    """Type a command; gives what stands on the terminal."""
+    environment = {"DROPFORGE_HOME": str(cloud.home), "COLUMNS": "300", "PATH": os.environ["PATH"]}
+    ended = typed.dropforge(shlex.split(command)[1:], environment)
+    return ended.out + _HEADER.sub("", ended.err) + (f"[exit {ended.code}]\n" if ended.code else "")
 
 
 def pattern_of(said: str) -> str:
@@ -55,22 +44,15 @@ def pattern_of(said: str) -> str:
     return "".join(lines)
 
 
-@pytest.fixture
-def tool(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
-    monkeypatch.setenv("DROPFORGE_HOME", str(cloud.home))
-    monkeypatch.setenv("COLUMNS", "300")
-    return cloud
-
-
-def test_every_order_does_and_says_what_its_transcript_says(tool: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    push(tool, ByHand("digits", at_least=0.5))
-    drop(tool, "digits", "monday", knobs(label="a"))
+def test_every_order_does_and_says_what_its_transcript_says(cloud: Cloud) -> None:
+    push(cloud, ByHand("digits", at_least=0.5))
+    drop(cloud, "digits", "monday", knobs(label="a"))
     for transcript in TRANSCRIPTS:
         for command, said in steps(transcript):
             if command.startswith("dropforge show digits/tuesday"):
-                drop(tool, "digits", "tuesday", knobs(label="b"))
-                until_sealed(tool, "digits", "tuesday")
+                drop(cloud, "digits", "tuesday", knobs(label="b"))
+                until_sealed(cloud, "digits", "tuesday")
             if command.startswith("dropforge undeploy") and "Nothing changed" in said:
-                wait_until(lambda: release_of(tool, "digits")["stage"] == "idle")
-            seen = typed(command, monkeypatch)
+                wait_until(lambda: release_of(cloud, "digits")["stage"] == "idle")
+            seen = said_by(command, cloud)
             assert re.fullmatch(pattern_of(said), seen), f"$ {command}\n{seen}\n--- is not ---\n{said}"

@@ -19,7 +19,8 @@ from PIL import Image
 from examples.digits.make_dataset import make
 from tests.e2e.conftest import ROOT, Cloud, fetch
 from tests.e2e.pipelines import fresh, label_of, log_of, until_sealed, until_stage
-from tests.e2e.tool import Ended, Tool
+from tests.e2e.tool import Tool
+from tests.typed import Ended
 
 PLAIN = ROOT / "examples" / "plain_script" / "pipeline"
 EVERY = 5

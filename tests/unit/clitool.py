@@ -1,4 +1,4 @@
-"""`dropforge` as a user calls it: a process of its own, its output in pipes."""
+"""`dropforge` as a user calls it, its output in pipes."""
 
 from __future__ import annotations
 
@@ -10,35 +10,39 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests import typed
+from tests.typed import Ended
 from tests.unit.stubcloud import StubCloud
 
+STARTS_OTHERS = frozenset({"up", "down", "exec"})
 RUN = "0123456789ab"
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    code: int
-    out: str
-    err: str
 
 
 @dataclass(frozen=True)
 class Tool:
-    """`dropforge`, called as a user calls it: a process of its own with its output in pipes."""
+    """`dropforge`, called as a user calls it, with its output in pipes."""
 
     cloud: StubCloud
     more: dict[str, str] = field(default_factory=dict)
     """Further variables of the environment."""
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "DROPFORGE_HOME": str(self.cloud.home), "COLUMNS": "200"} | self.more
+
     def __call__(self, *words: str) -> Ended:
+        """Call it in this process, where it starts none of its own."""
+        if words[0] not in STARTS_OTHERS:
+            return typed.dropforge(words, self.environment)
         with self.start(*words) as process:
             out, err = process.communicate(timeout=60)
         return Ended(process.returncode, out, err)
 
     def start(self, *words: str) -> subprocess.Popen[str]:
+        """Call it in a process of its own, to be interrupted and watched."""
         return subprocess.Popen(
             [sys.executable, "-m", "dropforge.cli.main", *words],
-            env={"PATH": os.environ["PATH"], "DROPFORGE_HOME": str(self.cloud.home), "COLUMNS": "200"} | self.more,
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
