@@ -298,7 +298,7 @@ class Run:
     compared: Comparison | None = None
     """How far its input is compared, while that takes more than one look."""
     kept: bool = False
-    """It goes on though its dataset became another run: late files, where they make a run of their own."""
+    """It goes on though its dataset became another run: late files that make a run of their own, or another start."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from chalicelib.decide import run_ends as decide
 from chalicelib.errors import ConflictError
 from chalicelib.flows.again import TRIES
-from chalicelib.model import DatasetId, DatasetState, Entry, Run
+from chalicelib.model import DatasetId, DatasetState, Entry, Run, RunState
 from chalicelib.names import run12
 from chalicelib.ports import Clock, Records
 
@@ -32,9 +32,9 @@ class Handover:
         self._review(run)
 
     def keep(self, run: str) -> None:
-        """Let a run go on though its dataset becomes another; told before the dataset says so."""
+        """Let a run go on, or be retried, though its dataset becomes another; told before the dataset says so."""
         found = self.records.run(run)
-        if found and not found.kept and not found.state.final:
+        if found and not found.kept and found.state is not RunState.REGISTERED:
             self.records.save(replace(found, kept=True), Entry(self.clock(), "kept beside the next run"))
 
     def join(self, run: str, dataset: DatasetId) -> None:
@@ -50,7 +50,7 @@ class Handover:
         stood still and knows nothing of what has come since; one at which somebody points is reviewed first.
         """
         found = self.records.run(run)
-        if found is None or (self._is_young(found) and not self.records.pointing(run)):
+        if found is None or (not found.kept and self._is_young(found) and not self.records.pointing(run)):
             return False
         self._review(run)
         return True

@@ -106,7 +106,7 @@ class Seals:
             listing=None,
             asked=None,
         )
-        if seen.run and seen.run != run.id and _is_kept(resolved):
+        if seen.run and seen.run != run.id and (_is_kept(resolved) or _is_same(seen, digest)):
             self.handover.keep(seen.run)
         self.tell(sealed)
         saved = self.records.save(sealed, Entry(now, "sealed", {"run": run12(run.id), "objects": _count(run.channels)}))
@@ -176,6 +176,11 @@ class Seals:
 def _is_kept(resolved: Resolved) -> bool:
     """Tell whether the run of before goes on beside the one that late files make."""
     return resolved.version.pipeline.trigger.late_files == "new_run"
+
+
+def _is_same(seen: Dataset, digest: str) -> bool:
+    """Tell whether somebody started the very files again: nobody took away what the run of before reads."""
+    return seen.asked is not None and seen.digest == digest
 
 
 def _count(channels: tuple[Channel, ...]) -> int:

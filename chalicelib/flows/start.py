@@ -107,7 +107,18 @@ class Starts:
         run = self.records.run(dataset.run) if dataset.state is DatasetState.SEALED and dataset.run else None
         changed = not known and (dataset.asked is not None or _differs(seen, dataset))
         stage = stage_of(run, self.records.release(name.pipeline)) if run else dataset.state.value
-        return Started(changed, dataset, run, stage, _what(dataset, run, stage, changed=changed))
+        what = _what(dataset, run, stage, changed=changed) + self._tell_kept(seen, run)
+        return Started(changed, dataset, run, stage, what)
+
+    def _tell_kept(self, before: Dataset | None, run: Run | None) -> str:
+        """Name the run of before, where it goes on and costs money beside the new one."""
+        if before is None or before.run is None or run is None or before.run == run.id:
+            return ""
+        kept = self.records.run(before.run)
+        if kept is None or not kept.kept or kept.state.final:
+            return ""
+        name = run12(kept.id)
+        return f" Run {name} goes on beside it; `dropforge stop {name}` ends it."
 
 
 def _differs(before: Dataset | None, after: Dataset) -> bool:

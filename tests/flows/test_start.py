@@ -73,7 +73,57 @@ def test_a_newer_version_of_the_code_makes_another_run_of_the_same_files() -> No
     yard.pipeline(code="c1de")
     assert yard.start().changed
     assert yard.run().id != first.id
-    assert run_of(yard, first.id).superseded
+    assert (run_of(yard, first.id).superseded, run_of(yard, first.id).kept) == (False, True)
+
+
+def test_a_training_that_goes_on_is_not_stopped_by_another_start_of_the_same_files_and_the_answer_says_so() -> None:
+    yard = sealed()
+    first = yard.run()
+    said = yard.start(values=EPOCHS)
+    assert said.what == (
+        f"The dataset digits/mnist is sealed: run {run12(yard.run().id)}, preparing. "
+        f"Run {run12(first.id)} goes on beside it; `dropforge stop {run12(first.id)}` ends it."
+    )
+    yard.tick(20)
+    kept = run_of(yard, first.id)
+    assert (kept.kept, kept.superseded, kept.state) == (True, False, RunState.TRAINING)
+    assert yard.datasets.seals.handover.held(kept), "it can be retried"
+    assert yard.datasets.check_run(run12(first.id)), "the schedule looks after it"
+
+
+def test_what_ended_before_another_start_of_the_same_files_can_still_be_retried() -> None:
+    yard = sealed()
+    first = yard.world.records.save(replace(yard.run(), state=RunState.FAILED, reason="exit code 1", due=None))
+    said = yard.start(values=EPOCHS)
+    assert "beside" not in said.what
+    assert yard.datasets.seals.handover.held(run_of(yard, first.id))
+
+
+def test_a_start_of_files_that_changed_stops_the_run_of_before() -> None:
+    yard = sealed()
+    first = yard.run()
+    yard.world.clock.advance(1)
+    yard.put(SECOND)
+    assert "beside" not in yard.start(values=EPOCHS).what
+    assert (run_of(yard, first.id).superseded, run_of(yard, first.id).kept) == (True, False)
+
+
+def test_a_worker_that_dies_in_another_start_of_the_same_files_stops_no_run() -> None:
+    number = 0
+    while True:
+        number += 1
+        yard = sealed()
+        first = yard.run()
+        yard.world.fail_at(number)
+        try:
+            yard.start(values=EPOCHS)
+        except CrashError:
+            yard.restart()
+            yard.tick(10)
+            assert not run_of(yard, first.id).superseded, yard.world.calls[-1]
+        else:
+            break
+    assert number > 10
 
 
 def test_values_that_are_set_make_another_run_and_stay_until_the_next_order() -> None:
