@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from aws_lambda_powertools import Logger
 
 from chalicelib import lines
+from chalicelib.errors import ConflictError, ThrottledError, UnavailableError
 from chalicelib.model import Command, DatasetId, Run
 from chalicelib.ports import Bucket, Bus, Clock, Hosting, Jobs, Mail, Records, Registry, Timer
 from chalicelib.settings import Settings
@@ -274,12 +275,13 @@ class Flows:
             log.exception(told, step="run-ready", outcome=lines.AGAIN, run=run12)
 
     def _asked(self, dataset: DatasetId) -> None:
-        """Let a dataset seal that somebody asked for. That stands already: should this fail, the reconcile goes on."""
+        """Let a dataset seal that somebody asked for. That stands already: where it cannot now, it is woken."""
         try:
             self.datasets.advance(dataset)
-        except Exception:  # whatever it was, the order stands: the dataset is due, and comes again
-            told = "What was asked for did not start at once; the reconcile takes it up"
+        except (ConflictError, ThrottledError, UnavailableError):
+            told = "What was asked for did not start at once; it is woken"
             log.exception(told, step="start", outcome=lines.AGAIN, dataset=str(dataset), pipeline=dataset.pipeline)
+            self.world.timer.wake(f"dataset:{dataset}", seconds=0)
 
     def _propose(self, run: Run, wanted: Command | None = None) -> None:
         """Let a registered run ask for its pipeline's release; a failure rises, so that the run asks again."""

@@ -10,7 +10,7 @@ import pytest
 
 import app
 from chalicelib import wiring
-from chalicelib.errors import InvalidError, NotFoundError, RefusedError
+from chalicelib.errors import InvalidError, NotFoundError, RefusedError, ThrottledError
 from chalicelib.model import DatasetId, DatasetState, RunState
 from tests.app import raw
 from tests.app.acts import drop_dataset, push_pipeline, wake_until_quiet
@@ -93,6 +93,32 @@ def test_what_cannot_be_started_is_refused_with_a_sentence(
     got, said = post(body)
     assert (got, words in said["detail"]) == (status, True), said
     assert jobs(world) == 0
+
+
+def test_a_start_that_cannot_be_carried_out_now_is_carried_out_by_its_wake_up(world: World) -> None:
+    dropped(world)
+    world.fail_at(_listing(world), error=lambda: ThrottledError("slow down"))
+    status, said = post({"pipeline": "digits", "dataset": "mnist"})
+    assert (status, said["changed"], said["state"], jobs(world)) == (202, True, "collecting", 0)
+    wake_until_quiet(world, seconds=5)
+    assert jobs(world) == 1
+
+
+def test_a_start_that_meets_a_fault_of_ours_hides_it_from_nobody(world: World) -> None:
+    dropped(world)
+    world.fail_at(_listing(world), error=lambda: RuntimeError("a fault"))
+    assert post({"pipeline": "digits", "dataset": "mnist"})[0] == 500
+
+
+def _listing(world: World) -> int:
+    """Find which call of a start lists the dataset, in a world like this one."""
+    twin = World()
+    with wiring.use(wiring.Flows(twin)):
+        dropped(twin)
+        twin.clock.advance(world.clock() - twin.clock())
+        begun = len(twin.calls)
+        post({"pipeline": "digits", "dataset": "mnist"})
+    return next(place for place, call in enumerate(twin.calls) if place >= begun and call.method == "walk") - begun + 1
 
 
 @pytest.mark.parametrize("uri", ["s3://lake/old/", "s3://lake/old/1.png", "s3://bucket/datasets/digits/old/training/"])
