@@ -30,8 +30,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Nothing of the run changes: its release is to try its model again."""
+    """Nothing of the run changes: its release is to try its model again. The run's timeline says who asked, and why."""
 
+    entry: Entry
     what: str
 
 
@@ -64,7 +65,7 @@ def retry(run: Run, release: Release | None, command: Command, *, held: bool) ->
     if run.approval is Approval.REJECTED:
         return Refuse(f"A person rejected the model of run {run12(run.id)}: approve it instead.")
     if run.state is RunState.REGISTERED:
-        return _retry_release(run, release)
+        return _retry_release(run, release, command)
     if run.superseded or not held:
         return Refuse(f"No dataset holds the files of run {run12(run.id)} any more: drop them again.")
     again = replace(anew(run, command.at), retried=command, due=command.at)
@@ -119,12 +120,13 @@ def _retry_open(run: Run) -> Already | Refuse:
     return Refuse(f"The run {name} is {run.state}: there is nothing to try again; `dropforge stop` ends it.")
 
 
-def _retry_release(run: Run, release: Release | None) -> Offer | Already | Refuse:
+def _retry_release(run: Run, release: Release | None, command: Command) -> Offer | Already | Refuse:
     name, stage = run12(run.id), stage_of(run, release)
     if any(target.cause == RETRY for target in _targets(release, run)) and stage != "release-failed":
         return Already(f"The release of run {name} is being tried again, or was: it is {stage}.")
     if failure_of(run, release) is not None and stage == "release-failed":
-        return Offer(f"The model of run {name} is offered to its release again.")
+        asked = _asked("retry asked for", command)
+        return Offer(asked, f"The model of run {name} is offered to its release again.")
     if run.approval is Approval.PENDING:
         return Refuse(f"The model of run {name} awaits approval: approve or reject it.")
     return Refuse(f"The run {name} is {stage}: nothing of it has failed.")

@@ -78,7 +78,8 @@ class RunOrders:
                 raise NotNowError(why, state=run.state.value)
             case Already(what):
                 return Ordered(changed=False, what=what, run=run)
-            case decide.Offer(what):
+            case decide.Offer(entry, what):
+                self.records.note(f"run:{run12(run.id)}", entry)
                 self.propose(run, command, decide.RETRY)
                 return Ordered(changed=True, what=what, run=run)
             case decide.Change(changed, entry, what):

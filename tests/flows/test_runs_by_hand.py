@@ -11,6 +11,7 @@ from chalicelib.errors import NotFoundError, NotNowError
 from chalicelib.events import JobChanged
 from chalicelib.model import Command, DatasetId, DatasetState, Run, RunState
 from chalicelib.names import run12
+from tests.fakes.calls import CrashError
 from tests.flows.machines import PIPELINE, Machines
 
 ADA = "arn:aws:iam::000000000000:user/ada"
@@ -229,8 +230,9 @@ def test_a_run_whose_files_no_dataset_holds_any_more_is_not_tried_again() -> Non
 
 def test_a_model_that_its_release_refused_is_tried_again_by_a_person_alone() -> None:
     it, run = release_failed()
-    ordered = it.orders.retry(run12(run.id), order(it))
+    ordered = it.orders.retry(run12(run.id), order(it, "the picture was wrong"))
     assert ordered.changed
+    assert facts(it, run, "retry asked for") == {"by": ADA, "reason": "the picture was wrong"}
     assert not it.orders.retry(run12(run.id), order(it)).changed
     it.release_to_rest()
     assert it.status()["stage"] == "live"
@@ -238,6 +240,24 @@ def test_a_model_that_its_release_refused_is_tried_again_by_a_person_alone() -> 
     assert (it.release.live.by, it.release.live.cause, it.release.failed) == (ADA, "retry", {})
     assert len(it.world.jobs.started) == 1
     assert not it.orders.retry(run12(run.id), order(it)).changed
+
+
+def test_a_retry_of_a_refused_model_that_dies_half_way_is_never_done_without_a_word_of_who_asked() -> None:
+    number = 0
+    while True:
+        number += 1
+        it, run = release_failed()
+        it.world.fail_at(number)
+        try:
+            it.orders.retry(run12(run.id), order(it))
+        except CrashError:
+            it.restart()
+            wanted = it.release.pending or it.release.desired
+            asked = "retry asked for" in it.told(f"run:{run12(run.id)}")
+            assert asked or wanted is None or wanted.cause != "retry", it.world.calls[-1]
+        else:
+            break
+    assert number > 3
 
 
 def test_a_live_model_is_not_retried() -> None:
