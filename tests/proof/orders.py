@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from chalicelib.errors import NotFoundError, NotNowError
 from chalicelib.model import Command
 from chalicelib.wiring import Flows
+from tests.proof.cloud.mail import Message
 from tests.proof.stories import BETTER, FIRST, PIPELINE, SECOND, TOML, End, Story, drop, push, run_name
 from tests.proof.world import DAY, Deed, World
 
@@ -71,6 +73,13 @@ def approve_elsewhere(world: World) -> None:
     """Approve the newest package in SageMaker's own console: an event tells of it."""
     newest = max(world.account.sagemaker.packages.values(), key=lambda it: it.made)
     world.account.sagemaker.update_model_package({"ModelPackageArn": newest.arn, "ModelApprovalStatus": "Approved"})
+
+
+def request(dataset: str) -> Callable[[World], None]:
+    """Ask for a run as another system does: by an event."""
+    detail = {"deployment": "df-test", "pipeline": PIPELINE, "dataset": dataset, "requestId": f"request for {dataset}"}
+    event = {"source": "team.labels", "account": "1", "detail-type": "Dropforge Run Requested", "detail": detail}
+    return lambda world: world.account.sent.append(Message(world.account.now, "bus", json.dumps(event)))
 
 
 TRAINING = '"state":"training"'
@@ -151,6 +160,12 @@ TURNED_DOWN = Story(
     End({"one": "live", "two": "rejected"}, jobs=2, live="one"),
     after=GATED,
 )
+REQUESTED = Story(
+    "another system asks for a run",
+    (Deed(0, drop("two", BETTER)), Deed(2, request("two"))),
+    End({"one": "replaced", "two": "live"}, jobs=2, live="two"),
+    after=FIRST,
+)
 
 ORDERED = (
     ROLLED_BACK_BY_HAND,
@@ -163,4 +178,5 @@ ORDERED = (
     APPROVED,
     APPROVED_ELSEWHERE,
     TURNED_DOWN,
+    REQUESTED,
 )

@@ -6,12 +6,12 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from chalicelib import deliver, events
+from chalicelib import deliver, events, sending, wiring
 from chalicelib.errors import DropforgeError
 from chalicelib.wiring import Aws, Flows
 from tests.app import raw
@@ -32,6 +32,7 @@ _KINDS = {
     "SageMaker Training Job State Change": "job",
     "SageMaker Endpoint State Change": "endpoint",
     "SageMaker Model Package State Change": "package",
+    "Dropforge Run Requested": "run-requested",
 }
 _AGAIN = {"uploads": (90.0, 5), "wake": (360.0, 5)}
 """Of a queue: how long a message stays away that was not handled, and how often it comes at most."""
@@ -231,7 +232,7 @@ class World:
         idle = self._idle.setdefault(kind, [])
         flows = idle.pop() if idle else self._hire(kind)
         try:
-            failed = frozenset(step(flows))
+            failed = _handle(flows, step)
         except CrashError:
             self.deaths += 1
             return None
@@ -253,6 +254,19 @@ class World:
             self.failed.append(f"no-surprise: {type(error).__name__}: {error}"[:300])
 
 
+def _handle(flows: Flows, step: Step) -> frozenset[str]:
+    """Do a step and send what it saved, as the real functions do: each worker through its own rooms."""
+    with ExitStack() as rooms:
+
+        def handle(_: None) -> frozenset[str]:
+            try:
+                return frozenset(step(flows))
+            finally:
+                rooms.enter_context(wiring.use(flows))  # only now: others may have moved during the step
+
+        return frozenset(sending.around(None, handle))
+
+
 def _tick(flows: Flows) -> Iterable[str]:
     deliver.tick(flows)
     return ()
@@ -269,8 +283,12 @@ def _endpoint(flows: Flows, event: dict[str, Any]) -> Iterable[str]:
 
 
 def _package(flows: Flows, event: dict[str, Any]) -> Iterable[str]:
-    if (handle := getattr(deliver, "package", None)) is not None:
-        handle(flows, events.package_changed(event))
+    deliver.package(flows, events.package_changed(event))
+    return ()
+
+
+def _run_requested(flows: Flows, event: dict[str, Any]) -> Iterable[str]:
+    deliver.run_requested(flows, events.run_requested(event))
     return ()
 
 
@@ -278,6 +296,7 @@ _HANDLERS: dict[str, Callable[[Flows, dict[str, Any]], Iterable[str]]] = {
     "job": _job,
     "endpoint": _endpoint,
     "package": _package,
+    "run-requested": _run_requested,
 }
 
 
