@@ -37,7 +37,7 @@ def start(
     values: _Values = None,
     reason: _Reason = None,
 ) -> None:
-    """Train on a dataset now, or on data elsewhere (--channel training=s3://lake/digits/); what is a run stays one."""
+    """Train on a dataset now, or on data elsewhere (--channel training=s3://lake/a/); the same again starts nothing."""
     if (dataset is None) == (not channels):
         raise UsageError("Name what to train on: --dataset NAME, or --channel NAME=S3-URI as often as needed.")
     said = session.api.post(

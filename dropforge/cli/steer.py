@@ -32,7 +32,7 @@ def stop(session: Session, *, run: _Run, reason: _Reason = None) -> None:
 
 @command(app, epilog="Example: dropforge retry digits/friday")
 def retry(session: Session, *, run: _Run, reason: _Reason = None) -> None:
-    """Try a run again that failed, was stopped or rejected, or whose model its release refused."""
+    """Try a run again that failed, was stopped or rejected by its gate, or whose model its release refused."""
     _order(session, "retry", run, reason)
 
 
