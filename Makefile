@@ -18,7 +18,7 @@ up: .venv/.local  ## start the local cloud; its state stays in .dropforge/
 down: .venv/.local  ## stop it
 	@$(BIN)/dropforge down
 
-test: .venv/.dev  ## all tests, in random order, on three processes
+test: .venv/.dev  ## all tests but the proof, in random order, on three processes
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/proof
 
 proof: .venv/.dev  ## every call of every story goes wrong in every way; docs/reliability.md says what holds
