@@ -65,14 +65,14 @@ def roll_back(release: Release, command: Command) -> Answer:
     if coming:
         return _give_up(release, command, coming)
     if release.stage is ReleaseStage.ROLLING_BACK and live is not None:
-        return Already(f"It is being rolled back to {_named(live)} already.")
+        return Already(f"It is being rolled back to {_name(live)} already.")
     return _go_back(release, command, live)
 
 
 def _go_back(release: Release, command: Command, live: Target | None) -> Answer:
     """Want what was live before. The newest change is undone once: to go further back takes a version."""
     if release.rolled_back is not None:
-        now = f"{_named(live)} is live" if live is not None else "nothing is live"
+        now = f"{_name(live)} is live" if live is not None else "nothing is live"
         done = f"The newest change was rolled back {release.rolled_back.told}, and {now}"
         return Already(f"{done}; `--to` goes to another version.")
     if live is None:
@@ -80,7 +80,7 @@ def _go_back(release: Release, command: Command, live: Target | None) -> Answer:
     if live.cause == ROLLBACK:
         return Already(f"{_named(live)} is live by a rollback already; `--to` goes to another version.")
     if release.previous is None:
-        return Refuse(f"Nothing was live before {_named(live)}; `--to` goes to another version.")
+        return Refuse(f"Nothing was live before {_name(live)}; `--to` goes to another version.")
     return _want(release, wanted_by(release.previous, command, ROLLBACK), command, ())
 
 
@@ -156,7 +156,7 @@ def _coming(release: Release) -> tuple[Target, ...]:
 def _give_up(release: Release, command: Command, coming: tuple[Target, ...]) -> Change:
     after = replace(_without(release, command, coming), rolled_back=command)
     newest, live = coming[-1], release.live
-    stays = f"{_named(live)} {_stays(after)}" if live is not None else "nothing is live"
+    stays = f"{_name(live)} {_stays(after)}" if live is not None else "nothing is live"
     return Change(
         after,
         _asked("rollback asked for", command, newest),
@@ -169,7 +169,7 @@ def _give_up(release: Release, command: Command, coming: tuple[Target, ...]) -> 
 def _want(release: Release, target: Target, command: Command, coming: tuple[Target, ...]) -> Change:
     given_up = _without(release, command, coming)
     after = replace(clear_failures(given_up, target.run), pending=target, due=command.at)
-    serves = f"; {_named(release.live)} {_stays(after)} until then" if release.live is not None else ""
+    serves = f"; {_name(release.live)} {_stays(after)} until then" if release.live is not None else ""
     return Change(
         after,
         _asked(f"{target.cause} asked for", command, target),
@@ -204,7 +204,12 @@ def _asked(what: str, command: Command, about: Target) -> Entry:
 
 
 def _named(target: Target) -> str:
-    return f"Version {target.model_version} (run {run12(target.run)})"
+    """Name a target where a sentence begins."""
+    return _name(target).capitalize()
+
+
+def _name(target: Target) -> str:
+    return f"version {target.model_version} (run {run12(target.run)})"
 
 
 def _hint(release: Release) -> str:

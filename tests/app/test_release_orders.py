@@ -95,7 +95,7 @@ def test_a_model_is_undeployed_and_deployed_again(digits: World) -> None:
 @pytest.mark.parametrize(
     ("order", "body", "status", "code", "words"),
     [
-        ("rollback", {}, 409, "not-now", "Nothing was live before Version 1"),
+        ("rollback", {}, 409, "not-now", "Nothing was live before version 1"),
         ("rollback", {"to": 1}, 409, "not-now", "is live already"),
         ("rollback", {"to": 7}, 404, "not-found", "has no version 7"),
         ("rollback", {"to": "one"}, 400, "invalid-request", '"to" is a whole number'),

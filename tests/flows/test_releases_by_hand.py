@@ -184,7 +184,7 @@ def test_what_is_on_its_way_is_given_up_at_once_and_the_champion_stays(moves: in
         return
     ordered = roll_back(it)
     assert ordered.changed
-    assert "is given up" in ordered.what
+    assert "is given up; version 1 (run " in ordered.what
     assert it.status()["stage"] in {"release-failed", "rolling-out"}
     to_rest(it)
     _assert_live(it, champion)
@@ -192,7 +192,7 @@ def test_what_is_on_its_way_is_given_up_at_once_and_the_champion_stays(moves: in
     assert len(it.world.hosting.configs) == 1
     again = roll_back(it)
     assert not again.changed
-    assert again.what.startswith("The newest change was rolled back by arn:ada: it errs, and Version 1 ")
+    assert again.what.startswith("The newest change was rolled back by arn:ada: it errs, and version 1 ")
     _assert_live(it, champion)
 
 
@@ -273,7 +273,7 @@ def test_rollbacks_that_make_no_sense_are_refused_with_what_to_do() -> None:
     with pytest.raises(NotFoundError, match="has released nothing"):
         roll_back(it)
     it.deploy()
-    with pytest.raises(NotNowError, match=r"Nothing was live before Version 1 \(run \w{12}\)"):
+    with pytest.raises(NotNowError, match=r"Nothing was live before version 1 \(run \w{12}\)"):
         roll_back(it)
     with pytest.raises(NotNowError, match="is live already"):
         roll_back(it, 1)

@@ -91,7 +91,7 @@ def test_an_undeploy_is_confirmed(cloud: StubCloud, dropforge: Tool) -> None:
 def test_what_makes_no_sense_now_is_refused_with_a_sentence(
     cloud: StubCloud, dropforge: Tool, words: tuple[str, ...]
 ) -> None:
-    why = "Nothing was live before Version 1; `--to` goes to another version."
+    why = "Nothing was live before version 1; `--to` goes to another version."
     cloud.routes[f"/api/v1/releases/digits/{words[0]}"] = 409, problem(409, "not-now", why)
     ended = dropforge(words[0], "digits", *words[1:])
     assert (ended.code, why.rstrip(".") in ended.err) == (3, True)
