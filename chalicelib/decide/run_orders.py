@@ -16,6 +16,8 @@ from chalicelib.names import run12
 
 RETRY = "retry"
 """Why a target is wanted: Target.cause."""
+OPEN_FOR = 300.0
+"""Seconds for which an order that is being carried out stands against its opposite; a longer one is stuck."""
 _SERVED = "`dropforge rollback` or `dropforge undeploy` takes a live model back."
 
 
@@ -80,10 +82,10 @@ def approve(run: Run, says: str | None, release: Release | None, command: Comman
         return no or Refuse(f"The run {name} has no model package.")
     if run.verdict is not None and is_open(run) and run.verdict.approved:
         return Already(f"The model of run {name} is being approved {run.verdict.command.told}.")
-    if says == APPROVED and run.approval in {None, Approval.APPROVED}:
+    if says == APPROVED and run.approval in {None, Approval.APPROVED} and not is_open(run):
         by = f" {run.verdict.command.told}" if run.verdict else " by its gate"
         return Already(f"The model of run {name} was approved{by}.")
-    return _decided(run, Verdict(approved=True, command=command, seen=says), f"The model of run {name} is approved.")
+    return _decided(run, Verdict(approved=True, command=command, seen=says))
 
 
 def reject(run: Run, says: str | None, release: Release | None, command: Command) -> Answer:
@@ -96,10 +98,16 @@ def reject(run: Run, says: str | None, release: Release | None, command: Command
     if run.verdict is not None and not run.verdict.approved:
         told = "is being" if is_open(run) else "was"
         return Already(f"The model of run {name} {told} rejected {run.verdict.command.told}.")
-    return _decided(run, Verdict(approved=False, command=command, seen=says), f"The model of run {name} is rejected.")
+    return _decided(run, Verdict(approved=False, command=command, seen=says))
 
 
-def _decided(run: Run, verdict: Verdict, what: str) -> Change:
+def _decided(run: Run, verdict: Verdict) -> Change | Refuse:
+    """Take an order, unless its opposite is being carried out: SageMaker may be about to hear of that one."""
+    name, before = run12(run.id), run.verdict
+    if before is not None and is_open(run) and verdict.command.at < before.command.at + OPEN_FOR:
+        told = f"{before.approval.value} {before.command.told.rstrip('.')}"
+        return Refuse(f"The model of run {name} is being {told}; try again in a minute.")
+    what = f"The model of run {name} is {verdict.approval.value}."
     return Change(replace(run, verdict=verdict, due=verdict.command.at), entry(verdict), what)
 
 

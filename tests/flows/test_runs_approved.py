@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.errors import NotNowError
+from chalicelib.errors import NotNowError, UnavailableError
 from chalicelib.events import PackageChanged
 from chalicelib.model import Approval, Command, Run, RunState
 from chalicelib.names import run12
@@ -12,6 +12,7 @@ from chalicelib.ports import Package
 from tests.flows.machines import GATE, SMOKE, TRAIN, Machines
 
 ADA = "arn:aws:iam::000000000000:user/ada"
+BOB = "arn:aws:iam::000000000000:user/bob"
 MANUAL = TRAIN + GATE + 'approval = "manual"\n' + SMOKE
 
 
@@ -257,3 +258,40 @@ def test_an_approval_that_sagemaker_does_not_show_yet_is_told_once_and_looked_fo
     it.release_to_rest()
     assert it.status()["stage"] == "live"
     assert len(told) == 1
+
+
+def test_a_rejection_while_an_approval_is_under_way_is_refused_and_undoes_nothing() -> None:
+    it, run = awaiting()
+    truly, refused = it.world.registry.decide, []
+
+    def decide_late(arn: str, *, approved: bool, note: str) -> Package:
+        with pytest.raises(NotNowError, match=f"is being approved by {ADA}: looks right; try again in a minute") as no:
+            it.orders.reject(run12(run.id), Command(BOB, it.world.clock()))
+        refused.append(no.value)
+        return truly(arn, approved=approved, note=note)
+
+    it.world.registry.decide = decide_late  # type: ignore[method-assign] # an order comes before SageMaker is told
+    it.orders.approve(run12(run.id), order(it))
+    it.release_to_rest()
+    assert len(refused) == 1
+    assert it.run(run).approval is Approval.APPROVED
+    assert it.status()["stage"] == "live"
+
+
+def test_an_opposite_order_is_taken_where_the_one_before_was_not_carried_out_for_minutes() -> None:
+    it, run = awaiting()
+    truly = it.world.registry.decide
+
+    def decide_never(*_: object, **__: object) -> Package:
+        raise UnavailableError
+
+    it.world.registry.decide = decide_never  # type: ignore[method-assign] # SageMaker does not answer
+    it.orders.reject(run12(run.id), order(it))
+    it.world.clock.advance(299)
+    with pytest.raises(NotNowError, match=f"is being rejected by {ADA}: looks right; try again in a minute"):
+        it.orders.approve(run12(run.id), Command(BOB, it.world.clock()))
+    it.world.clock.advance(1)
+    it.world.registry.decide = truly  # type: ignore[method-assign] # it answers again
+    assert it.orders.approve(run12(run.id), Command(BOB, it.world.clock())).changed
+    it.release_to_rest()
+    assert (it.run(run).approval, it.status()["stage"]) == (Approval.APPROVED, "live")
