@@ -115,6 +115,11 @@ class Pause:
         why = f": {self.command.reason.rstrip('.')}" if self.command.reason else ""
         return f"{what} by {self.command.by} since {since}{why}."
 
+    @property
+    def holding(self) -> str:
+        """Say what that means for what was just ordered."""
+        return f"{self.told} It goes on when that is resumed."
+
 
 @dataclass(frozen=True, slots=True)
 class Channel:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib.decide import orders as decide
 from chalicelib.errors import NotFoundError, NotNowError
@@ -53,7 +53,13 @@ class Orders:
         ordered = until_undisturbed(lambda _: self._obey_once(pipeline, decision))
         # Also where nothing changed: an order that is repeated may be one whose wake-up was lost.
         self.timer.wake(f"release:{pipeline}", seconds=0)
-        return ordered
+        return self._tell_pause(ordered)
+
+    def _tell_pause(self, ordered: Ordered) -> Ordered:
+        """Say who holds what was ordered; what ends or comes back is never held."""
+        wants = ordered.changed and ordered.release.pending is not None
+        pause = self.records.paused(ordered.release.pipeline) if wants else None
+        return replace(ordered, what=f"{ordered.what} {pause.holding}") if pause else ordered
 
     def _obey_once(self, pipeline: str, decision: Callable[[Release], decide.Answer]) -> Ordered:
         release = self.records.release(pipeline) if is_pipeline(pipeline) else None

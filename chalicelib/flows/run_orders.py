@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, assert_never
 
 from chalicelib.decide import run_orders as decide
@@ -42,14 +42,15 @@ class RunOrders:
         return self._obey(name, command, lambda run: decide.stop(run, self.records.release(run.pipeline), command))
 
     def retry(self, name: str, command: Command) -> Ordered:
-        return self._obey(name, command, lambda run: self._retry(run, command))
+        return self._tell_pause(self._obey(name, command, lambda run: self._retry(run, command)))
 
     def approve(self, name: str, command: Command) -> Ordered:
-        return self._obey(
+        ordered = self._obey(
             name,
             command,
             lambda run: decide.approve(run, self._says(run), self.records.release(run.pipeline), command),
         )
+        return self._tell_pause(ordered)
 
     def reject(self, name: str, command: Command) -> Ordered:
         return self._obey(
@@ -86,6 +87,11 @@ class RunOrders:
                 return Ordered(changed=True, what=what, run=self.records.save(changed, entry))
             case never:
                 assert_never(never)
+
+    def _tell_pause(self, ordered: Ordered) -> Ordered:
+        """Say who holds what was ordered; what only ends things is never held."""
+        pause = self.records.paused(ordered.run.pipeline) if ordered.changed else None
+        return replace(ordered, what=f"{ordered.what} {pause.holding}") if pause else ordered
 
     def _carry_out(self, run: Run) -> None:
         """Let the machine go on at once; where it cannot now, the run is due, and it is woken."""

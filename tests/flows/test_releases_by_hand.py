@@ -10,7 +10,7 @@ import pytest
 from chalicelib.decide.release import LATE_CALLS, WARNING
 from chalicelib.errors import NotFoundError, NotNowError
 from chalicelib.flows.orders import Ordered
-from chalicelib.model import Command, Lease, Release, ReleaseStage, Run, Target
+from chalicelib.model import EVERYTHING, Command, Entry, Lease, Pause, Release, ReleaseStage, Run, Target
 from chalicelib.names import run12
 from tests.flows.machines import GATE, PIPELINE, SMOKE, TRAIN, Machines
 
@@ -194,6 +194,18 @@ def test_what_is_on_its_way_is_given_up_at_once_and_the_champion_stays(moves: in
     assert not again.changed
     assert again.what.startswith("The newest change was rolled back by arn:ada: it errs, and version 1 ")
     _assert_live(it, champion)
+
+
+def test_an_order_that_a_pause_holds_says_so_and_one_that_ends_things_is_held_by_none() -> None:
+    it = Machines()
+    it.deploy("first")
+    it.deploy("second")
+    it.world.records.pause(Pause(EVERYTHING, by_hand(it, "the weekend")), Entry(it.world.clock(), "paused"))
+    assert roll_back(it).what.endswith(": the weekend. It goes on when that is resumed.")
+    assert "Everything is paused by arn:ada since " not in roll_back(it).what, "nothing changed"
+    assert undeploy(it).what.endswith("Model packages and artifacts stay.")
+    to_rest(it)
+    assert "Everything is paused by arn:ada since " in redeploy(it).what
 
 
 def test_a_first_model_that_is_given_up_leaves_nothing_and_a_redeploy_tries_it_again() -> None:

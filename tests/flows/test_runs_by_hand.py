@@ -9,7 +9,7 @@ import pytest
 from chalicelib.decide.run_ends import is_lost
 from chalicelib.errors import NotFoundError, NotNowError
 from chalicelib.events import JobChanged
-from chalicelib.model import Command, DatasetId, DatasetState, Run, RunState
+from chalicelib.model import Command, DatasetId, DatasetState, Entry, Pause, Run, RunState
 from chalicelib.names import run12
 from tests.fakes.calls import CrashError
 from tests.flows.machines import PIPELINE, Machines
@@ -203,6 +203,15 @@ def test_a_retry_is_safe_to_repeat() -> None:
     it, run = failed()
     assert [it.orders.retry(run12(run.id), order(it)).changed for _ in range(3)] == [True, False, False]
     assert len(it.world.jobs.started) == 2
+
+
+def test_a_retry_that_a_pause_holds_says_so_and_a_stop_is_held_by_none() -> None:
+    it, run = failed()
+    it.world.records.pause(Pause(PIPELINE, order(it, "the budget is used up")), Entry(it.world.clock(), "paused"))
+    said = it.orders.retry(run12(run.id), order(it)).what
+    assert said.startswith(f"The run {run12(run.id)} is tried again: attempt 2. Paused by {ADA} since ")
+    assert said.endswith(": the budget is used up. It goes on when that is resumed.")
+    assert it.orders.stop(run12(run.id), order(it)).what == f"The run {run12(run.id)} is being stopped."
 
 
 def test_a_retry_of_what_is_under_way_is_refused() -> None:
