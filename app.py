@@ -13,11 +13,22 @@ from aws_lambda_powertools import Logger
 from chalice.app import Chalice, CloudWatchEvent, ConvertToMiddleware, Rate, SQSEvent
 
 from chalicelib import deliver, events, sending, wiring
-from chalicelib.http import checks, clients, news, operators, pausing, release_orders, run_orders, simulations, starts
+from chalicelib.http import (
+    checks,
+    clients,
+    news,
+    operators,
+    pausing,
+    release_orders,
+    run_orders,
+    simulations,
+    starts,
+    timelines,
+)
 from chalicelib.media import BINARY_TYPES
 from chalicelib.settings import names_from_env
 
-STAGE = names_from_env(os.environ).stage
+DEPLOYMENT = names_from_env(os.environ).deployment
 NAMES = names_from_env(os.environ).head
 """What every name of this stage starts with: event filters match on it, or every job of the account would wake us."""
 
@@ -34,6 +45,7 @@ app.register_blueprint(pausing.door.routes)
 app.register_blueprint(release_orders.door.routes)
 app.register_blueprint(run_orders.door.routes)
 app.register_blueprint(starts.door.routes)
+app.register_blueprint(timelines.door.routes)
 app.register_blueprint(simulations.door.routes)
 app.register_blueprint(checks.door.routes)
 app.register_blueprint(news.door.routes)
@@ -91,7 +103,7 @@ def on_package_changed(event: CloudWatchEvent) -> None:
     {
         "source": [{"anything-but": {"prefix": "aws."}}],
         "detail-type": ["Dropforge Run Requested"],
-        "detail": {"stage": [STAGE]},
+        "detail": {"deployment": [DEPLOYMENT]},
     }
 )
 def on_run_requested(event: CloudWatchEvent) -> None:

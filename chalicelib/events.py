@@ -17,7 +17,7 @@ from chalicelib.errors import InvalidError
 Event = Mapping[str, Any]
 REASON_LIMIT = 500
 _REQUESTED: Mapping[str, tuple[type, str]] = {
-    "stage": (str, "text"),
+    "deployment": (str, "text"),
     "pipeline": (str, "text"),
     "dataset": (str, "text"),
     "channels": (Mapping, "table"),

@@ -48,9 +48,14 @@ class Names:
     stage: str
 
     @property
+    def deployment(self) -> str:
+        """Name the deployment itself, as its stack is called: several of an account may have the same stage."""
+        return f"{self.prefix}-{self.stage}"
+
+    @property
     def head(self) -> str:
         """What every name starts with; event filters match on it."""
-        return f"{self.prefix}-{self.stage}-"
+        return f"{self.deployment}-"
 
     def job(self, pipeline: str, run: str, candidate: int, attempt: int) -> str:
         return f"{self.head}{pipeline}-{run12(run)}-{candidate}-a{attempt}"

@@ -55,8 +55,9 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where we speak from: the deployment's stage, and the bucket that holds the status objects."""
+    """Where we speak from: the deployment and its stage, and the bucket that holds the status objects."""
 
+    deployment: str
     stage: str
     bucket: str
 
@@ -136,13 +137,14 @@ def _news(
     pipeline = item.id.pipeline if isinstance(item, Dataset) else item.pipeline
     run = run12(state.run) if state.run else None
     subject = str(item.id) if isinstance(item, Dataset) else run12(item.id) if isinstance(item, Run) else pipeline
-    name = _digest(origin.stage, kind, subject, item.rev, state.name, at)
+    name = _digest(origin.deployment, kind, subject, item.rev, state.name, at)
     reason = state.reason if state.reason is None else state.reason[:REASON_LIMIT]
     detail = {
         "version": VERSION,
         "id": name,
         "sequence": item.rev,
         "at": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"),
+        "deployment": origin.deployment,
         "stage": origin.stage,
         "pipeline": pipeline,
         "dataset": dataset.name if dataset else None,

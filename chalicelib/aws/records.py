@@ -45,7 +45,7 @@ class Records:
         self._clients = clients or shared(settings.region)
         self._table = settings.table
         self._clock = clock
-        self._origin = Origin(settings.stage, settings.bucket)
+        self._origin = Origin(settings.names.deployment, settings.stage, settings.bucket)
         self._log = EventLog(lambda: self._dynamodb, settings.table, clock)
         self._unsent: set[str] = set()
 

@@ -58,9 +58,9 @@ def _queued(*seen: Event) -> Event:
 
 def _requested(flows: Flows, event: Event) -> None:
     asked, detail = events.run_requested(event), event["detail"]
-    stage = flows.world.settings.stage
-    if detail.get("stage") != stage:
-        raise InvalidError(f"The event's detail.stage is {detail.get('stage')!r}; here is the stage {stage!r}.")
+    said, here = detail.get("deployment"), flows.world.settings.names.deployment
+    if said != here:
+        raise InvalidError(f"The event's detail.deployment is {said!r}; here is the deployment {here!r}.")
     deliver.run_requested(flows, asked)
 
 

@@ -30,7 +30,7 @@ class SimulatedWorld:
 
     @cached_property
     def records(self) -> SimulatedRecords:
-        origin = Origin(self.settings.stage, self.settings.bucket)
+        origin = Origin(self.settings.names.deployment, self.settings.stage, self.settings.bucket)
         return SimulatedRecords(self._real.records, self._journal, origin)
 
     @cached_property

@@ -47,7 +47,7 @@ def hook() -> Iterator[World]:
 def news(name: str = "e1", state: str = "live") -> str:
     """Make one of our events as EventBridge puts it into a queue."""
     envelope = {"version": "0", "id": "bus-1", "source": "dropforge", "detail-type": "Dropforge Release State Change"}
-    detail = {"version": "1", "id": name, "stage": "test", "pipeline": "digits", "state": state, "reason": None}
+    detail = {"version": "1", "id": name, "deployment": "df-test", "pipeline": "digits", "state": state, "reason": None}
     return json.dumps({**envelope, "time": "2031-05-01T10:00:00Z", "detail": detail})
 
 

@@ -150,7 +150,7 @@ def test_news_of_this_stage_goes_through_a_queue_to_those_who_asked_for_it(
     template = json.loads(packages[stage].read_text())
     rule = resources(template, "AWS::Events::Rule")["NewsRule"]
     assert rule["EventPattern"]["source"] == ["dropforge"]
-    assert set(rule["EventPattern"]["detail"]) == {"stage"}
+    assert rule["EventPattern"]["detail"] == {"deployment": [{"Ref": "AWS::StackName"}]}
     (event,) = resources(template, "AWS::Serverless::Function")["OnNews"]["Events"].values()
     assert event["Properties"]["Queue"] == {"Fn::Sub": "${NewsQueue.Arn}"}
     assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -269,7 +269,7 @@ def test_a_run_is_requested_of_this_stage_by_anybody_but_aws(packages: dict[str,
     assert event["Properties"]["Pattern"] == {
         "source": [{"anything-but": {"prefix": "aws."}}],
         "detail-type": ["Dropforge Run Requested"],
-        "detail": {"stage": [stage]},
+        "detail": {"deployment": [f"dropforge-{stage}"]},
     }
 
 

@@ -25,6 +25,7 @@ from tests.fakes.world import World
 Json = dict[str, Any]
 Simulate = Callable[..., Json]
 MNIST = DatasetId("digits", "mnist")
+EPOCHS = {"train.hyperparameters.epochs": 3}
 PORTS: dict[str, type] = {
     name: hints["return"]
     for name, it in vars(wiring.Ports).items()
@@ -235,12 +236,13 @@ def test_a_tick_would_do_all_that_is_due(world: World, untouched: Simulate) -> N
 
 def test_a_request_for_a_run_would_start_it(world: World, untouched: Simulate) -> None:
     train(world)
-    detail = {"stage": "test", "pipeline": "digits", "dataset": "mnist", "set": {"train.hyperparameters.epochs": 3}}
+    detail = {"deployment": "df-test", "pipeline": "digits", "dataset": "mnist", "set": EPOCHS}
     event = {"source": "a.program", "account": "1", "id": "request-7", "detail-type": "Dropforge Run Requested"}
     said = untouched(event=event | {"detail": detail})
     assert "CreateTrainingJob" in calls(said), said["steps"]
-    status, refused = asked(event=event | {"detail": detail | {"stage": "prod"}})
-    assert (status, refused["detail"]) == (400, "The event's detail.stage is 'prod'; here is the stage 'test'.")
+    status, refused = asked(event=event | {"detail": detail | {"deployment": "df-prod"}})
+    assert status == 400
+    assert refused["detail"] == "The event's detail.deployment is 'df-prod'; here is the deployment 'df-test'."
 
 
 def test_every_event_that_app_py_hears_can_be_simulated(world: World) -> None:

@@ -37,7 +37,7 @@ def requested(detail: dict[str, Any], *, event: str = "event-1") -> dict[str, An
         "time": "2031-05-01T10:00:00Z",
         "region": "us-east-1",
         "resources": [],
-        "detail": {"stage": "test", "pipeline": "digits"} | detail,
+        "detail": {"deployment": "df-test", "pipeline": "digits"} | detail,
     }
 
 
@@ -118,7 +118,7 @@ def _listing(world: World) -> int:
         twin.clock.advance(world.clock() - twin.clock())
         begun = len(twin.calls)
         post({"pipeline": "digits", "dataset": "mnist"})
-    return next(place for place, call in enumerate(twin.calls) if place >= begun and call.method == "walk") - begun + 1
+    return next(place for place, call in enumerate(twin.calls) if place >= begun and call.method == "page") - begun + 1
 
 
 @pytest.mark.parametrize("uri", ["s3://lake/old/", "s3://lake/old/1.png", "s3://bucket/datasets/digits/old/training/"])

@@ -55,7 +55,7 @@ def read_again(world: ContractWorld, item: Any) -> Any:
 
 def stored(item: Any) -> Any:
     """Give an item as its first save stores it: counted, and told."""
-    return tell(replace(item, rev=1), NOW, Origin("test", "bucket"))[0]
+    return tell(replace(item, rev=1), NOW, Origin("df-test", "test", "bucket"))[0]
 
 
 @pytest.mark.parametrize("item", FULL, ids=SUBJECTS)

@@ -33,7 +33,11 @@ Value = TypeVar("Value")
 
 
 class FakeRecords:
-    def __init__(self, clock: Clock = lambda: 0.0, origin: Origin = Origin("test", "bucket")) -> None:  # noqa: B008  frozen
+    def __init__(
+        self,
+        clock: Clock = lambda: 0.0,
+        origin: Origin = Origin("df-test", "test", "bucket"),  # noqa: B008  frozen
+    ) -> None:
         self.clock = clock
         self.origin = origin
         self.reads = 0

@@ -46,7 +46,7 @@ class World:
         bucket = FakeBucket(self.clock, settings.bucket)
         self.bucket = recorded(self._calls, "bucket", bucket, ports.Bucket)
         self.timer = recorded(self._calls, "timer", FakeTimer(self.clock), ports.Timer)
-        origin = Origin(settings.stage, settings.bucket)
+        origin = Origin(settings.names.deployment, settings.stage, settings.bucket)
         self.records = recorded(self._calls, "records", FakeRecords(self.clock, origin), ports.Records)
         self.mail = recorded(self._calls, "mail", FakeMail(), ports.Mail)
         self.bus = recorded(self._calls, "bus", FakeBus(), ports.Bus)

@@ -195,7 +195,7 @@ def test_an_event_says_whose_it_is_and_where_to_look() -> None:
         "status": "s3://bucket/status/digits/mnist.json",
     }
     assert json.loads(world.bucket.read("status/digits/mnist.json"))["dataset"] == "digits/mnist"
-    assert {each["stage"] for each in (live, registered, sealed)} == {"test"}
+    assert {(each["deployment"], each["stage"]) for each in (live, registered, sealed)} == {("df-test", "test")}
 
 
 def test_a_refusal_is_told_with_why_and_what_to_do() -> None:
