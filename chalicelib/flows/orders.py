@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.decide import orders as decide
+from chalicelib.decide.approval import unfit
 from chalicelib.errors import NotFoundError, NotNowError
 from chalicelib.flows.again import until_undisturbed
 from chalicelib.flows.ledger import Ledger
@@ -13,6 +14,8 @@ from chalicelib.flows.setups import Setups
 from chalicelib.model import Approval, Command, Entry, Release, Run, RunState, Target
 from chalicelib.names import Names, is_pipeline, run12
 from chalicelib.ports import Records, Registry, Timer
+
+_ELSEWHERE = "; `rollback --to` goes to another version."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +74,17 @@ class Orders:
             case decide.Already(what):
                 return Ordered(changed=False, what=what, release=release)
             case decide.Change() as change:
+                self._check_fit(change.release.pending)
                 saved = self.ledger.record(release, change.release, change.entry, change.about)
                 self._tell_dropped(change)
                 return Ordered(changed=True, what=change.what, release=saved)
+
+    def _check_fit(self, wanted: Target | None) -> None:
+        """Refuse at once what would be dropped when its turn comes."""
+        run = self.records.run(wanted.run) if wanted else None
+        why = unfit(run) if run else None
+        if run and why:
+            raise NotNowError(f"The run {run12(run.id)} cannot serve: {why}{_ELSEWHERE}")
 
     def _tell_dropped(self, change: decide.Change) -> None:
         for target in change.dropped:
@@ -106,7 +117,8 @@ class Orders:
         if run.approval is Approval.PENDING:
             raise NotNowError(f"The run {run12(run.id)} waits for approval: approve it instead.")
         if run.state is not RunState.REGISTERED:
-            raise NotNowError(f"The run {run12(run.id)} is {run.state.value}: only a registered model can serve.")
+            told = f"The run {run12(run.id)} is {run.state.value}"
+            raise NotNowError(f"{told}: only a registered model can serve{_ELSEWHERE}")
         setup = self.setups.setup(run, self.setups.newest(run), "")
         if setup is None:
             raise NotNowError(f"The pipeline {run.pipeline} deploys nothing: its [deploy] says so.")

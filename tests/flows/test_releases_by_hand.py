@@ -45,6 +45,19 @@ def to_rest(it: Machines) -> None:
     raise AssertionError(f"The release does not come to rest: {it.release}")
 
 
+def roll_back_refused(it: Machines, version: int) -> str:
+    with pytest.raises(NotNowError) as no:
+        roll_back(it, version)
+    return no.value.message
+
+
+def _reject_in_the_console(it: Machines, run: Run) -> None:
+    package = it.run(run).package
+    assert package is not None
+    it.world.registry.decide(package, approved=False, note="")
+    it.runs.advance(run12(run.id))
+
+
 def live(it: Machines) -> Target:
     target = it.release.live
     assert target is not None
@@ -297,6 +310,30 @@ def test_rollbacks_that_make_no_sense_are_refused_with_what_to_do() -> None:
     to_rest(it)
     with pytest.raises(NotNowError, match=r"Nothing is live.*redeploy"):
         roll_back(it)
+
+
+def test_a_model_that_a_person_turned_away_is_not_brought_back() -> None:
+    it = Machines()
+    first = it.deploy("first")
+    it.deploy("second")
+    it.orders.reject(run12(first.id), by_hand(it))
+    for version in (None, 1):
+        with pytest.raises(NotNowError, match=r"is rejected.*`rollback --to` goes to another version"):
+            roll_back(it, version)
+    assert it.release.pending is None
+    assert "rollback asked for" not in it.told(f"release:{PIPELINE}")
+
+
+def test_a_model_that_was_turned_away_while_it_served_is_not_brought_back_either() -> None:
+    it = Machines()
+    first = it.deploy("first")
+    _reject_in_the_console(it, first)
+    assert roll_back_refused(it, 1) == f"Version 1 (run {run12(first.id)}) is live already."
+    undeploy(it)
+    to_rest(it)
+    with pytest.raises(NotNowError, match=r"a person rejected it; `rollback --to` goes to another version"):
+        redeploy(it)
+    assert it.release.pending is None
 
 
 def test_a_worker_that_stalls_under_its_lease_does_not_bring_back_what_was_given_up() -> None:
