@@ -143,7 +143,7 @@ class Seals:
             overrides=resolved.overrides,
             due=now,
         )
-        made = self.records.save(run, Entry(now, "sealed", {"objects": _count(channels)}))
+        made = self.records.save(run, Entry(now, "sealed", {"objects": _count(channels), **_who(seen)}))
         self.records.point(made.id, seen.id)
         return made
 
@@ -181,6 +181,11 @@ def _is_kept(resolved: Resolved) -> bool:
 def _is_same(seen: Dataset, digest: str) -> bool:
     """Tell whether somebody started the very files again: nobody took away what the run of before reads."""
     return seen.asked is not None and seen.digest == digest
+
+
+def _who(seen: Dataset) -> dict[str, str | None]:
+    """Say who started it by hand, and why."""
+    return {"by": seen.asked.by, "reason": seen.asked.reason} if seen.asked else {}
 
 
 def _count(channels: tuple[Channel, ...]) -> int:

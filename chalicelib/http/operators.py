@@ -12,7 +12,7 @@ from chalicelib import wiring
 from chalicelib.errors import NotFoundError
 from chalicelib.http import artifacts, bodies, query
 from chalicelib.http.door import Door
-from chalicelib.model import Dataset, DatasetId, DatasetState, Run, RunState
+from chalicelib.model import Dataset, DatasetId, DatasetState, Release, Run, RunState
 from chalicelib.names import is_pipeline, run12
 
 Json = dict[str, Any]
@@ -62,7 +62,7 @@ def datasets(request: Request) -> Json:
 def dataset(request: Request, pipeline: str, dataset: str) -> Json:
     """Show a dataset: its state, its run, and what to do after a refusal."""
     query.none(request)
-    return bodies.dataset(_dataset(pipeline, dataset))
+    return bodies.dataset(dataset_named(pipeline, dataset))
 
 
 @door.get("/v1/runs")
@@ -123,10 +123,7 @@ def artifact(request: Request, run: str) -> Json:
 def release(request: Request, pipeline: str) -> Json:
     """Show a pipeline's serving side: what is live, wanted, waiting and was refused."""
     query.none(request)
-    found = wiring.flows().world.records.release(pipeline) if is_pipeline(pipeline) else None
-    if found is None:
-        raise NotFoundError(f'The pipeline "{pipeline}" has released nothing.')
-    return bodies.release(found)
+    return bodies.release(release_named(pipeline))
 
 
 def run_named(name: str) -> Run:
@@ -136,13 +133,20 @@ def run_named(name: str) -> Run:
     return found
 
 
-def _dataset(pipeline: str, name: str) -> Dataset:
+def dataset_named(pipeline: str, name: str) -> Dataset:
     """Find a dataset by its name as given, else decoded: REST APIs hand path parameters over as they were sent."""
     records = wiring.flows().world.records
     names = [each for each in (name, unquote(name)) if is_pipeline(pipeline) and _fits_a_key(each)]
     found = next((found for each in names if (found := records.dataset(DatasetId(pipeline, each)))), None)
     if found is None:
         raise NotFoundError(f'There is no dataset "{pipeline}/{name}".')
+    return found
+
+
+def release_named(pipeline: str) -> Release:
+    found = wiring.flows().world.records.release(pipeline) if is_pipeline(pipeline) else None
+    if found is None:
+        raise NotFoundError(f'The pipeline "{pipeline}" has released nothing.')
     return found
 
 
