@@ -123,6 +123,8 @@ def _without_package(run: Run, says: str | None, release: Release | None) -> Ref
 
 def _retry_open(run: Run) -> Already | Refuse:
     name = run12(run.id)
+    if run.stopping is not None:
+        return Refuse(f"The run {name} is being stopped {run.stopping.told.rstrip('.')}; retry when it has stopped.")
     if run.retried is not None:
         return Already(f"The run {name} is being tried again {run.retried.told}: attempt {attempt_of(run)}.")
     return Refuse(f"The run {name} is {run.state}: there is nothing to try again; `dropforge stop` ends it.")

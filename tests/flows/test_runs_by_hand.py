@@ -274,3 +274,18 @@ def test_a_live_model_is_not_retried() -> None:
     run = it.deploy()
     with pytest.raises(NotNowError, match="is live: nothing of it has failed"):
         it.orders.retry(run12(run.id), order(it))
+
+
+def test_a_retry_of_what_is_being_stopped_is_refused_until_it_has_stopped() -> None:
+    it, run = training()
+    name = run12(run.id)
+    it.orders.stop(name, order(it))
+    it.world.jobs.settle()
+    it.runs.job_changed(JobChanged(it.job(run)))
+    it.orders.retry(name, order(it))
+    it.orders.stop(name, order(it, "not now"))
+    with pytest.raises(NotNowError, match=f"is being stopped by {ADA}: not now; retry when it has stopped"):
+        it.orders.retry(name, order(it))
+    it.world.jobs.settle()
+    it.runs.job_changed(JobChanged(it.job(run, attempt=2)))
+    assert it.orders.retry(name, order(it)).changed
