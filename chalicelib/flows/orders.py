@@ -103,12 +103,13 @@ class Orders:
         slots = (release.live, release.pending, release.desired, release.previous, release.retired)
         known = next((each.run for each in slots if each is not None and each.model_version == version), None)
         run = known or self.registry.run_of(self.names.group(release.pipeline), version)
-        if run is None:
+        found = self._known_run(run) if run else None
+        if found is None or found.pipeline != release.pipeline:  # anybody may put a package into a group
             raise NotFoundError(f"The model {release.pipeline} has no version {version}.", version=version)
-        target = self._plan(self._known_run(run))
+        target = self._plan(found)
         if target.model_version != version:
             raise NotNowError(
-                f"Version {version} is an earlier one of run {run12(run)}: it is {target.model_version} now."
+                f"Version {version} is an earlier one of run {run12(found.id)}: it is {target.model_version} now."
             )
         return target
 

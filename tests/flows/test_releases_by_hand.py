@@ -336,6 +336,20 @@ def test_a_model_that_was_turned_away_while_it_served_is_not_brought_back_either
     assert it.release.pending is None
 
 
+def test_a_version_that_says_it_is_of_another_pipelines_run_is_not_found() -> None:
+    it = Machines()
+    run = it.deploy()
+    other = replace(run, id="v1" + "f" * 64, pipeline="letters", rev=0)
+    it.world.records.save(other)
+
+    def run_of(group: str, version: int) -> str | None:
+        return other.id if (group, version) == ("df-test-digits", 9) else None
+
+    it.world.registry.run_of = run_of  # type: ignore[method-assign] # somebody put a package into our group
+    with pytest.raises(NotFoundError, match="The model digits has no version 9"):
+        roll_back(it, 9)
+
+
 def test_a_worker_that_stalls_under_its_lease_does_not_bring_back_what_was_given_up() -> None:
     it = Machines()
     champion = it.deploy("champion")
