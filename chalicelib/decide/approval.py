@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from chalicelib.decide.orders import newest
 from chalicelib.decide.run_ends import LOOK_AGAIN, end
 from chalicelib.decide.run_steps import Decide, LetIn, Move, Rest, Step, Wait
 from chalicelib.decide.stage import is_served
@@ -44,7 +45,7 @@ def follow(run: Run, package: Package | None, release: Release | None, now: floa
         if package.approval == verdict.seen:
             return Decide(package.arn, verdict.approved, note(verdict))
     if says is not None and says is not (run.approval or Approval.APPROVED):
-        return _take_over(run, package, says, now)
+        return _take_over(run, package, says, release, now)
     if run.approval is Approval.PENDING:
         return Wait(run, now + min(max((now - (run.ended_at or now)) / 4, LOOK_AGAIN), LONGEST_LOOK))
     return Rest()
@@ -70,9 +71,9 @@ def entry(verdict: Verdict) -> Entry:
     return Entry(command.at, verdict.approval.value, {"by": command.by, "reason": command.reason})
 
 
-def _take_over(run: Run, package: Package, says: Approval, now: float) -> Move:
+def _take_over(run: Run, package: Package, says: Approval, release: Release | None, now: float) -> Move:
     """Remember what somebody decided in SageMaker; the order of then is the order of when we saw it."""
-    command = Command(package.by or "somebody in SageMaker", now, package.note)
+    command = newest(release, Command(package.by or "somebody in SageMaker", now, package.note))
     verdict = Verdict(says is Approval.APPROVED, command, package.approval)
     return Move(replace(run, verdict=verdict, due=now + LOOK_AGAIN), entry(verdict))
 

@@ -6,9 +6,10 @@ done already, or on its way, is said and not done again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from chalicelib.decide.proposal import failed_runs, note_failure
+from chalicelib.decide.proposal import failed_runs, note_failure, standing
 from chalicelib.decide.release import enter
 from chalicelib.decide.stage import under_way
 from chalicelib.model import Command, Entry, Release, ReleaseStage, Target
@@ -41,12 +42,28 @@ class Refuse:
 
 
 Answer = Change | Already | Refuse
+_NEXT = 0.001
+"""Seconds between an order and the one after it, where their clocks say no such thing."""
 _UNDEPLOYING = Refuse("It is being undeployed: `dropforge redeploy` brings it back.")
 
 
 def wanted_by(target: Target, command: Command, cause: str) -> Target:
     """Make a target a person's: newer than all others, and past its gate by hand."""
     return replace(target, order=(command.at, command.at), by=command.by, cause=cause, generation=0)
+
+
+def newest(release: Release | None, command: Command) -> Command:
+    """Date an order after all that stands: who dated that, a person or a drop, may have had a clock that is ahead."""
+    if release is None:
+        return command
+    known = [target.order[0] for target in standing(release)]
+    known += [release.undeployed.at] if release.undeployed is not None else []
+    return later_than(known, command)
+
+
+def later_than(known: Sequence[float], command: Command) -> Command:
+    """Date an order after these moments, which it was given after."""
+    return replace(command, at=max([command.at, *(at + _NEXT for at in known)]))
 
 
 def clear_failures(release: Release, run: str) -> Release:
@@ -81,7 +98,7 @@ def _go_back(release: Release, command: Command, live: Target | None) -> Answer:
         return Already(f"{_named(live)} is live by a rollback already; `--to` goes to another version.")
     if release.previous is None:
         return Refuse(f"Nothing was live before {_name(live)}; `--to` goes to another version.")
-    return _want(release, wanted_by(release.previous, command, ROLLBACK), command, ())
+    return _want(release, wanted_by(release.previous, newest(release, command), ROLLBACK), command, ())
 
 
 def roll_back_to(release: Release, target: Target, command: Command) -> Answer:
@@ -92,7 +109,7 @@ def roll_back_to(release: Release, target: Target, command: Command) -> Answer:
     if coming and coming[-1].run == target.run:
         return Already(f"{_named(target)} is on its way already.")
     if live is None or live.run != target.run:
-        return _want(release, wanted_by(target, command, ROLLBACK), command, coming)
+        return _want(release, wanted_by(target, newest(release, command), ROLLBACK), command, coming)
     if coming:
         return _give_up(release, command, coming)
     if live.cause == ROLLBACK:
@@ -100,8 +117,11 @@ def roll_back_to(release: Release, target: Target, command: Command) -> Answer:
     return Refuse(f"{_named(live)} is live already.")
 
 
-def undeploy(release: Release, command: Command) -> Answer:
-    """Take everything down that serves, and want nothing until somebody drops or redeploys."""
+def undeploy(release: Release, command: Command, sealed: Sequence[float] = ()) -> Answer:
+    """Take everything down that serves, and want nothing until somebody drops or redeploys.
+
+    `sealed`: when the pipeline's runs did so far; none of them deploys it again, whatever the clock that sealed it.
+    """
     coming = _coming(release)
     serving = release.live or (coming[0] if coming else None)
     if serving is None:
@@ -112,7 +132,7 @@ def undeploy(release: Release, command: Command) -> Answer:
         live=None,
         pending=None,
         retired=release.live or release.retired or serving,
-        undeployed=command,
+        undeployed=later_than(sealed, command),
         rolled_back=None,
         due=command.at,
     )
@@ -125,7 +145,7 @@ def undeploy(release: Release, command: Command) -> Answer:
 
 def redeploy(release: Release, target: Target, command: Command) -> Answer:
     """Want what was undeployed, or what failed last, again: what `missed` said."""
-    return _want(release, wanted_by(target, command, REDEPLOY), command, ())
+    return _want(release, wanted_by(target, newest(release, command), REDEPLOY), command, ())
 
 
 def missed(release: Release) -> Target | tuple[str, ...] | Already | Refuse:

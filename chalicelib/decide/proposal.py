@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib.decide.stage import under_way
 from chalicelib.model import Release, Target
+from chalicelib.names import run12
 
 _FAILURES_KEPT = 100
 
@@ -49,6 +50,21 @@ def propose(release: Release, target: Target, now: float) -> Put | Known | Older
     if newer:
         return Older(max(newer, key=lambda each: each.order))
     return Put(replace(release, pending=target, due=now), release.pending)
+
+
+def why_dropped(release: Release, target: Target, proposed: Put | Known | Older | Undeployed) -> str | None:
+    """Say why a target whose turn has come gets none; what a person wants gives way to itself alone."""
+    match proposed:
+        case Put():
+            return None
+        case Known() if target.digest in release.failed:
+            return f"it has failed: {release.failed[target.digest]}"
+        case Known():
+            return "known already"
+        case Older(than):
+            return None if target.by is not None else f"run {run12(than.run)} is newer"
+        case Undeployed(told):
+            return told
 
 
 def standing(release: Release) -> tuple[Target, ...]:

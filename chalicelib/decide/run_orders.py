@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from chalicelib.decide.approval import APPROVED, entry, is_open
-from chalicelib.decide.orders import Already, Refuse
+from chalicelib.decide.orders import Already, Refuse, newest
 from chalicelib.decide.run_ends import anew, attempt_of
 from chalicelib.decide.stage import failure_of, is_served, stage_of
 from chalicelib.model import Approval, Command, Entry, Release, Run, RunState, Target, Verdict
@@ -36,6 +36,8 @@ class Offer:
 
     entry: Entry
     what: str
+    command: Command
+    """The order, later than all that the release has."""
 
 
 Answer = Change | Offer | Already | Refuse
@@ -85,7 +87,7 @@ def approve(run: Run, says: str | None, release: Release | None, command: Comman
     if says == APPROVED and run.approval in {None, Approval.APPROVED} and not is_open(run):
         by = f" {run.verdict.command.told}" if run.verdict else " by its gate"
         return Already(f"The model of run {name} was approved{by}.")
-    return _decided(run, Verdict(approved=True, command=command, seen=says))
+    return _decided(run, Verdict(approved=True, command=newest(release, command), seen=says))
 
 
 def reject(run: Run, says: str | None, release: Release | None, command: Command) -> Answer:
@@ -136,7 +138,7 @@ def _retry_release(run: Run, release: Release | None, command: Command) -> Offer
         return Already(f"The release of run {name} is being tried again, or was: it is {stage}.")
     if failure_of(run, release) is not None and stage == "release-failed":
         asked = _asked("retry asked for", command)
-        return Offer(asked, f"The model of run {name} is offered to its release again.")
+        return Offer(asked, f"The model of run {name} is offered to its release again.", newest(release, command))
     if run.approval is Approval.PENDING:
         return Refuse(f"The model of run {name} awaits approval: approve or reject it.")
     return Refuse(f"The run {name} is {stage}: nothing of it has failed.")

@@ -46,7 +46,7 @@ class Orders:
 
     def undeploy(self, pipeline: str, command: Command) -> Ordered:
         """Take down all that serves, so that nothing of it costs money."""
-        return self._obey(pipeline, lambda release: decide.undeploy(release, command))
+        return self._obey(pipeline, lambda release: decide.undeploy(release, command, self._sealed(pipeline)))
 
     def redeploy(self, pipeline: str, command: Command) -> Ordered:
         """Bring back what was undeployed, or try again what failed last."""
@@ -97,6 +97,10 @@ class Orders:
             return missed
         run = self._known_run(missed.run) if isinstance(missed, Target) else self._newest(missed)
         return decide.redeploy(release, self._plan(run), command)
+
+    def _sealed(self, pipeline: str) -> list[float]:
+        """Say when the newest runs sealed, by whatever clock: an undeploy is later than all of them."""
+        return [run.sealed_at for run in self.records.runs(pipeline=pipeline).items]
 
     def _target(self, release: Release, version: int) -> Target:
         """Find what a version number of the model's packages names; the registry knows what the release forgot."""

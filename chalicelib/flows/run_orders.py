@@ -39,15 +39,14 @@ class RunOrders:
     """Whether a sealed dataset still has a run's files."""
 
     def stop(self, name: str, command: Command) -> Ordered:
-        return self._obey(name, command, lambda run: decide.stop(run, self.records.release(run.pipeline), command))
+        return self._obey(name, lambda run: decide.stop(run, self.records.release(run.pipeline), command))
 
     def retry(self, name: str, command: Command) -> Ordered:
-        return self._tell_pause(self._obey(name, command, lambda run: self._retry(run, command)))
+        return self._tell_pause(self._obey(name, lambda run: self._retry(run, command)))
 
     def approve(self, name: str, command: Command) -> Ordered:
         ordered = self._obey(
             name,
-            command,
             lambda run: decide.approve(run, self._says(run), self.records.release(run.pipeline), command),
         )
         return self._tell_pause(ordered)
@@ -55,7 +54,6 @@ class RunOrders:
     def reject(self, name: str, command: Command) -> Ordered:
         return self._obey(
             name,
-            command,
             lambda run: decide.reject(run, self._says(run), self.records.release(run.pipeline), command),
         )
 
@@ -66,22 +64,22 @@ class RunOrders:
         package = self.registry.describe(run.package) if run.package else None
         return package.approval if package else None
 
-    def _obey(self, name: str, command: Command, decision: Callable[[Run], decide.Answer]) -> Ordered:
-        ordered = until_undisturbed(lambda _: self._obey_once(name, command, decision))
+    def _obey(self, name: str, decision: Callable[[Run], decide.Answer]) -> Ordered:
+        ordered = until_undisturbed(lambda _: self._obey_once(name, decision))
         # Also where nothing changed: an order that is repeated may be one that was not carried out.
         self._carry_out(ordered.run)
         return Ordered(ordered.changed, ordered.what, self._known(name))
 
-    def _obey_once(self, name: str, command: Command, decision: Callable[[Run], decide.Answer]) -> Ordered:
+    def _obey_once(self, name: str, decision: Callable[[Run], decide.Answer]) -> Ordered:
         run = self._known(name)
         match decision(run):
             case Refuse(why):
                 raise NotNowError(why, state=run.state.value)
             case Already(what):
                 return Ordered(changed=False, what=what, run=run)
-            case decide.Offer(entry, what):
+            case decide.Offer(entry, what, wanted):
                 self.records.note(f"run:{run12(run.id)}", entry)
-                self.propose(run, command, decide.RETRY)
+                self.propose(run, wanted, decide.RETRY)
                 return Ordered(changed=True, what=what, run=run)
             case decide.Change(changed, entry, what):
                 return Ordered(changed=True, what=what, run=self.records.save(changed, entry))

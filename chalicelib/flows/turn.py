@@ -8,7 +8,17 @@ from chalicelib.decide import release as decide
 from chalicelib.decide.approval import unfit
 from chalicelib.decide.gate import Passed, Rejected, judge
 from chalicelib.decide.orders import clear_failures, wanted_by
-from chalicelib.decide.proposal import Known, Older, Put, Undeployed, failed_runs, note_failure, propose, standing
+from chalicelib.decide.proposal import (
+    Known,
+    Older,
+    Put,
+    Undeployed,
+    failed_runs,
+    note_failure,
+    propose,
+    standing,
+    why_dropped,
+)
 from chalicelib.decide.serving import Setup
 from chalicelib.flows.ledger import Ledger
 from chalicelib.flows.setups import Setups
@@ -51,10 +61,10 @@ class Turn:
             self.ledger.record(
                 release, emptied, Entry(now, "dropped", {"why": "the pipeline deploys nothing"}), pending
             )
-        elif isinstance(propose(emptied, setup.target, now), Put):
-            self._begin(release, emptied, setup)
+        elif (why := why_dropped(emptied, setup.target, propose(emptied, setup.target, now))) is not None:
+            self.ledger.record(release, emptied, Entry(now, "dropped", {"why": why}), pending)
         else:
-            self.ledger.record(release, emptied, Entry(now, "dropped", {"why": "known already"}), pending)
+            self._begin(release, emptied, setup)
 
     def _setup(self, run: Run, pending: Target) -> Setup | None:
         """Plan a pending target as its pipeline stands now; what a person wants, as it stood when they wanted it."""

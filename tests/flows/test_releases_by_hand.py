@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.decide.release import LATE_CALLS, WARNING
 from chalicelib.errors import NotFoundError, NotNowError
+from chalicelib.events import JobChanged
 from chalicelib.flows.orders import Ordered
 from chalicelib.model import EVERYTHING, Command, Entry, Lease, Pause, Release, ReleaseStage, Run, Target
 from chalicelib.names import run12
@@ -62,6 +63,48 @@ def live(it: Machines) -> Target:
     target = it.release.live
     assert target is not None
     return target
+
+
+def test_an_order_is_carried_out_though_the_clock_of_the_one_before_was_five_minutes_ahead() -> None:
+    it = Machines()
+    for name in "abc":
+        it.deploy(name)
+    early = Command("arn:ada", it.world.clock() + 300)
+    it.releases.orders.roll_back(PIPELINE, early, 1)
+    it.release_to_rest()
+    it.world.clock.advance(120)
+    assert roll_back(it, 2).changed
+    it.release_to_rest()
+    assert live(it).model_version == 2
+
+
+def test_what_sealed_before_an_undeploy_stays_out_though_that_persons_clock_is_behind() -> None:
+    it = Machines()
+    it.deploy("a")
+    run = it.train("b")
+    it.world.clock.advance(60)
+    it.releases.orders.undeploy(PIPELINE, Command("arn:ada", it.world.clock() - 200))
+    to_rest(it)
+    it.runs.job_changed(JobChanged(it.job(run)))
+    to_rest(it)
+    assert it.release.live is None
+    _assert_live(it, it.deploy("c"))
+
+
+def test_a_retry_of_a_failed_release_is_carried_out_though_the_clock_of_what_is_live_was_ahead() -> None:
+    it = Machines()
+    it.deploy("a")
+    failed = it.register("b")
+    it.releases.advance(PIPELINE)
+    roll_back(it)
+    it.release_to_rest()
+    it.deploy("c")
+    it.releases.orders.roll_back(PIPELINE, Command("arn:ada", it.world.clock() + 300), 1)
+    it.release_to_rest()
+    it.world.clock.advance(60)
+    assert it.orders.retry(run12(failed.id), by_hand(it)).changed
+    it.release_to_rest()
+    assert live(it).run == failed.id
 
 
 def _assert_live(it: Machines, run: Run) -> None:

@@ -84,6 +84,29 @@ def test_an_approval_is_safe_to_repeat() -> None:
     assert len([name for name, _ in it.world.hosting.updates if name.endswith("-realtime")]) == 1
 
 
+def test_an_approval_is_carried_out_though_the_clock_of_the_one_before_was_five_minutes_ahead() -> None:
+    it, early = awaiting("a")
+    _, late = awaiting("b", it)
+    it.orders.approve(run12(early.id), Command(ADA, it.world.clock() + 300))
+    it.release_to_rest()
+    it.world.clock.advance(60)
+    it.orders.approve(run12(late.id), order(it))
+    it.release_to_rest()
+    assert it.release.live is not None
+    assert it.release.live.run == late.id
+
+
+def test_what_the_console_approved_is_carried_out_though_the_clock_of_the_one_before_was_ahead() -> None:
+    it, early = awaiting("a")
+    _, late = awaiting("b", it)
+    it.orders.approve(run12(early.id), Command(ADA, it.world.clock() + 300))
+    it.release_to_rest()
+    in_the_console(it, late, approved=True)
+    it.release_to_rest()
+    assert it.release.live is not None
+    assert it.release.live.run == late.id
+
+
 def test_a_rejected_model_never_goes_live_and_says_why() -> None:
     it, run = awaiting()
     ordered = it.orders.reject(run12(run.id), order(it, "wrong sevens"))
