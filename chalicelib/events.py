@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.errors import InvalidError
+from chalicelib.text import is_text
 
 Event = Mapping[str, Any]
 REASON_LIMIT = 500
@@ -136,6 +137,8 @@ def run_requested(event: Event) -> RunRequested:
     detail = event.get("detail")
     if not isinstance(detail, Mapping):
         raise InvalidError("The event has no detail.")
+    if not is_text(dict(detail)):
+        raise InvalidError("The event's detail holds half a character: a surrogate without its other half.")
     for name, value in detail.items():
         kind, called = _REQUESTED.get(name, (None, ""))
         if kind is None:

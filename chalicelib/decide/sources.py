@@ -50,14 +50,9 @@ def todo(dataset: Dataset) -> str | None:
 
 
 def _read(name: str, uri: object, own: str, allowed: Sequence[str]) -> str | Refusal:
-    if not CHANNEL.fullmatch(name):
-        return Refusal(f"{json.dumps(name)} cannot be a channel.", "Use 1 to 64 letters, digits, . - and _.")
-    found = _URI.fullmatch(uri) if isinstance(uri, str) else None
-    if found is None or len((found["key"] or "").encode("utf-8", "surrogatepass")) > _KEY_LIMIT:
-        return Refusal(
-            f"The channel {name} names no place in S3: {json.dumps(uri)}.",
-            "Name a folder as s3://bucket/folder/ or an object as s3://bucket/folder/data.csv.",
-        )
+    found = _take_apart(name, uri)
+    if isinstance(found, Refusal):
+        return found
     bucket, key = found["bucket"], found["key"] or ""
     if bucket == own and key.startswith(_OURS):
         return f"s3://{bucket}/{key}"
@@ -73,6 +68,21 @@ def _read(name: str, uri: object, own: str, allowed: Sequence[str]) -> str | Ref
         f"{', '.join(allowed) or 'no other bucket'}.",
         "Add the bucket there, and to the stack's parameters SourceBuckets and SourceObjects; or drop the files.",
     )
+
+
+def _take_apart(name: str, uri: object) -> re.Match[str] | Refusal:
+    if not CHANNEL.fullmatch(name):
+        return Refusal(f"{json.dumps(name)} cannot be a channel.", "Use 1 to 64 letters, digits, . - and _.")
+    found = _URI.fullmatch(uri) if isinstance(uri, str) else None
+    if found is None or len((found["key"] or "").encode("utf-8", "surrogatepass")) > _KEY_LIMIT:
+        return Refusal(
+            f"The channel {name} names no place in S3: {json.dumps(uri)}.",
+            "Name a folder as s3://bucket/folder/ or an object as s3://bucket/folder/data.csv.",
+        )
+    if not found[0].isprintable():
+        told = f"The channel {name} names a place with unprintable characters: {json.dumps(uri)}."
+        return Refusal(told, "Copy it to a place whose name can be read.")
+    return found
 
 
 def _covers(place: str, bucket: str, key: str) -> bool:

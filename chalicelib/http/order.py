@@ -11,6 +11,7 @@ from chalice.app import Request
 
 from chalicelib.errors import InvalidError
 from chalicelib.model import Command
+from chalicelib.text import is_text
 
 BODY_LIMIT = 1024 * 1024
 """Bytes; the gateway takes 10 MB, and nothing that is asked for here is near either."""
@@ -85,4 +86,6 @@ def _body(raw: bytes) -> dict[str, Any]:
         raise InvalidError("The body is no JSON object.") from error
     if not isinstance(said, dict):
         raise InvalidError("The body is no JSON object.")
+    if not is_text(said):
+        raise InvalidError("The body holds half a character: a surrogate without its other half.")
     return said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, time
 from typing import Any
 
@@ -12,6 +12,8 @@ from chalicelib.pipeline.refusals import PipelineRefused, Problem
 from chalicelib.pipeline.toml import DEPTH_LIMIT, read_toml
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
+_SHOWN = 60
+"""Characters of a key that a refusal shows."""
 Table = Mapping[str, Any]
 
 
@@ -22,6 +24,7 @@ def write_values(values: Table) -> str:
     """
     table: dict[str, Any] = {}
     for key, value in values.items():
+        _check_depth(key, value)
         *parents, last = key.split(".")
         for parent in reversed(parents):
             value = {last: value}  # noqa: PLW2901 (it is wrapped from the inside out)
@@ -35,6 +38,19 @@ def lay_over(text: str, values: str) -> str:
     if not values:
         return text
     return _text(_over(read_toml(text).data, read_toml(values).data))
+
+
+def _check_depth(key: str, value: object) -> None:
+    """Refuse what is nested too deeply before tables are made of it."""
+    level = [value]
+    for _ in range(DEPTH_LIMIT - key.count(".")):
+        level = [inner for outer in level for inner in _inside(outer)]
+    if level:
+        raise _refused((key[:_SHOWN],), "is nested too deeply")
+
+
+def _inside(value: object) -> Iterable[object]:
+    return value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
 
 
 def _over(base: Table, more: Table) -> dict[str, Any]:

@@ -92,3 +92,9 @@ def test_a_message_is_named_once_among_the_failures() -> None:
 def test_whatever_comes_is_read_or_left_out(event: dict[str, object]) -> None:
     read = {upload.message_id for upload in events.uploads(event)} | {wake.message_id for wake in events.woken(event)}
     assert read.isdisjoint(events.unreadable(event))
+
+
+@pytest.mark.parametrize("more", [{"reason": "\ud800"}, {"set": {"\udfff": 1}}, {"channels": {"a": ["\ud83d"]}}])
+def test_a_request_that_holds_half_a_character_is_refused(more: dict[str, object]) -> None:
+    with pytest.raises(InvalidError, match="half a character"):
+        events.run_requested({"id": "1", "detail": {"pipeline": "digits", "dataset": "mnist"} | more})

@@ -57,3 +57,9 @@ def test_what_is_nested_too_deeply_is_refused() -> None:
     for value in (table, listed):
         with pytest.raises(PipelineRefused, match="too deeply"):
             write_values({"a": value})
+
+
+def test_a_key_of_many_parts_is_refused_before_tables_are_made_of_it() -> None:
+    with pytest.raises(PipelineRefused, match="too deeply") as no:
+        write_values({".".join("a" * 400_000): 1})
+    assert len(str(no.value)) < 200

@@ -36,6 +36,14 @@ def test_what_lies_beside_it_is_not(uri: str) -> None:
     assert isinstance(read_channels({"training": uri}, "ours", ALLOWED), Refusal)
 
 
+@pytest.mark.parametrize("uri", ["s3://pond/\x01/", "s3://pond/a\nb", "s3://pond/\ud800", "s3://pond/\u202e"])
+def test_a_place_whose_name_nobody_can_read_is_refused(uri: str) -> None:
+    refused = read_channels({"training": uri}, "ours", ALLOWED)
+    assert isinstance(refused, Refusal)
+    assert "unprintable" in refused.reason
+    assert refused.reason.isprintable()
+
+
 def test_a_whole_bucket_has_one_spelling() -> None:
     assert read_channels({"training": "s3://pond"}, "ours", ALLOWED) == {"training": "s3://pond/"}
 
