@@ -38,8 +38,9 @@ class Order:
         return self._of(name, str, "text")
 
     def number(self, name: str) -> int | None:
+        """Give a field that is a whole number, or None where it was not given: null is no number."""
         value = self._of(name, int, "a whole number")
-        if isinstance(value, bool):
+        if isinstance(value, bool) or (value is None and name in self.fields):
             raise InvalidError(f'"{name}" is a whole number.')
         return value
 

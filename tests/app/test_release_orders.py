@@ -99,6 +99,7 @@ def test_a_model_is_undeployed_and_deployed_again(digits: World) -> None:
         ("rollback", {"to": 1}, 409, "not-now", "is live already"),
         ("rollback", {"to": 7}, 404, "not-found", "has no version 7"),
         ("rollback", {"to": "one"}, 400, "invalid-request", '"to" is a whole number'),
+        ("rollback", {"to": None}, 400, "invalid-request", '"to" is a whole number'),
         ("rollback", {"version": 1}, 400, "invalid-request", 'There is no field "version"'),
         ("undeploy", {}, 400, "invalid-request", 'send {"confirm": "digits"}'),
         ("undeploy", {"confirm": "letters"}, 400, "invalid-request", 'send {"confirm": "digits"}'),
