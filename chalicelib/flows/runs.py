@@ -251,11 +251,15 @@ class Runs:
             raise
 
     def _take_back(self, run: Run, job: TrainingJob) -> None:
-        """Stop what was started for a run that had ended by then: this worker stood still before its call."""
+        """Stop what was started for a run that had ended, or was tried again, while this worker stood still."""
         found = self.records.run(run.id)
-        if found is None or not found.state.final or (found.candidate and found.candidate.job == job.name):
+        if found is None or (found.candidate and found.candidate.job == job.name):
             return
-        facts = {"job": job.name, "why": "the run ended before it was started"}
+        later = ends.attempt_of(found) > self.settings.names.job_attempt(job.name)
+        if not found.state.final and not later:
+            return
+        why = f"attempt {ends.attempt_of(found)} has begun" if later else "the run ended before it was started"
+        facts = {"job": job.name, "why": why}
         self.records.note(f"run:{run12(run.id)}", Entry(self.clock(), "asked to stop", facts))
         self.jobs.stop(job.name)
 

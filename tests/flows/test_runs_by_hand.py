@@ -11,6 +11,7 @@ from chalicelib.errors import NotFoundError, NotNowError
 from chalicelib.events import JobChanged
 from chalicelib.model import Command, DatasetId, DatasetState, Entry, Pause, Run, RunState
 from chalicelib.names import run12
+from chalicelib.ports import TrainingJob
 from tests.fakes.calls import CrashError
 from tests.flows.machines import PIPELINE, Machines
 
@@ -167,6 +168,26 @@ def test_a_job_that_a_slow_worker_starts_for_an_attempt_that_is_over_is_stopped_
     for attempt in (1, 2):
         twin.runs.job_changed(JobChanged(twin.job(run, attempt)))
     assert [job_status(twin, twin.job(run, attempt)) for attempt in (1, 2)] == ["Stopping", "InProgress"]
+
+
+def test_a_job_that_a_slow_worker_starts_for_an_attempt_that_is_over_is_stopped_though_no_event_comes() -> None:
+    it = Machines()
+    run = it.seal()
+    start = it.world.jobs.start
+    once: list[str] = []
+
+    def slow_start(job: TrainingJob) -> None:
+        if not once:
+            once.append(job.name)
+            it.orders.stop(run12(run.id), order(it))
+            it.orders.retry(run12(run.id), order(it))
+        start(job)
+
+    it.world.jobs.start = slow_start  # type: ignore[method-assign]  # the worker stands still before its call
+    it.runs.advance(run12(run.id))
+    it.world.jobs.settle()
+    assert [job_status(it, it.job(run, attempt)) for attempt in (1, 2)] == ["Stopped", "InProgress"]
+    assert it.run(run).state is RunState.TRAINING
 
 
 @pytest.mark.parametrize("how", ["failed", "stopped", "rejected"])
