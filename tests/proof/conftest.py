@@ -34,9 +34,7 @@ def tally(record_property: Callable[[str, object], None]) -> Iterator[Tally]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    reports = [
-        report for each in terminalreporter.stats.values() for report in each if hasattr(report, "user_properties")
-    ]
+    reports = [it for each in terminalreporter.stats.values() for it in each if isinstance(it, pytest.TestReport)]
     counted: Counter[str] = Counter()
     for report in reports:
         if report.when == "teardown":

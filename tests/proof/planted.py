@@ -12,14 +12,14 @@ import pytest
 from chalicelib.aws import hosting, records, registry
 from chalicelib.aws.errors import sagemaker
 from chalicelib.decide import proposal, release, run
-from chalicelib.decide.release_steps import Step, Test
+from chalicelib.decide.release_steps import Remove, Step, Test
 from chalicelib.events import JobChanged
 from chalicelib.flows import handover, outbox, rehearsal, releases, runs, turn
 from chalicelib.model import Candidate, Release, Run, RunState, Target
 from chalicelib.names import Names
 from chalicelib.news import News
 from chalicelib.ports import JobSeen, ModelRequest, TrainingJob
-from tests.proof import stories
+from tests.proof import orders, stories
 from tests.proof.faults import dies_after, dies_before, is_made_twice
 from tests.proof.schedules import Arrange, all_lost, at_first, at_once, two_workers
 from tests.proof.stories import Story
@@ -188,6 +188,17 @@ def _offer_over_what_is_live(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(records.Records, "offer", records.Records.serve)
 
 
+def _delete_before_telling(patch: pytest.MonkeyPatch) -> None:
+    undeploying = release._undeploying  # noqa: SLF001 (as above)
+
+    def hasty(sight: release.Sight) -> Step:
+        if sight.told_live and sight.endpoint is not None and sight.endpoint.status == "InService":
+            return Remove(sight.endpoint.name, "undeployed")
+        return undeploying(sight)
+
+    patch.setattr(release, "_undeploying", hasty)
+
+
 PLANTED = (
     Bug(
         "a conditional write made unconditional",
@@ -294,5 +305,12 @@ PLANTED = (
         "a worker stands still for 14 minutes before it tells of a model that is not live yet",
         "champion",
         (at_first("put_item", "serving#", seconds=LONG),),
+    ),
+    Bug(
+        "an endpoint deleted before clients were told",
+        _delete_before_telling,
+        orders.TAKEN_DOWN,
+        "nothing goes wrong",
+        "served-throughout",
     ),
 )

@@ -10,7 +10,18 @@ from typing import Any
 
 from chalicelib.decide.identity import listing_digest
 from chalicelib.decide.stage import stage_of
-from chalicelib.model import Dataset, DatasetId, DatasetState, Entry, Release, ReleaseStage, Run, RunState, S3Object
+from chalicelib.model import (
+    Dataset,
+    DatasetId,
+    DatasetState,
+    Entry,
+    Release,
+    ReleaseStage,
+    Run,
+    RunState,
+    S3Object,
+    Target,
+)
 from chalicelib.names import run12
 from chalicelib.news import DATASET, RUN
 from chalicelib.wiring import Aws
@@ -179,8 +190,8 @@ class Judge:
         yield from (f"the model {name} is left" for name in sorted(set(self.sagemaker.models) - models))
         yield from (f"the configuration {name} is left" for name in sorted(set(self.sagemaker.configs) - configs))
 
-    def _retired(self) -> Any:
-        return getattr(self.release, "retired", None)
+    def _retired(self) -> Target | None:
+        return self.release.retired
 
     # Clients.
 
@@ -200,12 +211,15 @@ class Judge:
                 yield f"{did.what} while it was in use: {did.name}"
 
     def _was_undeployed(self, did: Did) -> bool:
-        ordered = any(line.what == "undeployed" for line in self._lines(f"release:{PIPELINE}"))
-        return ordered and did.name in {ENDPOINT, *self._retired_names()}
-
-    def _retired_names(self) -> Iterator[str]:
-        """Nothing that an undeployed model was made of is needed any more."""
-        yield from (did.name for did in self.sagemaker.history if did.what in {"config deleted", "model deleted"})
+        """Tell whether a person had ordered it, nothing was started since, and clients were told."""
+        ordered, live = False, False
+        for (subject, sort), item in self.account.dynamodb.written[: did.writes]:
+            said = json.loads(item["doc"]["S"]) if item is not None and "doc" in item else {}
+            if subject == f"serving#{PIPELINE}":
+                live = said["live"]
+            if subject == f"release#{PIPELINE}" and sort.startswith("at#"):
+                ordered = said["what"] == "undeploy asked for" or (ordered and said["what"] != "started")
+        return ordered and not live
 
     def _champion(self) -> Iterator[str]:
         live, seen = self.release.live, self.sagemaker.endpoints.get(ENDPOINT)

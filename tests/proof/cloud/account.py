@@ -30,6 +30,7 @@ class Account:
         self.events = Events(self.clock)
         self.sqs = Sqs(self.clock, self.sent.append)
         self.sagemaker = Sagemaker(self.clock, self.s3, self.logs, self._emit)
+        self.sagemaker.count_writes = self._count_writes
 
     def copy(self) -> Account:
         """Give an account that goes its own way from here, over a wire of its own."""
@@ -41,6 +42,7 @@ class Account:
         made.logs = self.logs.copy()
         made.events = self.events.copy(made.clock)
         made.sagemaker = self.sagemaker.copy(made.clock, made.s3, made.logs, made._emit)
+        made.sagemaker.count_writes = made._count_writes
         return made
 
     def clock(self) -> float:
@@ -63,6 +65,9 @@ class Account:
         """Upload as a user does: S3 sends an event for it."""
         kept = self.s3.keep(bucket, key, body)
         self.sent.append(Message(self.now, "uploads", raw.created(key, kept.at, size=len(body))))
+
+    def _count_writes(self) -> int:
+        return len(self.dynamodb.written)
 
     def _emit(self, kind: str, detail: dict[str, str]) -> None:
         event = {"source": "aws.sagemaker", "detail-type": kind, "detail": detail}

@@ -27,12 +27,15 @@ class Dynamodb:
         self.items: dict[Key, Item] = {}
         self._before: dict[Key, tuple[float, Item | None]] = {}
         """What lately written items were before, and when they were written: what the indexes may still show."""
+        self.written: list[tuple[Key, Item | None]] = []
+        """Every write, in the order in which they came, whatever the clocks of workers say."""
         self._done: dict[str, list[dict[str, Any]]] = {}
         """Transactions that went through, by their tokens: asked again with the same, they are done."""
 
     def copy(self, clock: Clock) -> Dynamodb:
         made = Dynamodb(clock)
         made.items, made._before, made._done = dict(self.items), dict(self._before), dict(self._done)
+        made.written = list(self.written)
         return made
 
     def get_item(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -135,6 +138,7 @@ class Dynamodb:
 
     def _write(self, key: Key, item: Item | None) -> None:
         self._before[key] = (self.clock(), self.items.get(key))
+        self.written.append((key, item))
         if item is None:
             self.items.pop(key, None)
         else:

@@ -82,6 +82,8 @@ class Did:
     """Of an invocation: whether the container answered as a good model would."""
     unused: bool = True
     """Of a deletion: whether no endpoint that clients meet needed it."""
+    writes: int = 0
+    """How many writes the table had seen by then."""
 
 
 class Sagemaker:
@@ -90,6 +92,7 @@ class Sagemaker:
         self.s3 = s3
         self.logs = logs
         self.emit = emit
+        self.count_writes: Callable[[], int] = lambda: 0
         self.eventual = True
         """Whether Describe may not know, once, what was made a moment ago."""
         self.jobs: dict[str, Job] = {}
@@ -376,7 +379,7 @@ class Sagemaker:
         self.emit("SageMaker Endpoint State Change", {"EndpointName": it.name, "EndpointStatus": status})
 
     def _did(self, what: str, name: str, config: str = "", *, right: bool = False, unused: bool = True) -> None:
-        self.history = (*self.history, Did(self.clock(), what, name, config, right, unused))
+        self.history = (*self.history, Did(self.clock(), what, name, config, right, unused, self.count_writes()))
 
     def invoked(self, name: str, config: str, *, right: bool) -> None:
         self._did("invoked", name, config, right=right)
