@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import os
@@ -231,14 +232,65 @@ def test_predict_may_read_what_is_live_and_ask_this_stages_endpoints(template: T
     assert mine["sagemaker:InvokeEndpoint"]["Resource"]["Fn::Sub"].endswith(":endpoint/${AWS::StackName}-*")
 
 
-def test_the_machines_may_call_what_the_adapters_call(template: Template) -> None:
-    """The local cloud checks no permissions, so a missing one would show on AWS alone."""
-    called = _calls_of_the_adapters()
-    assert {"sagemaker:CreateTrainingJob", "sagemaker:UpdateEndpoint", "dynamodb:Query", "sqs:SendMessage"} <= called
-    assert "events:PutEvents" in called
-    for machine in (*_MACHINES, "OnEndpointChangedRole"):
-        allowed = {action for role, it in statements(template) if role == machine for action in actions(it)}
-        assert called - allowed == set(), machine
+def test_a_function_may_call_what_it_reaches_and_nothing_else(template: Template) -> None:
+    """The local cloud checks no permissions, so a missing one would show on AWS alone, and one in excess never."""
+    roles = {role for role, _ in statements(template)}
+    assert roles == {*_REACHED, "JobRole", "PredictRole"}
+    for role, rooms in _REACHED.items():
+        allowed = {action for name, it in statements(template) if name == role for action in actions(it)}
+        assert allowed == {*_HOUSE[role], *(call for room in rooms for call in _calls(room))}, role
+
+
+def test_the_table_of_rooms_knows_every_call_of_every_adapter() -> None:
+    adapters = {path.stem for path in AWS.glob("*.py") if _calls_in(path.read_text())}
+    assert adapters == {file for port in _PORTS for file in _FILES.get(port, (port,))}
+    every = {call for port in _PORTS for call in _calls(port)}
+    assert every == {call for rooms in _REACHED.values() for room in rooms for call in _calls(room)}
+    assert {"sagemaker:CreateTrainingJob", "sagemaker:InvokeEndpoint", "dynamodb:Query", "sns:Publish"} <= every
+
+
+@pytest.mark.parametrize("role", ["ApiHandlerRole", "OnJobChangedRole", "OnPackageChangedRole", "OnRunRequestedRole"])
+def test_a_release_is_nothing_that_one_who_only_proposes_may_touch(template: Template, role: str) -> None:
+    allowed = {action for name, it in statements(template) if name == role for action in actions(it)}
+    touched = re.compile(r"sagemaker:((Create|Update|Delete)(Model|Endpoint|EndpointConfig)|InvokeEndpoint)")
+    assert [action for action in allowed if touched.fullmatch(action)] == []
+
+
+AWS = ROOT / "chalicelib" / "aws"
+_PORTS = ("bucket", "bus", "hosting", "jobs", "mail", "records", "registry", "timer")
+_FILES = {"records": ("records", "eventlog")}
+_STATES = ("records", "bucket", "timer", "bus")
+_RUNS = (*_STATES, "jobs", "registry.register", "registry.find", "registry.describe", "registry.decide")
+_RELEASES = (
+    "hosting.ensure_model", "hosting.ensure_config", "hosting.endpoint", "hosting.create_endpoint",
+    "hosting.update_endpoint", "hosting.delete_endpoint", "hosting.delete_config", "hosting.delete_model",
+    "hosting.invoke",
+)  # fmt: skip
+_REACHED = {
+    "ApiHandlerRole": (*_RUNS, "registry.run_of", "hosting.endpoint", "hosting.rehearsals"),  # a simulation looks
+    "OnUploadsRole": _STATES,
+    "OnWakeRole": (*_RUNS, *_RELEASES),
+    "OnNewsRole": ("mail",),
+    "OnJobChangedRole": _RUNS,
+    "OnEndpointChangedRole": ("records", "bucket.read", "bucket.write", "timer", "bus", *_RELEASES),
+    "OnPackageChangedRole": _RUNS,
+    "OnRunRequestedRole": _RUNS,
+    "ReconcileRole": (*_RUNS, *_RELEASES, "hosting.rehearsals"),
+}
+"""The ports that each function reaches, or single methods of one. A run proposes by records and a wake-up alone."""
+
+_LOG = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
+_QUEUE = (
+    *_LOG, "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"
+)  # fmt: skip
+_DEAD_LETTERS = (*_LOG, "sqs:SendMessage")
+_HOUSE = dict.fromkeys(_REACHED, _DEAD_LETTERS) | {
+    "ApiHandlerRole": _LOG,
+    "OnUploadsRole": _QUEUE,
+    "OnWakeRole": _QUEUE,
+    "OnNewsRole": _QUEUE,
+}
+"""What Lambda itself does under a function's role."""
 
 
 _MACHINES = (
@@ -273,25 +325,52 @@ def test_a_run_is_requested_of_this_stage_by_anybody_but_aws(packages: dict[str,
     }
 
 
-def _calls_of_the_adapters() -> set[str]:
-    """Read the calls on clients from the adapters' source, under the names of the permissions that they need."""
-    source = "".join(path.read_text() for path in (ROOT / "chalicelib" / "aws").glob("*.py"))
-    calls = re.findall(r"(?:_|get\(\")(sagemaker|s3|dynamodb|sqs|events|logs)(?:\"\))?\.([a-z][a-z0-9_]+)\(", source)
-    named = {f"{service}:{''.join(part.title() for part in method.split('_'))}" for service, method in calls}
+def _calls(room: str) -> set[str]:
+    """Name the permissions that a port takes, or one method of it."""
+    port, _, method = room.partition(".")
+    sources = [(AWS / f"{file}.py").read_text() for file in _FILES.get(port, (port,))]
+    return _calls_in("".join(sources) if not method else _reached_from(method, *sources))
+
+
+def _reached_from(method: str, source: str) -> str:
+    """Give the source of a method, and of all in its file that it calls."""
+    defined = (it for it in ast.walk(ast.parse(source)) if isinstance(it, ast.FunctionDef))
+    bodies = {it.name: ast.get_source_segment(source, it) or "" for it in defined}
+    reached, waiting = dict[str, str](), [method]
+    while waiting:
+        name = waiting.pop()
+        reached[name] = bodies[name]
+        called = {each for pair in re.findall(r"self\.(\w+)|\b(_\w+)\(", bodies[name]) for each in pair}
+        waiting += [each for each in called if each in bodies and each not in reached]
+    return "\n".join(reached.values())
+
+
+def _calls_in(source: str) -> set[str]:
+    """Read the calls on clients, under the names of the permissions that they need."""
+    calls = re.findall(_CALL, source)
+    named = {f"{_CLIENTS.get(it, it)}:{''.join(part.title() for part in call.split('_'))}" for it, call in calls}
     return {permission for call in named for permission in _PERMISSIONS.get(call, (call,))}
 
 
+_CALL = r"\b_?(sagemaker|s3|dynamodb|sqs|events|logs|sns|ssm|runtime|client)(?:\"\)|\(\))?\.([a-z][a-z0-9_]+)\("
+_CLIENTS = {"runtime": "sagemaker", "client": "dynamodb"}
 _PERMISSIONS = {
-    "dynamodb:TransactWriteItems": ("dynamodb:PutItem",),
+    "dynamodb:TransactWriteItems": ("dynamodb:PutItem", "dynamodb:DeleteItem"),
     "s3:CompleteMultipartUpload": ("s3:PutObject",),
     "s3:CreateMultipartUpload": ("s3:PutObject",),
     "s3:GeneratePresignedUrl": ("s3:GetObject",),
     "s3:GetPaginator": ("s3:ListBucketMultipartUploads",),
+    "s3:GetObject": ("s3:GetObject", "s3:ListBucket"),
     "s3:HeadObject": ("s3:GetObject", "s3:ListBucket"),
     "s3:ListObjectsV2": ("s3:ListBucket",),
     "s3:UploadPart": ("s3:PutObject",),
+    "sagemaker:CreateEndpoint": ("sagemaker:CreateEndpoint", "sagemaker:AddTags"),
+    "sagemaker:CreateEndpointConfig": ("sagemaker:CreateEndpointConfig", "sagemaker:AddTags"),
+    "sagemaker:CreateModel": ("sagemaker:CreateModel", "sagemaker:AddTags", "iam:PassRole"),
+    "sagemaker:CreateModelPackageGroup": ("sagemaker:CreateModelPackageGroup", "sagemaker:AddTags"),
+    "sagemaker:CreateTrainingJob": ("sagemaker:CreateTrainingJob", "sagemaker:AddTags", "iam:PassRole"),
 }
-"""Where a permission is not called like its call; HeadObject tells 404 from 403 only to those who may list."""
+"""Where a call takes another permission than its name's, or more; S3 tells 404 from 403 only to those who may list."""
 
 
 def test_nobody_writes_where_users_write(template: Template) -> None:
