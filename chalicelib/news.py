@@ -88,7 +88,7 @@ def tell(item: Item, at: float, origin: Origin) -> tuple[Item, tuple[News, ...]]
 def _tell_dataset(item: Dataset, at: float, origin: Origin) -> tuple[Dataset, tuple[News, ...]]:
     if item.told == item.state:
         return item, ()
-    state = _State(item.state.value, item.run, item.reason or item.waiting, {"todo": item.todo})
+    state = _State(item.state.value, item.run, item.reason or item.waiting, {"todo": _short(item.todo)})
     links = _dataset_links(item.id, origin) | ({"run": _run_link(item.run)} if item.run else {})
     previous = _known(item.told, DatasetState)
     news = _news(DATASET, item, at, origin, state, previous=previous, dataset=item.id, links=links)
@@ -102,7 +102,7 @@ def _tell_run(item: Run, at: float, origin: Origin) -> tuple[Run, tuple[News, ..
     links = _dataset_links(item.dataset, origin) | {"run": _run_link(item.id)}
     news: list[News] = []
     if state != item.state:
-        now = _State(item.state.value, item.id, item.reason, {"todo": item.todo, "package": item.package})
+        now = _State(item.state.value, item.id, item.reason, {"todo": _short(item.todo), "package": item.package})
         news.append(_news(RUN, item, at, origin, now, previous=state, dataset=item.dataset, links=links))
     if approval is Approval.PENDING and asked != approval:
         wanted = _State(approval.value, item.id, item.reason, {"package": item.package})
@@ -138,7 +138,6 @@ def _news(
     run = run12(state.run) if state.run else None
     subject = str(item.id) if isinstance(item, Dataset) else run12(item.id) if isinstance(item, Run) else pipeline
     name = _digest(origin.deployment, kind, subject, item.rev, state.name, at)
-    reason = state.reason if state.reason is None else state.reason[:REASON_LIMIT]
     detail = {
         "version": VERSION,
         "id": name,
@@ -151,11 +150,15 @@ def _news(
         "run": run,
         "previousState": previous or None,
         "state": state.name,
-        "reason": reason,
+        "reason": _short(state.reason),
         "links": dict(links),
         **state.more,
     }
     return News(name, at, kind, detail)
+
+
+def _short(text: str | None) -> str | None:
+    return text if text is None else text[:REASON_LIMIT]
 
 
 def _known(word: str, states: Iterable[str]) -> str:

@@ -83,7 +83,10 @@ class Timer(Protocol):
 
 class Bus(Protocol):
     def publish(self, news: Sequence[News]) -> tuple[str, ...]:
-        """Send news to the event bus; gives the ids of what it took. What it did not take is to be sent again."""
+        """Send news to the event bus; gives the ids of what it took. What it did not take is to be sent again.
+
+        RefusedError where it refuses a call as a whole: then one by one tells which it does not take.
+        """
 
 
 class Mail(Protocol):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from aws_lambda_powertools import Logger
 
+from chalicelib.errors import RefusedError
 from chalicelib.news import News
 from chalicelib.ports import Bus, Clock, Records
 
@@ -54,11 +55,21 @@ class Outbox:
         """Send a few at a time: who dies in between sends no more than those again."""
         for first in range(0, len(news), AT_ONCE):
             batch = news[first : first + AT_ONCE]
-            taken = set(self.bus.publish(batch))
+            taken = set(self._offer(batch))
             self.records.published([each for each in batch if each.id in taken])
             if left := len(batch) - len(taken):
                 told = "The bus did not take everything; the reconcile sends it again"
                 log.warning(told, step="outbox", outcome="comes again", left=left)
+
+    def _offer(self, batch: Sequence[News]) -> Sequence[str]:
+        """Send what the bus refuses as a whole one by one: what it refuses alone stays, and keeps no other back."""
+        try:
+            return self.bus.publish(batch)
+        except RefusedError as error:
+            if len(batch) == 1:
+                log.warning("The bus refuses an event", step="outbox", outcome="refused", reason=error.message)
+                return ()
+        return [name for each in batch for name in self._offer([each])]
 
     def _is_left(self, news: News) -> bool:
         return news.at + GRACE <= self.clock()

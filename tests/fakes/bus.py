@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 
-from chalicelib.errors import UnavailableError
+from chalicelib.errors import RefusedError, UnavailableError
 from chalicelib.news import News
 
 
@@ -18,10 +18,14 @@ class FakeBus:
         """Is told of each at the moment that it is taken."""
         self.refuses: set[str] = set()
         """Ids of news that it does not take, each once."""
+        self.too_large: set[str] = set()
+        """Ids of news for which it refuses all that comes with them."""
 
     def publish(self, news: Sequence[News]) -> tuple[str, ...]:
         if self.away:
             raise UnavailableError("The event bus does not answer.")
+        if any(each.id in self.too_large for each in news):
+            raise RefusedError("Total size of the entries in the request is over the limit.")
         taken = [each for each in news if each.id not in self.refuses]
         self.refuses -= {each.id for each in news}
         for each in taken:

@@ -16,7 +16,7 @@ from chalicelib.events import EndpointChanged, JobChanged, UploadSeen
 from chalicelib.flows.outbox import GRACE, Outbox
 from chalicelib.model import Approval, DatasetId, Release, RunState
 from chalicelib.names import run12
-from chalicelib.news import APPROVAL, DATASET, RELEASE, RUN, News
+from chalicelib.news import APPROVAL, DATASET, REASON_LIMIT, RELEASE, RUN, News
 from chalicelib.wiring import Flows
 from tests.fakes.calls import CrashError
 from tests.fakes.world import World
@@ -206,6 +206,15 @@ def test_a_refusal_is_told_with_why_and_what_to_do() -> None:
     assert (refused["reason"], refused["todo"], refused["run"]) == (status["reason"], status["todo"], None)
 
 
+def test_reason_and_todo_are_told_no_longer_than_a_bus_takes_them() -> None:
+    it = Machines()
+    run = it.seal()
+    it.world.records.save(replace(run, state=RunState.FAILED, reason="r" * 100_000, todo="t" * 100_000))
+    sent(it)
+    told_last = it.world.bus.taken[-1].detail
+    assert (told_last["reason"], told_last["todo"]) == ("r" * REASON_LIMIT, "t" * REASON_LIMIT)
+
+
 def sent(it: Machines) -> list[tuple[str | None, str, str | None]]:
     """Send all, and give what was told of the release: state, whose model, why."""
     Outbox(records=it.world.records, bus=it.world.bus, clock=it.world.clock).send_all()
@@ -345,6 +354,22 @@ def test_what_the_bus_did_not_take_is_sent_again_and_nothing_else() -> None:
     rooms.outbox.send_all()
     assert [each.id for each in world.bus.taken].count(second.id) == 1
     assert world.records.outbox() == ()
+
+
+def test_news_that_the_bus_refuses_keeps_no_other_back() -> None:
+    world = drop()
+    rooms = Flows(world)
+    rooms.datasets.uploaded([UploadSeen("m", KEY, 8, world.clock())])
+    world.clock.advance(130)
+    rooms.datasets.advance(DROP)
+    first, *others = world.records.outbox()
+    assert others
+    world.bus.too_large = {first.id}
+    for _ in range(2):
+        rooms.outbox.send_all()
+        world.clock.advance(GRACE)
+    assert world.records.outbox() == (first,)
+    assert [each.id for each in world.bus.taken] == [each.id for each in others]
 
 
 def test_what_another_worker_has_just_saved_is_left_to_it() -> None:
