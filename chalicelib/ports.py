@@ -186,10 +186,13 @@ class Records(Protocol):
         """
 
     def pause(self, pause: Pause, entry: Entry) -> None:
-        """Remember a pause, in one transaction with its line on the timeline `pipeline:<scope>`; the newest counts."""
+        """Remember a pause, in one transaction with its line on the timeline `pipeline:<scope>`.
 
-    def unpause(self, scope: str, entry: Entry) -> None:
-        """Forget the pause of just this scope, with a line as above; nothing to forget is done."""
+        ConflictError where the scope is paused already.
+        """
+
+    def unpause(self, pause: Pause, entry: Entry) -> None:
+        """Forget just this pause, with a line as above; ConflictError where its scope has another, or none."""
 
     def paused(self, pipeline: str) -> Pause | None:
         """Give what holds a pipeline: its own pause, else that of everything. Of EVERYTHING: that alone."""

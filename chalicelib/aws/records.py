@@ -167,12 +167,17 @@ class Records:
         return self._log.page(since, after, limit)
 
     def pause(self, pause: Pause, entry: Entry) -> None:
-        key = items.pause_key(pause.scope)
-        self._with_line({"Put": {"TableName": self._table, "Item": items.plain_item(key, pause)}}, pause.scope, entry)
+        item = items.plain_item(items.pause_key(pause.scope), pause, paused_at={"N": repr(pause.command.at)})
+        self._with_line({"Put": {"TableName": self._table, "Item": item} | _unchanged_since(0)}, pause.scope, entry)
 
-    def unpause(self, scope: str, entry: Entry) -> None:
-        key = items.pause_key(scope)
-        self._with_line({"Delete": {"TableName": self._table, "Key": key.item}}, scope, entry)
+    def unpause(self, pause: Pause, entry: Entry) -> None:
+        delete = {
+            "TableName": self._table,
+            "Key": items.pause_key(pause.scope).item,
+            "ConditionExpression": "paused_at = :at",
+            "ExpressionAttributeValues": {":at": {"N": repr(pause.command.at)}},
+        }
+        self._with_line({"Delete": delete}, pause.scope, entry)
 
     def paused(self, pipeline: str) -> Pause | None:
         own = self._get(items.pause_key(pipeline), Pause)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from chalicelib.errors import NotFoundError
+from chalicelib.flows.again import until_undisturbed
 from chalicelib.model import EVERYTHING, Command, Entry, Pause, RunState
 from chalicelib.names import is_pipeline, run12
 from chalicelib.ports import Clock, Records, Timer
@@ -43,6 +44,9 @@ class Pauses:
 
     def pause(self, scope: str, command: Command) -> Paused:
         """Start nothing more in this scope that costs money. Paused already, it stays as it is."""
+        return until_undisturbed(lambda _: self._pause(scope, command))
+
+    def _pause(self, scope: str, command: Command) -> Paused:
         seen = self._own(scope)
         if seen is not None:
             return Paused(scope, changed=False, pause=seen)
@@ -52,13 +56,19 @@ class Pauses:
 
     def resume(self, scope: str, command: Command) -> Paused:
         """Let it go on, at once where that is not too much. Where nothing is paused, what may wait is woken again."""
-        changed = self._own(scope) is not None
-        if changed:
-            self.records.unpause(scope, _entry("resumed", command))
+        seen = self._own(scope)
+        changed = seen is not None and until_undisturbed(lambda _: self._unpause(seen, command))
         still = self.records.paused(scope)
         if still is None:
             self._wake(scope)
         return Paused(scope, changed=changed, pause=still)
+
+    def _unpause(self, seen: Pause, command: Command) -> bool:
+        """Take away this pause alone: one that somebody put there since stands."""
+        if self._own(seen.scope) != seen:
+            return False
+        self.records.unpause(seen, _entry("resumed", command))
+        return True
 
     def _own(self, scope: str) -> Pause | None:
         """Find the pause of just this scope; NotFoundError where there is no such pipeline."""

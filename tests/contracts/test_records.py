@@ -282,7 +282,7 @@ def test_a_pause_holds_its_pipeline_alone_until_it_is_forgotten(world: ContractW
     assert world.records.paused("digits") == pause
     assert world.records.paused("letters") is None
     assert world.records.paused(EVERYTHING) is None
-    world.records.unpause("digits", RESUMED)
+    world.records.unpause(pause, RESUMED)
     assert world.records.paused("digits") is None
     assert world.records.timeline("pipeline:digits").items == (PAUSED, RESUMED)
 
@@ -293,17 +293,25 @@ def test_a_pause_of_everything_holds_every_pipeline_behind_its_own(world: Contra
     world.records.pause(own, PAUSED)
     assert world.records.paused("digits") == own
     assert world.records.paused("letters") == world.records.paused(EVERYTHING) == everything
-    world.records.unpause("digits", RESUMED)
+    world.records.unpause(own, RESUMED)
     assert world.records.paused("digits") == everything
-    world.records.unpause(EVERYTHING, RESUMED)
+    world.records.unpause(everything, RESUMED)
     assert world.records.paused("digits") is None
     assert world.records.timeline(f"pipeline:{EVERYTHING}").items == (PAUSED, RESUMED)
 
 
-def test_pausing_and_resuming_twice_is_as_once_and_the_newest_pause_counts(world: ContractWorld) -> None:
-    for at in (1.0, 2.0):
-        world.records.pause(Pause("digits", Command("arn:ada", at)), PAUSED)
-    assert existing(world.records.paused("digits")).command.at == 2.0
-    for _ in range(2):
-        world.records.unpause("digits", RESUMED)
-    assert world.records.paused("digits") is None
+def test_a_pause_takes_no_place_of_another_and_a_resume_only_the_pause_that_it_saw(world: ContractWorld) -> None:
+    first, second = (Pause("digits", Command("arn:ada", at)) for at in (1_700_000_000.1234567, 1_700_000_000.25))
+    with pytest.raises(ConflictError):
+        world.records.unpause(first, RESUMED)
+    world.records.pause(first, PAUSED)
+    with pytest.raises(ConflictError):
+        world.records.pause(second, PAUSED)
+    with pytest.raises(ConflictError):
+        world.records.unpause(second, RESUMED)
+    assert world.records.paused("digits") == first
+    world.records.unpause(first, RESUMED)
+    with pytest.raises(ConflictError):
+        world.records.unpause(first, RESUMED)
+    world.records.pause(second, PAUSED)
+    assert world.records.paused("digits") == second

@@ -197,14 +197,18 @@ class FakeRecords:
         return Page(tuple(deepcopy(self._told[key]) for key in keys), token)
 
     def pause(self, pause: Pause, entry: Entry) -> None:
+        if pause.scope in self._pauses:
+            raise ConflictError(scope=pause.scope)
         self.writes += 1
         self._pauses[pause.scope] = pause
         self._write_line(f"pipeline:{pause.scope}", entry)
 
-    def unpause(self, scope: str, entry: Entry) -> None:
+    def unpause(self, pause: Pause, entry: Entry) -> None:
+        if self._pauses.get(pause.scope) != pause:
+            raise ConflictError(scope=pause.scope)
         self.writes += 1
-        self._pauses.pop(scope, None)
-        self._write_line(f"pipeline:{scope}", entry)
+        del self._pauses[pause.scope]
+        self._write_line(f"pipeline:{pause.scope}", entry)
 
     def paused(self, pipeline: str) -> Pause | None:
         own = self._pauses.get(pipeline)

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.errors import NotFoundError
 from chalicelib.flows.pauses import Paused, Pauses
-from chalicelib.model import EVERYTHING, Command, PipelineRecord, Run, RunState
+from chalicelib.model import EVERYTHING, Command, Entry, Pause, PipelineRecord, Run, RunState
 from chalicelib.names import run12
 from tests.fakes.calls import CrashError
 from tests.flows.machines import PIPELINE, Machines
@@ -156,6 +156,45 @@ def test_a_resume_wakes_a_bounded_number_at_once() -> None:
         it.seal(f"drop-{number}")
     resume(it)
     assert len(woken(it)) == 101
+
+
+def test_a_resume_takes_away_the_pause_that_it_saw_and_no_newer_one() -> None:
+    it = Machines()
+    pause(it)
+    unpause = it.world.records.unpause
+    once: list[Pause] = []
+
+    def slow_unpause(seen: Pause, entry: Entry) -> None:
+        if not once:  # between her look and her call, bob resumes and pauses again
+            once.append(seen)
+            it.world.clock.advance(1)
+            resume(it)
+            pause(it, reason="bob's budget")
+        unpause(seen, entry)
+
+    it.world.records.unpause = slow_unpause  # type: ignore[method-assign,assignment]  # her worker stands still
+    resumed = resume(it)
+    assert not resumed.changed
+    assert "bob's budget" in resumed.what
+    assert it.world.records.paused(PIPELINE) == resumed.pause
+
+
+def test_of_two_that_pause_at_once_the_second_learns_of_the_first() -> None:
+    it = Machines()
+    paused = it.world.records.pause
+    once: list[Pause] = []
+
+    def slow_pause(asked: Pause, entry: Entry) -> None:
+        if not once:
+            once.append(asked)
+            pause(it, reason="the first")
+        paused(asked, entry)
+
+    it.world.records.pause = slow_pause  # type: ignore[method-assign,assignment]  # the other worker stands still
+    second = pause(it, reason="the second")
+    assert not second.changed
+    assert "the first" in second.what
+    assert it.told(f"pipeline:{PIPELINE}") == ["paused"]
 
 
 def hold_and_go_on(number: int, *, after: bool) -> bool:

@@ -126,7 +126,9 @@ class Loop(RuleBasedStateMachine):
         self.it.releases.advance(PIPELINE)
 
     def _resume(self) -> None:
-        self.it.world.records.unpause(PIPELINE, Entry(self.it.world.clock(), "resumed"))
+        pause = self.it.world.records.paused(PIPELINE)
+        if pause is not None:
+            self.it.world.records.unpause(pause, Entry(self.it.world.clock(), "resumed"))
         self.paused_at = None
 
     def _break_bad_models(self) -> None:

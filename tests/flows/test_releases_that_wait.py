@@ -153,7 +153,9 @@ def _pause(it: Machines) -> None:
 
 
 def _resume(it: Machines) -> None:
-    it.world.records.unpause(PIPELINE, Entry(it.world.clock(), "resumed"))
+    pause = it.world.records.paused(PIPELINE)
+    assert pause is not None
+    it.world.records.unpause(pause, Entry(it.world.clock(), "resumed"))
 
 
 @pytest.mark.parametrize("stage", ["first", "rehearsing", "rolling-out", "warned"])
