@@ -93,6 +93,11 @@ class Starts:
         seen = self.records.dataset(dataset) if is_dataset(dataset.name) else None
         if seen is None and not sources:
             raise NotFoundError(f'There is no dataset "{dataset}".')
+        if seen is not None and sources and seen.sources != sources:
+            raise NotNowError(
+                f"The dataset {dataset} that these channels would be has files of its own in datasets/{dataset}/: "
+                "name the channels otherwise, or start that dataset by its name."
+            )
         step = decide.ask(seen, dataset, wish.command, values=values, sources=sources, request=wish.request)
         if isinstance(step, decide.Known):
             return seen, True

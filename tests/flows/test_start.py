@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.decide.sources import name_of
 from chalicelib.errors import InvalidError, NotFoundError, NotNowError, RefusedError
-from chalicelib.model import DatasetState, Entry, PipelineRecord, Run, RunState
+from chalicelib.model import DatasetId, DatasetState, Entry, PipelineRecord, Run, RunState
 from chalicelib.names import run12
 from tests.fakes.calls import CrashError
 from tests.flows.yard import FIRST, MNIST, SECOND, TRAIN, Yard
@@ -403,6 +404,16 @@ def test_data_in_another_bucket_is_sealed_by_listing_and_not_copied() -> None:
     assert yard.world.bucket.keys("datasets/") == ()
     again = yard.start(channels=LENT)
     assert (again.changed, again.run, again.dataset.id) == (False, run, said.dataset.id)
+
+
+def test_channels_whose_name_a_dropped_folder_took_are_refused_and_nothing_else_is_trained_on() -> None:
+    yard = lent()
+    taken = DatasetId("digits", name_of(LENT))
+    yard.put(f"datasets/{taken}/training/other.png")
+    yard.deliver()
+    with pytest.raises(NotNowError, match=f"datasets/{taken}/"):
+        yard.start(channels=LENT)
+    assert yard.dataset(taken).asked is None
 
 
 def test_the_same_files_are_the_same_run_wherever_they_lie() -> None:
