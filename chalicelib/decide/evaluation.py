@@ -11,6 +11,7 @@ from chalicelib.decide.gate import Gate, Passed, Rejected, judge
 from chalicelib.decide.run_ends import LOOK_AGAIN, end
 from chalicelib.decide.run_steps import Move, Register, Step
 from chalicelib.model import Approval, Entry, Run, RunState
+from chalicelib.pipeline.kinds import LABELS_LIMIT, labels_size
 
 _SHOWN = 5
 _LABELS = "dropforge.labels=["
@@ -54,6 +55,14 @@ def evaluate(run: Run, evidence: Evidence, now: float) -> Step:
             now,
             f"The model's labels ({_some(told)}) are not the labels under [serve] ({_some(wanted)}).",
             "Remove labels from [serve], or make them what the training script says, in the same order.",
+        )
+    if told is not None and (size := labels_size(told)) > LABELS_LIMIT:
+        return end(
+            run,
+            RunState.FAILED,
+            now,
+            f"The model's {len(told)} labels need {size} bytes in all, and may take {LABELS_LIMIT}.",
+            "Let the training script name fewer or shorter labels, or none, and drop the dataset again.",
         )
     metrics = run.candidate.metrics if run.candidate else {}
     match judge(evidence.gate, metrics, evidence.champion):

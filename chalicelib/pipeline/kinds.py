@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -23,6 +23,8 @@ OUR_HYPERPARAMETERS = 5
 """What `decide/training.py` adds for script mode to the user's own; they count against SageMaker's limit."""
 HYPERPARAMETER_LIMIT = 100 - OUR_HYPERPARAMETERS
 METRIC_LIMIT = 40
+LABELS_LIMIT = 60_000
+"""Bytes: a release keeps those of up to five models in its one item, which has room for 350,000."""
 METRIC_NAME = re.compile(r"[^\s=]{1,255}")
 _ENVIRONMENT_LIMIT = 90
 """SageMaker takes 100; a job and a model get some of ours beside them."""
@@ -155,6 +157,11 @@ def _quoted(text: str) -> str:
 
 def _false_is_none(value: Any) -> Any:
     return None if value is False else value
+
+
+def labels_size(labels: Iterable[str]) -> int:
+    """Give the bytes that labels take where they are kept."""
+    return sum(len(json.dumps(label, ensure_ascii=False).encode()) + 1 for label in labels)
 
 
 Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from chalicelib.images import VERSIONS
 from chalicelib.media import BINARY_TYPES, is_text
 from chalicelib.pipeline.explain import show
-from chalicelib.pipeline.kinds import METRIC_LIMIT
+from chalicelib.pipeline.kinds import LABELS_LIMIT, METRIC_LIMIT, labels_size
 from chalicelib.pipeline.parts import metric_definitions
 from chalicelib.pipeline.refusals import Place
 from chalicelib.pipeline.schema import Pipeline
@@ -20,6 +20,8 @@ def broken(pipeline: Pipeline, instance_types: Collection[str] | None) -> Found:
     yield from _training(pipeline)
     yield from _accepted(pipeline)
     yield from _smoke_tests(pipeline)
+    if (size := labels_size(pipeline.serve.labels)) > LABELS_LIMIT:
+        yield ("serve", "labels"), f"may take {LABELS_LIMIT} bytes in all, and need {size}"
     if len(metric_definitions(pipeline)) > METRIC_LIMIT:
         yield (
             ("train", "metrics"),

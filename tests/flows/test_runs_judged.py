@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 
-from chalicelib.model import RunState
+import pytest
+
+from chalicelib.aws.items import machine_item
+from chalicelib.model import Command, Entry, RunState
 from chalicelib.names import run12
-from tests.flows.machines import GATE, LABELS, METRICS, TRAIN, Machines
+from chalicelib.ports import Stored
+from tests.fakes.records import FakeRecords
+from tests.flows.machines import GATE, LABELS, METRICS, PIPELINE, TRAIN, Machines
 
 
 def test_files_changed_while_it_trained_fail_the_run_by_name() -> None:
@@ -44,6 +49,33 @@ def test_labels_that_disagree_with_the_pipeline_fail_the_run() -> None:
 def test_labels_of_the_pipeline_are_used_where_the_model_brings_none() -> None:
     it = Machines(TRAIN + '[serve]\nlabels = ["7", "1"]\n')
     assert it.register(labels=None).labels == ("7", "1")
+
+
+def test_as_many_labels_as_are_allowed_go_live_again_and_again_in_one_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    save = FakeRecords.save
+
+    def checked(self: FakeRecords, item: Stored, *entries: Entry) -> Stored:
+        machine_item(item)
+        return save(self, item, *entries)
+
+    monkeypatch.setattr(FakeRecords, "save", checked)
+    it = Machines(TRAIN)
+    labels = [f"{number:057}" for number in range(1000)]
+    for name in "abc":
+        it.deploy(name, labels=labels)
+    it.register("d", labels=labels)
+    it.releases.orders.undeploy(PIPELINE, Command("arn:ada", it.world.clock()))
+    it.releases.orders.redeploy(PIPELINE, Command("arn:ada", it.world.clock()))
+    it.release_to_rest()
+    assert it.release.live is not None
+    assert len(it.release.live.labels) == 1000
+
+
+def test_a_model_with_more_labels_than_a_release_can_keep_fails_its_run_and_says_so() -> None:
+    run = Machines(TRAIN).register(labels=[f"{number:057}" for number in range(1001)])
+    assert run.state is RunState.FAILED
+    assert run.reason == "The model's 1001 labels need 60060 bytes in all, and may take 60000."
+    assert "shorter" in str(run.todo)
 
 
 def test_a_model_below_the_bar_is_rejected_with_both_numbers() -> None:

@@ -89,6 +89,14 @@ def test_a_type_that_the_gateway_would_mangle_is_refused_before_any_client_sends
     assert 'names "audio/wav", which would not reach a model whole' in found[0].message
 
 
+def test_more_labels_than_a_release_can_keep_are_refused_before_anything_is_trained() -> None:
+    labels = [f"{number:057}" for number in range(1001)]
+    assert [each.message for each in problems(f"{SHORTEST}[serve]\nlabels = {labels}\n")] == [
+        "may take 60000 bytes in all, and need 60060"
+    ]
+    assert parse(f"{SHORTEST}[serve]\nlabels = {labels[:1000]}\n").serve.labels == tuple(labels[:1000])
+
+
 def test_a_smoke_test_is_held_to_what_serve_says() -> None:
     found = problems(f"""{SHORTEST}
 [[deploy.smoke_test]]
