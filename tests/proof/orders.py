@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -28,10 +29,8 @@ def _give(world: World, asked: Order, tries: int) -> None:
     now = world.account.now
 
     def step(flows: Flows) -> Iterable[str]:
-        try:
+        with suppress(NotNowError, NotFoundError):  # what makes no sense now is refused, and that is all
             asked(flows, Command("arn:aws:iam::000000000000:user/ann", now, "because"))
-        except (NotNowError, NotFoundError) as no:
-            world.refused.append(no.message)
         return ()
 
     if world.invoke("api", step) is None and tries:

@@ -79,8 +79,6 @@ class World:
         self.failed: list[str] = []
         """Invariants that were broken while it went on."""
         self.deaths = 0
-        self.refused: list[str] = []
-        """What people were told that makes no sense now."""
         self._idle: dict[str, list[Flows]] = {}
         self._born = 0
         self.began = self.account.now

@@ -61,6 +61,8 @@ class Dynamodb:
             )
         token = asked["ClientRequestToken"]
         if token in self._done:
+            if self._done[token] != asked["TransactItems"]:
+                raise refusal("IdempotentParameterMismatchException", "The token was used for other items", "Transact")
             return {}
         reasons = [self._reason(about, key) for (_, about), key in zip(parts, keys, strict=True)]
         if any(reason["Code"] != "None" for reason in reasons):
