@@ -10,7 +10,7 @@ import pytest
 
 from tests.proof import levels
 
-_KINDS = ("crash points", "pairs of faults", "schedules", "stalled workers", "sequences", "violations")
+KINDS = ("crash points", "pairs of faults", "schedules", "stalled workers", "sequences", "violations")
 
 
 @dataclass(slots=True)
@@ -38,13 +38,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     counted: Counter[str] = Counter()
     for report in reports:
         if report.when == "teardown":
-            counted.update({kind: count for kind, count in report.user_properties if kind in _KINDS})
+            counted.update({kind: count for kind, count in report.user_properties if kind in KINDS})
     planted = sum(
         report.when == "call" and report.passed and "test_a_planted_bug" in report.nodeid for report in reports
     )
     if not counted and not planted:
         return
     terminalreporter.section(f"proof ({levels.NAME})")
-    for kind in _KINDS:
+    for kind in KINDS:
         terminalreporter.line(f"{kind:<20}{counted[kind]:>9,}")
     terminalreporter.line(f"{'planted bugs caught':<20}{planted:>9,}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.proof.conftest import KINDS
+from tests.proof.levels import LEVELS
 from tests.proof.planted import PLANTED
 from tests.proof.truth import INVARIANTS
 
@@ -33,7 +35,14 @@ def test_the_page_tells_each_planted_bug_and_what_caught_it() -> None:
     assert part("planted") == planted()
 
 
-def test_the_page_tells_counts_without_violations() -> None:
-    told = dict(line.rsplit(maxsplit=1) for line in part("counts").splitlines() if line and line[-1].isdigit())
-    assert told["violations"] == "0"
-    assert int(told["planted bugs caught"]) == len(PLANTED)
+def test_the_page_tells_a_count_of_each_kind_and_no_violation() -> None:
+    lines = [line.rsplit(maxsplit=1) for line in part("counts").splitlines() if line and line[-1].isdigit()]
+    told = {kind: int(count.replace(",", "")) for kind, count in lines}
+    assert [*told] == [*KINDS, "planted bugs caught"]
+    assert {kind for kind, count in told.items() if count == 0} == {"violations"}
+    assert told["planted bugs caught"] == len(PLANTED)
+
+
+def test_the_page_names_the_level_of_its_counts() -> None:
+    heads = [line for line in part("counts").splitlines() if line.startswith("proof")]
+    assert heads in [[f"proof ({level})"] for level in LEVELS]
