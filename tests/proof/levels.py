@@ -16,14 +16,16 @@ class Level:
     """Drawn schedules of each story."""
     pairs: int
     """Pairs of faults of each story."""
+    calls: int
+    """Of the calls at which a worker dies or stalls in a flow over the ports' fakes, each so-many-th is tried."""
     sequences: int
     """What people and SageMaker may do in any order, drawn by Hypothesis."""
 
 
 LEVELS = {
-    "quick": Level(every=97, stalls=101, seeds=3, pairs=4, sequences=20),
-    "all": Level(every=1, stalls=1, seeds=100, pairs=0, sequences=300),
-    "full": Level(every=1, stalls=1, seeds=400, pairs=2000, sequences=10_000),
+    "quick": Level(every=97, stalls=101, seeds=3, pairs=4, calls=3, sequences=20),
+    "all": Level(every=1, stalls=1, seeds=100, pairs=0, calls=1, sequences=300),
+    "full": Level(every=1, stalls=1, seeds=400, pairs=2000, calls=1, sequences=10_000),
 }
 NAME = os.environ.get("DROPFORGE_PROOF", "quick")
 LEVEL = LEVELS[NAME]

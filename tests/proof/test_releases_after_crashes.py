@@ -16,6 +16,7 @@ from chalicelib.model import ReleaseStage, Run, RunState
 from chalicelib.names import run12
 from tests.fakes.calls import CrashError
 from tests.flows.machines import LABELS, PIPELINE, Machines
+from tests.proof.levels import LEVEL
 
 SHARDS = 8
 """The calls are dealt out to so many tests, so that they run side by side."""
@@ -102,7 +103,7 @@ def _assert_one_way(it: Machines, run: Run, rollouts: int) -> None:
 def test_a_worker_that_dies_at_any_call_costs_one_training_and_one_rollout(
     prepare: Callable[[], tuple[Machines, Run]], rollouts: int, shard: int, *, after: bool
 ) -> None:
-    for number in range(1 + shard, _calls(prepare) + 1, SHARDS):
+    for number in range(1, _calls(prepare) + 1)[:: LEVEL.calls][shard::SHARDS]:
         it, run = prepare()
         it.world.fail_at(number, after=after)
         with pytest.raises(CrashError):
@@ -118,7 +119,7 @@ def test_a_worker_that_dies_at_any_call_costs_one_training_and_one_rollout(
 @pytest.mark.parametrize("error", [ThrottledError, UnavailableError])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_call_that_aws_puts_off_is_made_again(error: type[Exception], *, after: bool) -> None:
-    for number in range(1, _calls(_second) + 1):
+    for number in range(1, _calls(_second) + 1, LEVEL.calls):
         it, run = _second()
         it.world.fail_at(number, after=after, error=error)
         with contextlib.suppress(ThrottledError, UnavailableError):

@@ -17,6 +17,7 @@ from chalicelib.names import run12
 from tests.fakes.calls import CrashError
 from tests.flows.machines import PIPELINE, Machines
 from tests.flows.stalled import Stall, stalling_worker
+from tests.proof.levels import LEVEL
 
 SHARDS = 2
 """The calls are dealt out to so many tests, so that they run side by side."""
@@ -207,7 +208,7 @@ def test_a_process_that_dies_at_any_call_of_an_order_and_an_order_that_is_repeat
     whole = _prepared(name)
     before = len(whole.world.calls)
     _play(whole, scene)
-    for number in range(1 + shard, len(whole.world.calls) - before + 1, SHARDS):
+    for number in range(1, len(whole.world.calls) - before + 1)[:: LEVEL.calls][shard::SHARDS]:
         it = _prepared(name)
         it.world.fail_at(number, after=after)
         with pytest.raises(CrashError):
@@ -228,7 +229,7 @@ def test_a_worker_that_stalls_at_any_call_while_an_order_is_carried_out_does_no_
     scene = SCENES[name]
     whole = Stall(0, lambda: None)
     stalling_worker(_prepared(name), whole).advance(PIPELINE)
-    for at in range(1, whole.calls + 1):
+    for at in range(1, whole.calls + 1, LEVEL.calls):
         it = _prepared(name)
         # What it deletes may be wanted again since: SageMaker does not keep it from that, so it must be made again.
         it.world.hosting.deletes_what_is_used = True
@@ -246,7 +247,7 @@ def test_an_order_that_stalls_at_any_call_is_decided_by_what_is_there_when_it_wa
     scene = SCENES[name]
     whole = Stall(0, lambda: None)
     scene.order(stalling_worker(it := _prepared(name), whole).orders, _ada(it))
-    for at in range(1, whole.calls + 1):
+    for at in range(1, whole.calls + 1, LEVEL.calls):
         it = _prepared(name)
         stall = Stall(at, lambda it=it: _play(it, scene))  # type: ignore[misc] # bound for this turn
         scene.order(stalling_worker(it, stall).orders, _ada(it))

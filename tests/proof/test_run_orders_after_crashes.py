@@ -14,6 +14,7 @@ from chalicelib.model import Command, ReleaseStage, Run, RunState
 from chalicelib.names import run12
 from tests.fakes.calls import CrashError
 from tests.flows.machines import GATE, SMOKE, TRAIN, Machines
+from tests.proof.levels import LEVEL
 
 ADA = "arn:aws:iam::000000000000:user/ada"
 MANUAL = TRAIN + GATE + 'approval = "manual"\n' + SMOKE
@@ -140,7 +141,7 @@ def test_an_order_whose_worker_dies_at_any_call_is_carried_out_once_or_never(
     name: str, *, after: bool, repeated: bool
 ) -> None:
     case = CASES[name]
-    for number in range(1, _calls(case) + 1):
+    for number in range(1, _calls(case) + 1, LEVEL.calls):
         it, run = case.prepare()
         it.world.fail_at(number, after=after)
         with pytest.raises(CrashError):
