@@ -201,8 +201,8 @@ def test_a_log_is_paged_and_goes_on_where_its_last_page_ended(cloud: Cloud, live
 
 
 def test_the_links_to_artifacts_download_what_training_left(cloud: Cloud, live: Live) -> None:
-    (model,) = cloud.get(f"/v1/runs/{live.run}/artifacts")["artifacts"]
-    assert model["name"] == "model"
+    log, model = sorted(cloud.get(f"/v1/runs/{live.run}/artifacts")["artifacts"], key=lambda each: str(each["name"]))
+    assert (log["name"], model["name"]) == ("log", "model")
     assert model["expires_at"] > cloud.get(f"/v1/runs/{live.run}")["ended_at"]
     reply = fetch(urllib.request.Request(model["url"]), 35)  # noqa: S310  http
     assert reply.status == 200
@@ -210,6 +210,10 @@ def test_the_links_to_artifacts_download_what_training_left(cloud: Cloud, live: 
         found = archive.extractfile("model.json")
         assert found is not None
         assert json.load(found) == {"label": "cat", "serve": "works"}
+    kept = fetch(urllib.request.Request(log["url"]), 35)  # noqa: S310  http
+    assert kept.status == 200
+    told = cloud.get(f"/v1/runs/{live.run}/log")["lines"]
+    assert kept.body.decode().splitlines() == [line["text"] for line in told]
     forged = model["url"].replace("Signature=", "Signature=0", 1)
     assert fetch(urllib.request.Request(forged), 35).status == 403  # noqa: S310  http
 

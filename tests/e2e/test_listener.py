@@ -29,6 +29,7 @@ _WAY = [
     ("Release", "rehearsing", "rolling-out"),
     ("Release", "rolling-out", "live"),
 ]
+_WAY_OF = {kind: [step for step in _WAY if step[0] == kind] for kind in ("Dataset", "Run", "Release")}
 
 
 class Ears:
@@ -47,12 +48,18 @@ class Ears:
         """Listen until a state is told; gives the detail of that event."""
         return wait_until(lambda: self._hear(kind, state), PATIENCE)
 
+    def until_all(self, kind: str, way: list[tuple[str, str | None, str]]) -> None:
+        """Listen until the whole way has been told, and nothing else: events overtake one another."""
+        wait_until(lambda: self.listen() and len(self.states(kind)) >= len(way), PATIENCE)
+        assert self.states(kind) == way
+
     def states(self, kind: str) -> list[tuple[str, str | None, str]]:
         mine = [(it["detail-type"].split()[1], it["detail"]) for it in self.heard]
         inorder = sorted(((name, detail) for name, detail in mine if name == kind), key=lambda it: it[1]["sequence"])
         return [(name, detail["previousState"], detail["state"]) for name, detail in inorder]
 
-    def _hear(self, kind: str, state: str) -> dict[str, Any] | None:
+    def listen(self) -> bool:
+        """Take what is there."""
         messages = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages", [])
         for message in messages:
             event = json.loads(message["Body"])
@@ -60,6 +67,10 @@ class Ears:
             if event["detail"]["id"] not in {each["detail"]["id"] for each in self.heard}:
                 self.heard.append(event)
             self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+        return True
+
+    def _hear(self, kind: str, state: str) -> dict[str, Any] | None:
+        self.listen()
         found = (it["detail"] for it in self.heard if it["detail-type"].split()[1] == kind)
         return next((detail for detail in found if detail["state"] == state), None)
 
@@ -76,14 +87,15 @@ def test_listeners_hear_a_drop_from_its_first_file_to_live_and_a_refusal(cloud: 
         drop(cloud, tiny.name, "one", knobs(label="b"))
         live = ears.until("Release", "live")
         assert lines.get(timeout=PATIENCE) == f"{tiny.name} serves version 1: {live['links']['run']}\n"
-    for kind in ("Dataset", "Run", "Release"):
-        assert ears.states(kind) == [step for step in _WAY if step[0] == kind]
+    for kind, way in _WAY_OF.items():
+        ears.until_all(kind, way)
     run = until_sealed(cloud, tiny.name, "one")
     assert (live["run"], live["modelVersion"], live["stage"]) == (run, 1, "dev")
     assert cloud.get(live["links"]["release"])["live"]["run"] == run, "what is told is there to be read"
     assert {event["source"] for event in ears.heard} == {"dropforge"}
-    told = cloud.get("/v1/events?limit=100")["events"]
-    assert {event["detail"]["id"] for event in ears.heard} <= {event["id"] for event in told}
+    heard = {event["detail"]["id"] for event in ears.heard}
+    # What was sent is written down after it was sent.
+    wait_until(lambda: heard <= {event["id"] for event in cloud.get("/v1/events?limit=100")["events"]})
 
     drop(cloud, tiny.name, "bad", {"stray.csv": b"1\n", "training/a.csv": b"1\n"}, ready=False)
     refused = ears.until("Dataset", "refused")
