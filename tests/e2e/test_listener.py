@@ -106,7 +106,8 @@ def test_listeners_hear_a_drop_from_its_first_file_to_live_and_a_refusal(cloud: 
 @contextmanager
 def listening(cloud: Cloud, program: Path) -> Iterator[SimpleQueue[str]]:
     """Run a program with the local cloud's variables, as `dropforge exec` does; gives its lines as they come."""
-    words = [sys.executable, "-m", "dropforge.cli.main", "exec", "--home", str(cloud.home), "--", sys.executable]
+    where = ["--home", str(cloud.home), "--stage", cloud.stage]
+    words = [sys.executable, "-m", "dropforge.cli.main", "exec", *where, "--", sys.executable]
     process = subprocess.Popen([*words, str(program)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     lines: SimpleQueue[str] = SimpleQueue()
     assert process.stdout is not None

@@ -167,13 +167,13 @@ class FakeHosting:
                     self._endpoints[name] = replace(endpoint, wanted=endpoint.seen.config or endpoint.wanted)
                     self._change(name, status="InService")
                 case "Creating" | "Updating" if how != "never-up":
-                    self._change(name, status="InService", config=endpoint.wanted, reason="")
+                    self._change(name, status="InService", config=endpoint.wanted, reason=None)
 
     def break_endpoint(self, name: str, status: str = "Failed", reason: str = "It broke by itself.") -> None:
         """Put an endpoint into a state that no call of ours leads to."""
         self._change(name, status=status, reason=reason)
 
-    def _change(self, name: str, **changes: str) -> None:
+    def _change(self, name: str, **changes: str | None) -> None:
         endpoint = self._endpoints[name]
         seen = replace(endpoint.seen, **changes)  # type: ignore[arg-type] # str fields alone are changed
         self._endpoints[name] = replace(endpoint, seen=seen)

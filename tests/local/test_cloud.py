@@ -163,7 +163,8 @@ def test_the_tool_shows_what_functions_have_logged_and_counted(running: Running)
     assert running.http("/v1/health")[0] == 200
 
     def shown(*words: str) -> str:
-        command = [sys.executable, "-m", "dropforge.cli.main", *words, "--home", str(running.home)]
+        where = ["--home", str(running.home), "--stage", "dev"]
+        command = [sys.executable, "-m", "dropforge.cli.main", *words, *where]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
 
     def tool(*words: str) -> list[Any]:
