@@ -17,6 +17,7 @@ from chalicelib.text import is_text
 
 Event = Mapping[str, Any]
 REASON_LIMIT = 500
+"""Characters in which somebody says why; orders by HTTP have the same."""
 _REQUESTED: Mapping[str, tuple[type, str]] = {
     "deployment": (str, "text"),
     "pipeline": (str, "text"),

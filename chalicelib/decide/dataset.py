@@ -23,7 +23,7 @@ GRACE = 60
 """Seconds after which a wake-up that did not come is taken for lost."""
 CLOCKS = 300
 """Seconds by which the bucket's clock and ours may differ."""
-HOUR, DAY = 3600, 86_400
+DAY = 86_400
 WAKE_LIMIT = 900
 """An SQS delay ends there."""
 

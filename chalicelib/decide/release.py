@@ -48,7 +48,7 @@ SILENCE = 180.0
 DELETION = 10.0
 """Seconds between two looks at endpoints that go away: a person waits for that."""
 LATE_CALLS = 900.0 + 600.0
-"""A Lambda function's longest time-out, and ten minutes: so long after an undeploy a stalled worker may still call."""
+"""A Lambda function's longest time-out, and ten minutes: so long may a stalled worker still make its call."""
 ATTEMPTS = 3
 """How often an endpoint is made or an update asked for in one stage."""
 _BROKEN = frozenset({"Failed", "UpdateRollbackFailed", "OutOfService"})

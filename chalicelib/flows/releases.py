@@ -26,8 +26,8 @@ from chalicelib.settings import Settings
 
 STEPS = 30
 """Steps one call takes at most; a release needs a dozen."""
-LEASE_SECONDS = 900.0 + 600.0
-"""A Lambda function's longest time-out, and ten minutes: who held a lease that has run out is dead."""
+LEASE_SECONDS = decide.LATE_CALLS
+"""Who held a lease that has run out is dead."""
 
 
 class Releases:

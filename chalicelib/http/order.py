@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 from chalice.app import Request
 
 from chalicelib.errors import InvalidError
+from chalicelib.events import REASON_LIMIT
 from chalicelib.model import Command
 from chalicelib.text import is_text
 
 BODY_LIMIT = 1024 * 1024
 """Bytes; the gateway takes 10 MB, and nothing that is asked for here is near either."""
-REASON_LIMIT = 500
 Value = TypeVar("Value")
 
 

@@ -27,6 +27,7 @@ from chalicelib.model import (
 from chalicelib.names import run12
 from chalicelib.news import News, Origin, Told, tell
 from chalicelib.ports import Clock, Page, Stored
+from chalicelib.watch import subject_of
 from tests.fakes.schemas import check_against_schemas
 
 Value = TypeVar("Value")
@@ -263,18 +264,6 @@ class FakeRecords:
         self.reads += len(given) or 1
         token = _write_token(name, given[-1][0]) if len(rest) > limit else None
         return Page(tuple(deepcopy(item) for _, item in given), token)
-
-
-def subject_of(item: Dataset | Run | Release | PipelineRecord) -> str:
-    match item:
-        case Dataset():
-            return f"dataset:{item.id}"
-        case Run():
-            return f"run:{run12(item.id)}"
-        case Release():
-            return f"release:{item.pipeline}"
-        case PipelineRecord():
-            return f"pipeline:{item.name}"
 
 
 def _age_key(at: float, name: str) -> str:
