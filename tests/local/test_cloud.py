@@ -90,8 +90,10 @@ def test_an_object_reaches_its_function_through_rule_queue_and_batch(running: Ru
     s3.put_object(Bucket=running.stage["bucket"], Key="elsewhere/x", Body=b"x")
 
     def keys() -> list[str]:
-        records = [json.loads(record["body"]) for batch in running.seen("batches") for record in batch["Records"]]
-        return sorted(event["detail"]["object"]["key"] for event in records if "detail" in event)
+        # The cloud is this file's, and poison, which another test sends through the same queue, is not JSON.
+        bodies = [record["body"] for batch in running.seen("batches") for record in batch["Records"]]
+        events = [json.loads(body) for body in bodies if body.startswith("{")]
+        return sorted(event["detail"]["object"]["key"] for event in events)
 
     wait_until(lambda: len(keys()) >= 7)
     assert keys() == [f"datasets/a b/{n}+ü.png" for n in range(7)]
