@@ -18,6 +18,7 @@ from chalicelib.flows.report import Report
 from chalicelib.flows.rollout import Rollout
 from chalicelib.flows.setups import Setups
 from chalicelib.flows.turn import Turn
+from chalicelib.flows.update import EndpointUpdate
 from chalicelib.model import Command, Entry, Release, ReleaseStage, Run
 from chalicelib.pipeline import Versions
 from chalicelib.ports import Bucket, Clock, Hosting, Records, Registry, Timer
@@ -69,8 +70,9 @@ class Releases:
             ledger=ledger,
             outcomes=Outcomes(hosting, records, clock, settings.names, setups, ledger),
             turn=self.turn,
-            holder=holder or uuid4().hex,
-            lease_seconds=lease_seconds,
+            update=EndpointUpdate(
+                hosting, records, clock, settings.names, ledger, holder or uuid4().hex, lease_seconds
+            ),
         )
 
     def endpoint_changed(self, changed: EndpointChanged) -> None:
@@ -112,7 +114,7 @@ class Releases:
         if release.desired is not None and (undeploying or not decide.settled(release)):
             rehearsal = self.hosting.endpoint(self.names.rehearsal(release.pipeline, release.desired.digest))
         endpoint = self.hosting.endpoint(self.names.endpoint(release.pipeline))
-        sight = decide.Sight(release, self.clock(), endpoint, rehearsal, holder=self.rollout.holder)
+        sight = decide.Sight(release, self.clock(), endpoint, rehearsal, holder=self.rollout.update.holder)
         if release.stage is ReleaseStage.ROLLING_OUT:
             told = self.records.serving(release.pipeline)
             return replace(sight, warned=told.since if told is not None and told.live and not told.exact else None)

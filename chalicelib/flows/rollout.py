@@ -10,20 +10,14 @@ from chalicelib.decide import release as decide
 from chalicelib.decide import release_steps as steps
 from chalicelib.decide.pauses import look_again
 from chalicelib.decide.shortage import trying, wait_more
-from chalicelib.errors import (
-    AlreadyExistsError,
-    ConflictError,
-    NotFoundError,
-    RefusedError,
-    ThrottledError,
-    UnavailableError,
-)
+from chalicelib.errors import AlreadyExistsError, ConflictError, ThrottledError, UnavailableError
 from chalicelib.flows.ledger import Ledger
 from chalicelib.flows.outcomes import Outcomes
 from chalicelib.flows.rehearsal import SmokeTests
 from chalicelib.flows.setups import Setups
 from chalicelib.flows.turn import Turn
-from chalicelib.model import Entry, Lease, Release, ReleaseStage, Target
+from chalicelib.flows.update import EndpointUpdate, asked
+from chalicelib.model import Entry, Release, ReleaseStage, Target
 from chalicelib.names import Names
 from chalicelib.ports import Clock, Hosting, Records
 
@@ -39,9 +33,7 @@ class Rollout:
     ledger: Ledger
     outcomes: Outcomes
     turn: Turn
-    holder: str
-    """Who this worker is, in a lease."""
-    lease_seconds: float
+    update: EndpointUpdate
 
     def act(self, sight: decide.Sight, step: steps.Step) -> bool:
         """Carry out one step; tell whether another may follow at once."""
@@ -131,7 +123,7 @@ class Rollout:
             return True  # described next
         except ThrottledError as error:
             return self._postpone(sight, error.message)
-        self._made(release, desired, self._asked("rehearsing", release, name, desired))
+        self._made(release, desired, asked("rehearsing", self.clock(), release, name, desired))
         return True
 
     def _test(self, sight: decide.Sight, endpoint: str) -> bool:
@@ -168,7 +160,7 @@ class Rollout:
             if not _is_new(release):
                 raise
             return self._postpone(sight, error.message)
-        self._made(release, target, self._asked("endpoint created", release, name, target))
+        self._made(release, target, asked("endpoint created", self.clock(), release, name, target))
         return True
 
     def _warn(self, sight: decide.Sight, desired: Target) -> bool:
@@ -178,32 +170,15 @@ class Rollout:
         return True
 
     def _update(self, sight: decide.Sight, target: Target) -> None:
-        """Ask for the update under a lease. Given back, it was asked for; run out, it may have been."""
         release = sight.release
-        name, is_new = self.names.endpoint(release.pipeline), _is_new(release)
         self._ensure(release, target)
-        if is_new and self._is_held(sight):
+        if _is_new(release) and self._is_held(sight):
             return
-        lease = Lease(self.holder, self.clock() + self.lease_seconds)
-        leased = self.records.save(replace(release, lease=lease, attempts=release.attempts + 1))
-        try:
-            self.hosting.update_endpoint(name, target.config)
-        except (ThrottledError, UnavailableError) as error:
-            # The call is over: should SageMaker have taken it all the same, the endpoint will show it.
-            ended = replace(leased, lease=release.lease, attempts=release.attempts)
-            self._end_lease(leased, lease, ended)
-            if is_new and isinstance(error, ThrottledError):
-                self._postpone_update(sight, target, error.message)
-                return
-            raise
-        except (ConflictError, NotFoundError, RefusedError) as error:
-            refused = Entry(self.clock(), "update not taken", {"reason": error.message})
-            self._end_lease(leased, lease, replace(leased, lease=replace(lease, until=refused.at)), refused)
-            return
-        entry = self._asked("update asked for", release, name, target)
-        asked = replace(leased, lease=None, stage_since=entry.at, shortage=trying(leased.shortage), held=None)
-        self._end_lease(leased, lease, asked, entry)
-        self.ledger.note(target, entry)
+        refusal = self.update.ask(release, target)
+        if refusal is not None and not _is_new(release):
+            raise refusal
+        if refusal is not None:
+            self._postpone_update(sight, target, refusal.message)
 
     def _postpone_update(self, sight: decide.Sight, target: Target, reason: str) -> None:
         """Wait for room, if the release is still where it was when the lease was given back."""
@@ -245,26 +220,6 @@ class Rollout:
         if sight.release.stage is ReleaseStage.ROLLING_OUT:
             self.outcomes.exact_again(sight.release, sight.endpoint)
 
-    def _end_lease(self, leased: Release, lease: Lease, ended: Release, *entries: Entry) -> None:
-        """End the lease, also where somebody else wrote the release meanwhile: only its holder may."""
-        seen: Release | None = leased
-        while seen is not None and seen.lease == lease:
-            after = replace(
-                seen,
-                lease=ended.lease,
-                attempts=ended.attempts,
-                stage_since=ended.stage_since,
-                shortage=ended.shortage,
-                held=ended.held,
-                due=self.clock() + decide.LOOK_AGAIN,
-            )
-            try:
-                self.records.save(after, *entries)
-            except ConflictError:
-                seen = self.records.release(leased.pipeline)
-            else:
-                return
-
     def _remove(self, sight: decide.Sight, endpoint: str, why: str) -> bool:
         """Delete an endpoint, unless it is not any more what the decision saw: somebody may have remade it."""
         if self.hosting.endpoint(endpoint) not in {sight.endpoint, sight.rehearsal}:
@@ -277,10 +232,6 @@ class Rollout:
         entry = Entry(self.clock(), "endpoint deleted", {"endpoint": endpoint, "why": why})
         self.records.note(f"release:{sight.release.pipeline}", entry)
         return True
-
-    def _asked(self, what: str, release: Release, endpoint: str, target: Target) -> Entry:
-        attempt = release.attempts + 1
-        return Entry(self.clock(), what, {"endpoint": endpoint, "config": target.config, "attempt": attempt})
 
     def _made(self, release: Release, target: Target, entry: Entry) -> None:
         after = replace(

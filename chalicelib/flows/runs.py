@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol, assert_never
 
 from aws_lambda_powertools import Logger
 
-from chalicelib.decide import approval, evaluation, pauses
+from chalicelib.decide import approval, evaluation
 from chalicelib.decide import run as decide
 from chalicelib.decide import run_ends as ends
 from chalicelib.decide import run_steps as steps
 from chalicelib.decide.serving import metrics_document, metrics_key
-from chalicelib.decide.training import plan_training
-from chalicelib.errors import (
-    AlreadyExistsError,
-    ConflictError,
-    DropforgeError,
-    NotFoundError,
-    QuotaError,
-    RefusedError,
-    ThrottledError,
-    UnavailableError,
-)
+from chalicelib.errors import DropforgeError, NotFoundError, RefusedError, ThrottledError, UnavailableError
 from chalicelib.events import JobChanged, PackageChanged
 from chalicelib.flows.again import step_by_step
+from chalicelib.flows.attempts import Attempts
 from chalicelib.flows.logs import Logs
 from chalicelib.flows.report import Report
 from chalicelib.flows.setups import Setups
-from chalicelib.model import Candidate, Command, Comparison, Entry, Pause, Run, RunState
+from chalicelib.model import Candidate, Command, Comparison, Run, RunState
 from chalicelib.names import run12
 from chalicelib.pipeline import Versions
-from chalicelib.ports import Bucket, Clock, Jobs, Records, Registry, Timer, TrainingJob
+from chalicelib.ports import Bucket, Clock, Jobs, Records, Registry, Timer
 from chalicelib.settings import Settings
 
 STEPS = 20
 """Steps one call takes at most; a run needs six."""
 _CORRECT = "Correct what SageMaker or the stage refuses, push the pipeline, and drop the dataset again."
-_LONGEST_WAKE = 900.0
 
 log = Logger(service="dropforge", child=True)
 
@@ -82,12 +71,13 @@ class Runs:
         self.compare = compare
         self.setups = Setups(records=records, versions=versions, registry=registry, settings=settings)
         self.logs = Logs(jobs, bucket)
+        self.attempts = Attempts(records, timer, clock, settings, jobs, self.setups, report)
 
     def job_changed(self, changed: JobChanged) -> None:
         parts = self.settings.names.job_parts(changed.name)
         if parts is not None:
             self.advance(parts[1])
-            self._stop_stray(parts[1], changed.name)
+            self.attempts.stop_stray(parts[1], changed.name)
 
     def package_changed(self, changed: PackageChanged) -> None:
         ours = self.settings.names.package_pipeline(changed.arn) is not None
@@ -118,7 +108,7 @@ class Runs:
     def _decide(self, run: Run) -> steps.Step:
         """Gather what the run's state asks for, and decide."""
         if run.state is RunState.PREPARING:
-            job = self._plan(run)
+            job = self.attempts.plan(run)
             return decide.prepare(run, job, self.jobs.describe(job.name), self.clock())
         if run.state.final or run.candidate is None:
             return self._look_back(run)
@@ -156,21 +146,10 @@ class Runs:
         """Look at what a run that has ended may still be about: a job that started late, a person's word."""
         now = self.clock()
         if decide.is_watched(run):
-            return decide.watch(run, self.jobs.describe(self._job_name(run)), now)
+            return decide.watch(run, self.jobs.describe(self.attempts.job_of(run)), now)
         if run.package is not None and run.state in {RunState.REGISTERED, RunState.REJECTED}:
             return approval.follow(run, self.registry.describe(run.package), self.records.release(run.pipeline), now)
         return steps.Rest()
-
-    def _stop_stray(self, name: str, job: str) -> None:
-        """Stop a job of an attempt that is over: a worker that stood still for long may start one all the same."""
-        run = self.records.run(name)
-        if run is None or self.settings.names.job_attempt(job) >= ends.attempt_of(run):
-            return
-        seen = self.jobs.describe(job)
-        if seen is not None and seen.status == "InProgress" and seen.request:
-            why = f"attempt {ends.attempt_of(run)} has begun"
-            self.records.note(f"run:{name}", Entry(self.clock(), "asked to stop", {"job": job, "why": why}))
-            self.jobs.stop(job)
 
     def _act(self, run: Run, step: steps.Step) -> bool:
         match step:
@@ -178,11 +157,11 @@ class Runs:
                 self._leave(run, step)
                 return False
             case steps.StartTraining(job):
-                return self._start(run, job)
+                return self.attempts.start(run, job)
             case steps.StopTraining(job, stopping):
-                return self._stop(stopping, job)
+                return self.attempts.stop(stopping, job)
             case steps.NoRoom(seen, reason):
-                return self._wait_for_room(seen, reason)
+                return self.attempts.wait_for_room(seen, reason)
             case steps.Register() | steps.Decide() | steps.LetIn():
                 return self._let_in(run, step)
             case steps.Move():
@@ -216,78 +195,6 @@ class Runs:
                 return self._record(approval.let_in(run, self.clock()))
             case _:
                 assert_never(step)
-
-    def _job_name(self, run: Run) -> str:
-        return self.settings.names.job(run.pipeline, run.id, 0, ends.attempt_of(run))
-
-    def _plan(self, run: Run) -> TrainingJob:
-        trained = self.setups.trained(run)
-        return plan_training(
-            run,
-            trained.resolved,
-            name=self._job_name(run),
-            image=trained.image,
-            bucket=self.settings.bucket,
-            code_key=trained.version.code_key,
-            region=self.settings.region,
-        )
-
-    def _start(self, run: Run, job: TrainingJob) -> bool:
-        pause = self.records.paused(run.pipeline)
-        if pause is not None:
-            return self._hold(run, pause)
-        try:
-            self.jobs.start(job)
-        except AlreadyExistsError:
-            return True  # described next: it counts only with our digest
-        except QuotaError as error:
-            return self._wait_for_room(run, error.message)
-        except ThrottledError as error:
-            return self._wait_for_room(run, error.message, limit=math.inf)
-        try:
-            return self._record(decide.begin(run, job, None, self.clock()))
-        except ConflictError:
-            self._take_back(run, job)
-            raise
-
-    def _take_back(self, run: Run, job: TrainingJob) -> None:
-        """Stop what was started for a run that had ended, or was tried again, while this worker stood still."""
-        found = self.records.run(run.id)
-        if found is None or (found.candidate and found.candidate.job == job.name):
-            return
-        later = ends.attempt_of(found) > self.settings.names.job_attempt(job.name)
-        if not found.state.final and not later:
-            return
-        why = f"attempt {ends.attempt_of(found)} has begun" if later else "the run ended before it was started"
-        facts = {"job": job.name, "why": why}
-        self.records.note(f"run:{run12(run.id)}", Entry(self.clock(), "asked to stop", facts))
-        self.jobs.stop(job.name)
-
-    def _hold(self, run: Run, pause: Pause) -> bool:
-        """Start nothing while it is paused; the timeline tells it once."""
-        move = pauses.hold(run, pause, self.clock())
-        self.report.run(self.records.save(move.run, *([] if pauses.is_told(run, pause) else [move.entry])))
-        return False
-
-    def _stop(self, stopping: Run, job: str) -> bool:
-        """Remember that it was us before asking: a job that a person stopped stays stopped, this one may be wanted."""
-        now = self.clock()
-        why = f"stopped {stopping.stopping.told}" if stopping.stopping else "superseded"
-        entry = Entry(now, "asked to stop", {"job": job, "why": why})
-        self._record(steps.Move(replace(stopping, due=now + ends.LOOK_AGAIN), entry))
-        self.jobs.stop(job)
-        return False
-
-    def _wait_for_room(self, run: Run, reason: str, limit: float | None = None) -> bool:
-        """Try again later, for as long as the pipeline says; being asked to slow down is no reason to give up."""
-        train = self.setups.trained(run).resolved.train
-        patience = train.capacity_wait_seconds if limit is None else limit
-        move = ends.wait_for_room(run, f"{train.instance_type}: {reason}", self.clock(), patience)
-        self._record(move)
-        wait = (move.run.due or 0.0) - self.clock()
-        if wait <= _LONGEST_WAKE:
-            self.timer.wake(f"run:{run12(run.id)}", seconds=math.ceil(wait))
-        return False
 
     def _register(self, run: Run, step: steps.Register) -> bool:
         """Register, and propose to the release before the run is final: a crash in between does both again.

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from chalicelib.decide.release import WARNING
 from chalicelib.events import EndpointChanged, JobChanged
@@ -131,6 +131,11 @@ class Machines:
         assert clock is self.world.clock
         assert self.world.records.run(run.id) is not None
         return Comparison(changed=self.changed, count=len(self.changed), done=True)
+
+    def host_by(self, hosting: Any) -> None:
+        """Let this process's releases meet another SageMaker than the world's own."""
+        rollout = self.releases.rollout
+        self.releases.rollout = replace(rollout, hosting=hosting, update=replace(rollout.update, hosting=hosting))
 
     # What users do.
 

@@ -311,8 +311,7 @@ def test_an_update_that_sagemaker_never_takes_is_given_up_after_three_times() ->
     run = it.register()
     it.world.hosting.settle()
     hosting = _Refusing(it.world.hosting)
-    refusing = replace(it.releases.rollout, hosting=hosting)
-    it.releases.rollout = refusing
+    it.host_by(hosting)
     for _ in range(5):
         it.releases.advance(PIPELINE)
         it.world.clock.advance(61)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,7 +46,7 @@ class _Full:
 
 def _fill(it: Machines, times: int, *calls: str) -> _Full:
     full = _Full(it.world.hosting, times, calls or ("create_endpoint", "update_endpoint"))
-    it.releases.rollout = replace(it.releases.rollout, hosting=full)
+    it.host_by(full)
     return full
 
 
