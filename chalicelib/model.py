@@ -232,7 +232,7 @@ class Dataset:
     asked: Command | None = None
     """Somebody asked for a run of it that is still to come: it seals without waiting for quiet."""
     overrides: str = ""
-    """TOML: the values that the last order to start gave, beside those of run.toml."""
+    """TOML: the values, beside those of run.toml, that an order to start gave for its run, and for no other drop."""
     requests: tuple[str, ...] = ()
     """Ids of the newest orders to start; one that comes again is no new one."""
 

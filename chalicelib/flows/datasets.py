@@ -164,7 +164,7 @@ class Datasets:
         return decide.weigh(seen, found, trigger, ready, now)
 
     def _seal(self, seen: Dataset, found: Survey, version: Version) -> None:
-        resolved = self.seals.resolve(found, version, seen.overrides)
+        resolved = self.seals.resolve(seen, found, version)
         if isinstance(resolved, Refusal):
             self._refuse(seen, decide.Refuse(resolved, found))
         else:

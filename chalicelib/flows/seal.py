@@ -35,6 +35,8 @@ class Resolved:
     version: Version
     pipeline: Pipeline
     overrides: str = ""
+    values: str = ""
+    """Of the overrides, those that an order to start set."""
 
     def run_id(self, digest: str, pipeline: str) -> str:
         train = self.pipeline.train
@@ -67,13 +69,14 @@ class Seals:
         self.run_ready = run_ready
         self.handover = Handover(records=records, clock=clock, run_ready=run_ready)
 
-    def resolve(self, found: Survey, version: Version, values: str = "") -> Resolved | Refusal:
+    def resolve(self, seen: Dataset, found: Survey, version: Version) -> Resolved | Refusal:
         """Check the dataset against its pipeline, with run.toml's values in the place of the pipeline's.
 
-        `values` are those of the last order to start, in the place of both.
+        What an order to start set is laid over both, for the run that it asked for. Another drop inherits none of it.
         """
-        resolved = self._override(found, version) if found.listing.overrides else Resolved(version, version.pipeline)
-        resolved = self._set(resolved, values) if values and isinstance(resolved, Resolved) else resolved
+        plain = self._override(found, version) if found.listing.overrides else Resolved(version, version.pipeline)
+        ordered = self._set(plain, seen.overrides) if isinstance(plain, Resolved) and seen.overrides else plain
+        resolved = ordered if seen.asked or _is_run_of(seen, found, ordered) else plain
         if isinstance(resolved, Refusal):
             return resolved
         train = resolved.pipeline.train
@@ -105,6 +108,7 @@ class Seals:
             due=None,
             listing=None,
             asked=None,
+            overrides=resolved.values,
         )
         if seen.run and seen.run != run.id and (_is_kept(resolved) or _is_same(seen, digest)):
             self.handover.keep(seen.run)
@@ -158,7 +162,7 @@ class Seals:
             )
         except RefusedError as error:
             return Refusal(f"What was set for its start is refused: {error.message}", "Start it with other values.")
-        return Resolved(resolved.version, pipeline, text)
+        return Resolved(resolved.version, pipeline, text, values)
 
     def _override(self, found: Survey, version: Version) -> Resolved | Refusal:
         try:
@@ -171,6 +175,13 @@ class Seals:
         except RefusedError as error:
             return Refusal(f"run.toml is refused: {error.message}", _TODO)
         return Resolved(version, pipeline, text.decode())
+
+
+def _is_run_of(seen: Dataset, found: Survey, resolved: Resolved | Refusal) -> bool:
+    """Tell whether this is the run that the dataset is: nothing was dropped or edited since, only told of again."""
+    if seen.run is None or isinstance(resolved, Refusal):
+        return False
+    return resolved.run_id(found.digest, seen.id.pipeline) == seen.run
 
 
 def _is_kept(resolved: Resolved) -> bool:

@@ -209,6 +209,16 @@ def test_a_retry_trains_once_more_under_a_name_of_its_own(how: str) -> None:
     assert facts(it, run, "retry asked for") == {"by": ADA, "reason": "once more", "attempt": 2}
 
 
+def test_a_retry_trains_with_the_values_that_its_run_was_started_with() -> None:
+    it = Machines()
+    run = it.seal(overrides="train.hyperparameters.epochs = 5\n")
+    it.runs.advance(run12(run.id))
+    it.world.jobs.fail(it.job(run))
+    it.runs.job_changed(JobChanged(it.job(run)))
+    it.orders.retry(run12(run.id), order(it))
+    assert [job.hyperparameters["epochs"] for job in it.world.jobs.started] == ["5", "5"]
+
+
 def test_a_retried_run_goes_live_with_the_model_of_its_own_attempt() -> None:
     it, run = failed()
     it.orders.retry(run12(run.id), order(it))

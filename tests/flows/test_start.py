@@ -127,7 +127,7 @@ def test_a_worker_that_dies_in_another_start_of_the_same_files_stops_no_run() ->
     assert number > 10
 
 
-def test_values_that_are_set_make_another_run_and_stay_until_the_next_order() -> None:
+def test_values_that_are_set_make_another_run_that_the_same_files_stay_until_the_next_order() -> None:
     yard = sealed()
     first = yard.run()
     assert yard.start(values=EPOCHS).changed
@@ -140,6 +140,46 @@ def test_values_that_are_set_make_another_run_and_stay_until_the_next_order() ->
     assert yard.run() == second, "an event that comes again changes nothing"
     yard.start()
     assert yard.run().id == first.id
+
+
+def test_another_drop_into_the_folder_does_not_inherit_what_was_set_for_a_start() -> None:
+    yard = sealed()
+    yard.start(values=EPOCHS)
+    second = yard.run()
+    yard.world.clock.advance(1)
+    yard.put(SECOND)
+    yard.wait(130)
+    third = yard.run()
+    assert (third.channels[0].objects, third.overrides) == (2, "")
+    assert run_of(yard, second.id).overrides == "train.hyperparameters.epochs = 5\n", "its retry trains with them"
+    yard.pipeline(code="c1de")
+    yard.world.clock.advance(1)
+    yard.put(SECOND)
+    yard.wait(130)
+    assert yard.run().id != third.id
+    assert yard.run().overrides == ""
+
+
+def test_the_same_files_dropped_after_an_edit_do_not_inherit_what_was_set_either() -> None:
+    yard = sealed()
+    yard.start(values=EPOCHS)
+    yard.pipeline(code="c1de")
+    yard.world.clock.advance(1)
+    yard.put(FIRST)
+    yard.wait(130)
+    assert yard.run().overrides == ""
+
+
+def test_what_was_set_for_a_start_that_was_refused_is_not_inherited_by_the_drop_that_mends_it() -> None:
+    yard = Yard()
+    yard.pipeline()
+    yard.put(FIRST, "")
+    yard.deliver()
+    assert yard.start(values=EPOCHS).stage == "refused"
+    yard.world.clock.advance(1)
+    yard.put(FIRST, "content")
+    yard.wait(130)
+    assert yard.run().overrides == ""
 
 
 def test_values_that_are_set_are_laid_over_those_of_run_toml() -> None:

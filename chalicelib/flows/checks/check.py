@@ -15,7 +15,7 @@ from chalicelib.flows.checks import drop as drops
 from chalicelib.flows.checks.folder import Folder
 from chalicelib.flows.checks.given import Drop, PipelineFolder
 from chalicelib.flows.seal import Resolved
-from chalicelib.model import Release, Run, Target
+from chalicelib.model import Dataset, Release, Run, Target
 from chalicelib.names import run12
 from chalicelib.pipeline import PipelineRefused, Problem, Version
 from chalicelib.simulated import Journal, SimulatedWorld, SimulationEnd
@@ -112,7 +112,8 @@ class Check:
         if self.drop is not None and self.drop.overrides is not None:
             key = folder(survey.dataset) + OVERRIDES
             self._flows.world.bucket.write(key, self.drop.overrides.encode())  # into the simulation alone
-        return self._flows.datasets.seals.resolve(survey, version)
+        seen = self._flows.world.records.dataset(survey.dataset) or Dataset(survey.dataset)
+        return self._flows.datasets.seals.resolve(seen, survey, version)
 
     def _training(self, resolved: Resolved, digest: str | None) -> Training:
         """Say what a run would be named by, and whether there is one of that name."""
