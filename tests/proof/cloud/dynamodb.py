@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ Key = tuple[str, str]
 ITEM_LIMIT = 400 * 1024
 ANSWER_LIMIT = 1024 * 1024
 INDEXES = {"open": ("open_kind", "due"), "by_pipeline": ("of_pipeline", "created"), "by_month": ("month", "created")}
+_EQUAL = re.compile(r"(#?\w+) = (:\w+)")
 LAG = 1.0
 """Seconds for which an index may still show what an item was before."""
 
@@ -87,7 +89,10 @@ class Dynamodb:
         if index and asked.get("ConsistentRead"):
             raise refusal("ValidationException", "Consistent reads are not supported on global secondary indexes")
         sort = INDEXES[index][1] if index else "sk"
-        found = [item for item in self._seen(index) if holds(asked["KeyConditionExpression"], item, asked)]
+        name = INDEXES[index][0] if index else "pk"
+        partition = _partition(asked, name)
+        found = [item for item in self._seen(index) if item[name] == partition]
+        found = [item for item in found if holds(asked["KeyConditionExpression"], item, asked)]
         found.sort(key=lambda item: _order(item, sort), reverse=not asked.get("ScanIndexForward", True))
         if start := asked.get("ExclusiveStartKey"):
             found = _after(found, start, sort, forward=asked.get("ScanIndexForward", True))
@@ -111,9 +116,9 @@ class Dynamodb:
         if index is None:
             return list(self.items.values())
         partition, sort = INDEXES[index]
-        shown = dict(self.items)
+        shown, now = dict(self.items), self.clock()
         for key, (at, before) in self._before.items():
-            if self.clock() < at + LAG:
+            if now < at + LAG:
                 if before is None:
                     shown.pop(key, None)
                 else:
@@ -149,6 +154,15 @@ class Dynamodb:
 
 def _key(item: Item) -> Key:
     return item["pk"]["S"], item["sk"]["S"]
+
+
+def _partition(asked: dict[str, Any], key: str) -> dict[str, Any]:
+    """Read which partition is asked for: DynamoDB takes no query that does not name one."""
+    names = asked.get("ExpressionAttributeNames", {})
+    for name, value in _EQUAL.findall(asked["KeyConditionExpression"]):
+        if names.get(name, name) == key:
+            return dict(asked["ExpressionAttributeValues"][value])
+    raise refusal("ValidationException", f"Query condition missed key schema element: {key}")
 
 
 def _order(item: Item, sort: str) -> tuple[Any, ...]:

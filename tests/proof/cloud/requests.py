@@ -13,15 +13,15 @@ from botocore.validate import ParamValidator
 from dropforge.local.sagemaker import constraints
 from dropforge.local.sagemaker.errors import SageMakerError
 from tests.proof.cloud.errors import refusal
+from tests.proof.cloud.sound import Sound, sound
 
 _VALIDATOR = ParamValidator()
 
 
 def check(service: str, method: str, asked: dict[str, Any]) -> None:
     """Raise what botocore raises for wrong members and types, and what SageMaker answers to values out of bounds."""
-    shape = _shapes(service)[method]
-    report = _VALIDATOR.validate(asked, shape)
-    if report.has_errors():
+    shape, is_sound = shapes(service)[method]
+    if not is_sound(asked) and (report := _VALIDATOR.validate(asked, shape)).has_errors():
         raise ParamValidationError(report=report.generate_report())
     if service == "sagemaker":
         try:
@@ -31,6 +31,7 @@ def check(service: str, method: str, asked: dict[str, Any]) -> None:
 
 
 @cache
-def _shapes(service: str) -> dict[str, Any]:
+def shapes(service: str) -> dict[str, tuple[Any, Sound]]:
     model = get_session().get_service_model(service)
-    return {xform_name(name): model.operation_model(name).input_shape for name in model.operation_names}
+    shapes = {xform_name(name): model.operation_model(name).input_shape for name in model.operation_names}
+    return {method: (shape, sound(shape)) for method, shape in shapes.items()}
