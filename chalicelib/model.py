@@ -90,6 +90,8 @@ class Verdict:
     command: Command
     seen: str
     """What SageMaker said of the package when it was given: whoever decides there afterwards has the last word."""
+    overtaken: tuple[str, ...] = ()
+    """The notes of orders before it: a worker that stalled may still tell SageMaker of one of them."""
 
     @property
     def approval(self) -> Approval:

@@ -256,6 +256,10 @@ class Jobs(Protocol):
         """
 
 
+NOTE_LIMIT = 1024
+"""Characters of a package's ApprovalDescription, which is one line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Package:
     """A model package as registered; `approval` in SageMaker's spelling."""

@@ -10,12 +10,11 @@ from chalicelib.aws.clients import Clients, shared
 from chalicelib.aws.errors import sagemaker
 from chalicelib.aws.tags import tags
 from chalicelib.errors import AlreadyExistsError, NotFoundError
-from chalicelib.ports import Package, PackageRequest
+from chalicelib.ports import NOTE_LIMIT, Package, PackageRequest
 from chalicelib.settings import Settings
 
 SEARCH_LIMIT = 100
 """Packages looked at, newest first: a run that is registered again was registered moments ago."""
-NOTE_LIMIT = 1024
 VERSION_LIMIT = 999_999_999
 """The longest number that an ARN of a package takes."""
 _WAITING, _APPROVED, _REJECTED = "PendingManualApproval", "Approved", "Rejected"

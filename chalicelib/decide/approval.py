@@ -6,6 +6,7 @@ carried out; what somebody decided in SageMaker is remembered as if it had been 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from chalicelib.decide.orders import newest
@@ -14,9 +15,11 @@ from chalicelib.decide.run_steps import Decide, LetIn, Move, Rest, Step, Wait
 from chalicelib.decide.stage import is_served
 from chalicelib.model import Approval, Command, Entry, Release, Run, RunState, Verdict
 from chalicelib.names import run12
-from chalicelib.ports import Package
+from chalicelib.ports import NOTE_LIMIT, Package
 
 PENDING, APPROVED, REJECTED = "PendingManualApproval", "Approved", "Rejected"
+REMEMBERED = 4
+"""Notes of orders that were overtaken; a worker that stalls through more of them than these is dead."""
 LONGEST_LOOK = 6 * 3600.0
 """Seconds until a run that awaits a person looks again by itself, at most: the news of it may be lost."""
 _SAYS = {APPROVED: Approval.APPROVED, REJECTED: Approval.REJECTED}
@@ -39,11 +42,10 @@ def follow(run: Run, package: Package | None, release: Release | None, now: floa
     if package is None:
         return _gone(run, now)
     verdict, says = run.verdict, _SAYS.get(package.approval)
-    if verdict is not None and is_open(run):
-        if says is verdict.approval:
-            return _carry_out(run, verdict, release, now)
-        if package.approval == verdict.seen:
-            return Decide(package.arn, verdict.approved, note(verdict))
+    if verdict is not None and is_open(run) and says is verdict.approval:
+        return _carry_out(run, verdict, release, now)
+    if verdict is not None and says is not verdict.approval and _is_ours_to_tell(run, verdict, package):
+        return Decide(package.arn, verdict.approved, note(verdict))
     if says is not None and says is not (run.approval or Approval.APPROVED):
         return _take_over(run, package, says, release, now)
     if run.approval is Approval.PENDING:
@@ -61,8 +63,22 @@ def unfit(run: Run) -> str | None:
 
 def note(verdict: Verdict) -> str:
     """Say in SageMaker's registry who decided, and why."""
-    what = "Approved" if verdict.approved else "Rejected"
-    return f"{what} {verdict.command.told}"
+    word = APPROVED if verdict.approved else REJECTED
+    return " ".join(f"{word} {verdict.command.told}".split())[:NOTE_LIMIT]
+
+
+def after(before: Verdict | None, verdict: Verdict) -> Verdict:
+    """Let a verdict follow another, and know the notes of those before it."""
+    if before is None:
+        return verdict
+    notes = (*before.overtaken, note(before))
+    known = tuple(each for each in dict.fromkeys(notes) if each != note(verdict))
+    return replace(verdict, overtaken=known[-REMEMBERED:])
+
+
+def open_since(runs: Iterable[Run]) -> tuple[float, ...]:
+    """Give the moments of approvals that are still to be carried out: an order that is given now comes after them."""
+    return tuple(run.verdict.command.at for run in runs if run.verdict and run.verdict.approved and is_open(run))
 
 
 def entry(verdict: Verdict) -> Entry:
@@ -71,10 +87,21 @@ def entry(verdict: Verdict) -> Entry:
     return Entry(command.at, verdict.approval.value, {"by": command.by, "reason": command.reason})
 
 
+def _is_ours_to_tell(run: Run, verdict: Verdict, package: Package) -> bool:
+    """Tell whether SageMaker has not heard of an order yet, or has heard since of one before it.
+
+    Anything else that it says was decided there, and is the last word.
+    """
+    late = package.note in verdict.overtaken and f"{package.note} ".startswith(f"{package.approval} ")
+    return late or (is_open(run) and package.approval == verdict.seen)
+
+
 def _take_over(run: Run, package: Package, says: Approval, release: Release | None, now: float) -> Move:
     """Remember what somebody decided in SageMaker; the order of then is the order of when we saw it."""
     command = newest(release, Command(package.by or "somebody in SageMaker", now, package.note))
-    verdict = Verdict(says is Approval.APPROVED, command, package.approval)
+    verdict = after(run.verdict, Verdict(says is Approval.APPROVED, command, package.approval))
+    # Whoever decides there may leave the words that stood there: these tell no late worker from a person any more.
+    verdict = replace(verdict, overtaken=tuple(each for each in verdict.overtaken if each != package.note))
     return Move(replace(run, verdict=verdict, due=now + LOOK_AGAIN), entry(verdict))
 
 

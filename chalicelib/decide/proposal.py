@@ -32,14 +32,14 @@ class Older:
 
 @dataclass(frozen=True, slots=True)
 class Undeployed:
-    """A person had the model undeployed since; what sealed before does not deploy it again by itself."""
+    """A person had the model undeployed since; what sealed or was approved before does not deploy it again."""
 
     told: str
 
 
 def propose(release: Release, target: Target, now: float) -> Put | Known | Older | Undeployed:
     undeployed = release.undeployed
-    if undeployed is not None and target.by is None and target.order[0] <= undeployed.at:
+    if undeployed is not None and _is_before(target, undeployed.at):
         return Undeployed(f"undeployed {undeployed.told}")
     held = standing(release)
     if target.digest in release.failed or (held and held[-1].digest == target.digest):
@@ -50,6 +50,11 @@ def propose(release: Release, target: Target, now: float) -> Put | Known | Older
     if newer:
         return Older(max(newer, key=lambda each: each.order))
     return Put(replace(release, pending=target, due=now), release.pending)
+
+
+def _is_before(target: Target, undeployed_at: float) -> bool:
+    """Tell whether it sealed, or was wanted by a person, before an undeploy: those of one moment are the person's."""
+    return target.order[0] < undeployed_at if target.by is not None else target.order[0] <= undeployed_at
 
 
 def why_dropped(release: Release, target: Target, proposed: Put | Known | Older | Undeployed) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from chalicelib.decide.approval import APPROVED, entry, is_open
+from chalicelib.decide.approval import APPROVED, after, entry, is_open
 from chalicelib.decide.orders import Already, Refuse, newest
 from chalicelib.decide.run_ends import anew, attempt_of
 from chalicelib.decide.stage import failure_of, is_served, stage_of
@@ -110,7 +110,7 @@ def _decided(run: Run, verdict: Verdict) -> Change | Refuse:
         told = f"{before.approval.value} {before.command.told.rstrip('.')}"
         return Refuse(f"The model of run {name} is being {told}; try again in a minute.")
     what = f"The model of run {name} is {verdict.approval.value}."
-    return Change(replace(run, verdict=verdict, due=verdict.command.at), entry(verdict), what)
+    return Change(replace(run, verdict=after(before, verdict), due=verdict.command.at), entry(verdict), what)
 
 
 def _without_package(run: Run, says: str | None, release: Release | None) -> Refuse | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.decide import orders as decide
-from chalicelib.decide.approval import unfit
+from chalicelib.decide.approval import open_since, unfit
 from chalicelib.errors import NotFoundError, NotNowError
 from chalicelib.flows.again import until_undisturbed
 from chalicelib.flows.ledger import Ledger
@@ -39,18 +39,21 @@ class Orders:
     def roll_back(self, pipeline: str, command: Command, version: int | None = None) -> Ordered:
         """Give up what is on its way, or bring back what was live before; with a version, serve that one."""
         if version is None:
-            return self._obey(pipeline, lambda release: decide.roll_back(release, command))
+            return self._obey(pipeline, lambda release: decide.roll_back(release, self._last(release, command)))
         return self._obey(
-            pipeline, lambda release: decide.roll_back_to(release, self._target(release, version), command)
+            pipeline,
+            lambda release: decide.roll_back_to(release, self._target(release, version), self._last(release, command)),
         )
 
     def undeploy(self, pipeline: str, command: Command) -> Ordered:
         """Take down all that serves, so that nothing of it costs money."""
-        return self._obey(pipeline, lambda release: decide.undeploy(release, command, self._sealed(pipeline)))
+        return self._obey(
+            pipeline, lambda release: decide.undeploy(release, self._last(release, command), self._sealed(pipeline))
+        )
 
     def redeploy(self, pipeline: str, command: Command) -> Ordered:
         """Bring back what was undeployed, or try again what failed last."""
-        return self._obey(pipeline, lambda release: self._redeploy(release, command))
+        return self._obey(pipeline, lambda release: self._redeploy(release, self._last(release, command)))
 
     def _obey(self, pipeline: str, decision: Callable[[Release], decide.Answer]) -> Ordered:
         ordered = until_undisturbed(lambda _: self._obey_once(pipeline, decision))
@@ -97,6 +100,10 @@ class Orders:
             return missed
         run = self._known_run(missed.run) if isinstance(missed, Target) else self._newest(missed)
         return decide.redeploy(release, self._plan(run), command)
+
+    def _last(self, release: Release, command: Command) -> Command:
+        """Date an order after the approvals that are still to be carried out: it was given after them."""
+        return decide.later_than(open_since(self.records.runs(pipeline=release.pipeline).items), command)
 
     def _sealed(self, pipeline: str) -> list[float]:
         """Say when the newest runs sealed, by whatever clock: an undeploy is later than all of them."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol, assert_never
 
 from chalicelib.decide import run_orders as decide
-from chalicelib.decide.orders import Already, Refuse
+from chalicelib.decide.approval import open_since
+from chalicelib.decide.orders import Already, Refuse, later_than
 from chalicelib.errors import ConflictError, NotFoundError, NotNowError, ThrottledError, UnavailableError
 from chalicelib.flows.again import until_undisturbed
 from chalicelib.model import Command, Run
@@ -47,7 +48,9 @@ class RunOrders:
     def approve(self, name: str, command: Command) -> Ordered:
         ordered = self._obey(
             name,
-            lambda run: decide.approve(run, self._says(run), self.records.release(run.pipeline), command),
+            lambda run: decide.approve(
+                run, self._says(run), self.records.release(run.pipeline), self._last(run, command)
+            ),
         )
         return self._tell_pause(ordered)
 
@@ -58,7 +61,11 @@ class RunOrders:
         )
 
     def _retry(self, run: Run, command: Command) -> decide.Answer:
-        return decide.retry(run, self.records.release(run.pipeline), command, held=self.held(run))
+        return decide.retry(run, self.records.release(run.pipeline), self._last(run, command), held=self.held(run))
+
+    def _last(self, run: Run, command: Command) -> Command:
+        """Date an order after those approvals that a worker may have died of, whatever its clock said."""
+        return later_than(open_since(self.records.runs(pipeline=run.pipeline).items), command)
 
     def _says(self, run: Run) -> str | None:
         package = self.registry.describe(run.package) if run.package else None

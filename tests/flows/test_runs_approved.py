@@ -9,7 +9,8 @@ from chalicelib.events import PackageChanged
 from chalicelib.model import Approval, Command, Run, RunState
 from chalicelib.names import run12
 from chalicelib.ports import Package
-from tests.flows.machines import GATE, SMOKE, TRAIN, Machines
+from tests.fakes.calls import CrashError
+from tests.flows.machines import GATE, PIPELINE, SMOKE, TRAIN, Machines
 
 ADA = "arn:aws:iam::000000000000:user/ada"
 BOB = "arn:aws:iam::000000000000:user/bob"
@@ -318,3 +319,117 @@ def test_an_opposite_order_is_taken_where_the_one_before_was_not_carried_out_for
     assert it.orders.approve(run12(run.id), Command(BOB, it.world.clock())).changed
     it.release_to_rest()
     assert (it.run(run).approval, it.status()["stage"]) == (Approval.APPROVED, "live")
+
+
+@pytest.mark.parametrize("carried_out", [False, True], ids=["not carried out", "carried out by another"])
+@pytest.mark.parametrize("late", ["approve", "reject"])
+def test_the_last_word_stands_though_a_worker_that_stalled_tells_sagemaker_the_one_before(
+    late: str,
+    *,
+    carried_out: bool,
+) -> None:
+    it, busy = awaiting("busy")
+    _, run = awaiting(it=it)
+    if late == "approve":
+        it.orders.approve(run12(busy.id), order(it))  # the other waits for its turn, and can be rejected
+    truly = it.world.registry.decide
+
+    def stall(arn: str, *, approved: bool, note: str) -> Package:
+        it.world.registry.decide = truly  # type: ignore[method-assign] # this call alone is late
+        if carried_out:
+            it.runs.advance(run12(run.id))
+        it.world.clock.advance(301)
+        last = it.orders.reject if late == "approve" else it.orders.approve
+        assert last(run12(run.id), Command(BOB, it.world.clock(), "looked again")).changed
+        return truly(arn, approved=approved, note=note)
+
+    it.world.registry.decide = stall  # type: ignore[method-assign] # before it tells SageMaker
+    (it.orders.approve if late == "approve" else it.orders.reject)(run12(run.id), order(it))
+    it.runs.package_changed(PackageChanged(package(it, run)))
+    it.release_to_rest()
+    word = Approval.REJECTED if late == "approve" else Approval.APPROVED
+    assert it.run(run).approval is word
+    assert it.run(run).verdict is not None
+    assert it.run(run).verdict.command.by == BOB  # type: ignore[union-attr] # seen above
+    assert says(it, run) == word.value.capitalize()
+    assert it.status()["stage"] == ("rejected" if late == "approve" else "live")
+
+
+def test_a_worker_that_stalls_between_an_approval_and_its_release_lets_no_model_in_that_was_rejected_since() -> None:
+    it, run = awaiting()
+    propose = it.runs.propose
+
+    def stall(run: Run, wanted: Command | None = None) -> None:
+        it.runs.propose = propose
+        it.world.clock.advance(301)
+        it.orders.reject(run12(run.id), Command(BOB, it.world.clock()))
+        propose(run, wanted)
+
+    it.runs.propose = stall
+    it.orders.approve(run12(run.id), order(it))
+    it.release_to_rest()
+    assert (it.run(run).approval, it.status()["stage"]) == (Approval.REJECTED, "rejected")
+    assert it.live_config is None
+
+
+def test_somebody_in_the_console_may_take_back_what_was_ordered_here_with_the_words_that_stood_there() -> None:
+    it, run = awaiting()
+    it.orders.reject(run12(run.id), order(it))
+    it.orders.approve(run12(run.id), order(it))
+    noted = it.world.registry.describe(package(it, run))
+    assert noted is not None
+    in_the_console(it, run, approved=False, note=noted.note or "")
+    in_the_console(it, run, approved=True, note=noted.note or "")
+    it.release_to_rest()
+    assert (it.run(run).approval, says(it, run), it.status()["stage"]) == (Approval.APPROVED, "Approved", "live")
+
+
+def _approve_and_die(it: Machines, run: Run, at: float) -> None:
+    """Let a worker die between saving an approval and the first call that carries it out."""
+    registry = it.world.registry
+    truly = registry.decide
+
+    def die(*_: object, **__: object) -> Package:
+        raise CrashError
+
+    registry.decide = die  # type: ignore[method-assign] # the process ends there
+    with pytest.raises(CrashError):
+        it.orders.approve(run12(run.id), Command(ADA, at))
+    registry.decide = truly  # type: ignore[method-assign] # SageMaker is there
+
+
+@pytest.mark.parametrize("ahead", [0, 300], ids=["clocks agree", "the first clock is ahead"])
+def test_an_approval_whose_worker_died_does_not_overtake_the_one_after_it_and_says_so(ahead: float) -> None:
+    it, first = awaiting("first")
+    _, second = awaiting("second", it)
+    _approve_and_die(it, first, it.world.clock() + ahead)
+    it.world.clock.advance(60)
+    it.orders.approve(run12(second.id), Command(BOB, it.world.clock()))
+    for _ in range(10):
+        it.world.clock.advance(61)
+        it.reconcile()
+        it.world.hosting.settle()
+    it.release_to_rest()
+    assert (it.status("first")["stage"], it.status("second")["stage"]) == ("replaced", "live")
+    assert it.run(first).approval is Approval.APPROVED
+    told = it.told(f"run:{run12(first.id)}")
+    assert "release: not released" in told
+    assert "let in" in told
+
+
+def test_an_approval_whose_worker_died_does_not_bring_back_what_was_undeployed_after_it() -> None:
+    it = Machines(MANUAL)
+    awaiting("live", it)
+    (live,) = it.world.records.runs(pipeline=PIPELINE).items
+    it.orders.approve(run12(live.id), order(it))
+    it.release_to_rest()
+    _, late = awaiting("late", it)
+    _approve_and_die(it, late, it.world.clock() + 300)
+    it.world.clock.advance(60)
+    it.releases.orders.undeploy(PIPELINE, Command(BOB, it.world.clock()))
+    for _ in range(40):
+        it.world.clock.advance(61)
+        it.reconcile()
+        it.world.hosting.settle()
+    assert it.live_config is None
+    assert "release: not released" in it.told(f"run:{run12(late.id)}")

@@ -14,7 +14,7 @@ from chalicelib.aws.errors import sagemaker
 from chalicelib.decide import proposal, release, run
 from chalicelib.decide.release_steps import Remove, Step, Test
 from chalicelib.events import JobChanged
-from chalicelib.flows import handover, outbox, rehearsal, releases, runs, turn
+from chalicelib.flows import attempts, handover, outbox, rehearsal, releases, runs, turn
 from chalicelib.model import Candidate, Release, Run, RunState, Target
 from chalicelib.names import Names
 from chalicelib.news import News
@@ -46,12 +46,12 @@ def _write_unconditionally(patch: pytest.MonkeyPatch) -> None:
 
 
 def _record_before_acting(patch: pytest.MonkeyPatch) -> None:
-    def start(self: runs.Runs, it: Run, job: TrainingJob) -> bool:
+    def start(self: attempts.Attempts, it: Run, job: TrainingJob) -> bool:
         self._record(run.begin(it, job, None, self.clock()))
         self.jobs.start(job)
         return True
 
-    patch.setattr(runs.Runs, "_start", start)
+    patch.setattr(attempts.Attempts, "start", start)
 
 
 def _hold_no_lease(patch: pytest.MonkeyPatch) -> None:

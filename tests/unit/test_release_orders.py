@@ -89,6 +89,8 @@ def test_what_sealed_before_an_undeploy_deploys_nothing_by_itself(order: float) 
     assert isinstance(propose(release, target("late", NOW + 1), NOW), Put)
     wanted = orders.wanted_by(target("early", order), ADA, "approved")
     assert isinstance(propose(release, wanted, NOW), Put)
+    before = orders.wanted_by(target("early", order), replace(ADA, at=NOW - 1), "approved")
+    assert isinstance(propose(release, before, NOW), Undeployed)
 
 
 def test_a_persons_target_is_newer_than_all_others() -> None:
