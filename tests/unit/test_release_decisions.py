@@ -51,7 +51,9 @@ def endpoints(name: str) -> st.SearchStrategy[EndpointSeen | None]:
 @st.composite
 def sights(draw: st.DrawFn) -> decide.Sight:
     stage = draw(st.sampled_from(list(ReleaseStage)))
-    live = CHAMPION if stage is ReleaseStage.ROLLING_BACK else draw(st.sampled_from([None, CHAMPION]))
+    # What is rolled back has a champion; what is undeployed has none any more, or it would go on serving.
+    lives = {ReleaseStage.ROLLING_BACK: [CHAMPION], ReleaseStage.UNDEPLOYING: [None]}.get(stage, [None, CHAMPION])
+    live = draw(st.sampled_from(lives))
     idle = stage is ReleaseStage.IDLE
     release = Release(
         "digits",
