@@ -7,9 +7,11 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Nothing is timed: a machine that is busy with something else makes no test fail.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+# Nothing is timed: a machine that is busy with something else makes no test fail. And what has passed passes again:
+# the examples are the same every time, unless `--hypothesis-profile search` looks for new ones.
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=2000)
+settings.register_profile("same", settings.get_profile("search"), max_examples=100, derandomize=True)
+settings.load_profile("same")
 
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and so would every process they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

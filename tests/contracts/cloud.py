@@ -73,7 +73,7 @@ class CloudSide:
         return str(self._s3.head_object(Bucket=self.bucket.name, Key=key)["ContentType"])
 
     def download(self, link: str) -> bytes:
-        with urllib.request.urlopen(link, timeout=5) as answer:  # noqa: S310  the local cloud's own link
+        with urllib.request.urlopen(link, timeout=30) as answer:  # noqa: S310  the local cloud's own link
             return bytes(answer.read())
 
     def begin_upload(self, key: str) -> Upload:

@@ -56,7 +56,7 @@ class Running:
 
     def http(self, path: str) -> tuple[int, bytes]:
         try:
-            with urllib.request.urlopen(self.stage["api"] + path, timeout=10) as answer:  # noqa: S310  a loopback address
+            with urllib.request.urlopen(self.stage["api"] + path, timeout=60) as answer:  # noqa: S310  a loopback address
                 return answer.status, answer.read()
         except urllib.error.HTTPError as answer:
             with answer:
@@ -134,7 +134,7 @@ def test_the_doors_of_the_api_are_as_the_template_says(running: Running) -> None
         data=b"12345",
         headers={"x-api-key": running.stage["api_key"], "Content-Type": "image/png"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  a loopback address
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  a loopback address
         assert json.loads(answer.read()) == {"size": 5}
 
 

@@ -47,6 +47,6 @@ def test_what_is_signed_for_a_mounted_service_goes_there_and_everything_else_to_
 def test_the_status_is_what_every_part_tells(stack: Stack) -> None:
     stack.front.tell(lambda: {"one": 1})
     stack.front.tell(lambda: {"two": 2})
-    with urllib.request.urlopen(stack.endpoint + STATUS_PATH, timeout=5) as answer:  # noqa: S310  a loopback address
+    with urllib.request.urlopen(stack.endpoint + STATUS_PATH, timeout=30) as answer:  # noqa: S310  a loopback address
         status: dict[str, Any] = json.loads(answer.read())
     assert (status["one"], status["two"]) == (1, 2)

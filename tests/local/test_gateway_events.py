@@ -64,7 +64,7 @@ def test_a_body_of_another_type_arrives_as_text(door: Door) -> None:
 
 
 def test_a_body_in_chunks_arrives_whole(door: Door) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=60)
     chunks = iter([b"one", b"two", b"three"])
     connection.request(
         "POST", "/api/v1/echo/x", body=chunks, headers={"Content-Type": "text/plain"}, encode_chunked=True
@@ -93,7 +93,7 @@ def test_headers_with_several_values_are_all_sent(door: Door) -> None:
             "multiValueHeaders": {"Link": ["a", "b"]},
         }
     )
-    connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=60)
     connection.request("GET", "/api/v1/health")
     answer = connection.getresponse()
     assert answer.headers.get_all("Link") == ["a", "b"]

@@ -181,7 +181,7 @@ def test_a_presigned_link_works_without_any_credentials(stack: Stack) -> None:
     s3.create_bucket(Bucket="linked")
     s3.put_object(Bucket="linked", Key="ein ordner/ü+%.txt", Body=b"content")
     link = s3.generate_presigned_url("get_object", Params={"Bucket": "linked", "Key": "ein ordner/ü+%.txt"})
-    with urllib.request.urlopen(link, timeout=5) as answer:  # noqa: S310  a loopback address
+    with urllib.request.urlopen(link, timeout=30) as answer:  # noqa: S310  a loopback address
         assert answer.read() == b"content"
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 Seen = TypeVar("Seen")
 
 
-def wait_until(seen: Callable[[], Seen | None], seconds: float = 20) -> Seen:
+def wait_until(seen: Callable[[], Seen | None], seconds: float = 60) -> Seen:
     """Look until something true is seen and give it; fails after the deadline with what was seen last."""
     deadline = time.monotonic() + seconds
     while True:

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -237,7 +236,6 @@ def test_jobkit_speaks_python_3_9(path: Path) -> None:
 
 
 def test_jobkit_imports_nothing_of_ours_and_nothing_installed(tmp_path: Path) -> None:
-    begun = time.monotonic()
     found = subprocess.run(
         [
             sys.executable,
@@ -253,4 +251,3 @@ def test_jobkit_imports_nothing_of_ours_and_nothing_installed(tmp_path: Path) ->
         check=True,
     )
     assert found.stdout.strip() == "[]"
-    assert time.monotonic() - begun < 30
