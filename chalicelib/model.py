@@ -385,6 +385,8 @@ class Release:
     """What the present stage waits for."""
     held: str | None = None
     """Who paused it, where that keeps the present stage from going on."""
+    warned_at: float | None = None
+    """When clients surely had what the present stage tells them: taken after that write was acknowledged."""
     silent_since: float | None = None
     """Since when the endpoint that clients meet takes no request in the present stage, as the tests saw it."""
 
@@ -404,8 +406,6 @@ class Serving:
     labels: tuple[str, ...] = ()
     top_k: int = 5
     title: str | None = None
-    since: float = 0.0
-    """When this was written: every reader knows it some seconds later."""
 
 
 @dataclass(frozen=True, slots=True)

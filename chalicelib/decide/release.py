@@ -66,13 +66,11 @@ class Sight:
     rehearsal: EndpointSeen | None
     """The desired target's rehearsal."""
     warned: float | None = None
-    """Since when clients are told that a rollout is under way; None where they are not."""
+    """Since when clients are told that a rollout is under way, or that nothing is live; None where they may not be."""
     holder: str = ""
     """Who looks: its own lease keeps nobody waiting, for it does one thing at a time."""
     told_live: bool = False
     """Whether clients are told that something is live; looked up only where nothing should be."""
-    told_since: float = 0.0
-    """Since when they are told so, or that nothing is."""
 
 
 def next_step(sight: Sight) -> Step:
@@ -126,7 +124,8 @@ def serves(seen: EndpointSeen | None, target: Target) -> bool:
 
 def enter(release: Release, stage: ReleaseStage, now: float) -> Release:
     """Begin a stage: what the one before it counted and waited for is over."""
-    return replace(release, stage=stage, stage_since=now, attempts=0, shortage=None, held=None, silent_since=None)
+    begun = replace(release, stage=stage, stage_since=now, attempts=0)
+    return replace(begun, shortage=None, held=None, warned_at=None, silent_since=None)
 
 
 def settled(release: Release) -> bool:
@@ -224,8 +223,12 @@ def _other_config(sight: Sight, desired: Target, seen: EndpointSeen) -> Step:
         return give_up(sight, f"The update was asked for {ATTEMPTS} times and did not happen.")
     if release.live is not None and sight.warned is None:
         return Warn()
-    known_in = (sight.warned or 0.0) + WARNING - sight.now
-    return Wait(known_in) if known_in > 0 else Update(desired)
+    return Wait(known_in) if (known_in := _known_in(sight)) > 0 else Update(desired)
+
+
+def _known_in(sight: Sight) -> float:
+    """Give the seconds until every client knows what it was told."""
+    return (sight.warned or 0.0) + WARNING - sight.now
 
 
 def _undone(sight: Sight, seen: EndpointSeen) -> Step:
@@ -260,12 +263,11 @@ def _rolling_back(sight: Sight, live: Target) -> Step:
 def _undeploying(sight: Sight) -> Step:
     """Clients first: none may meet an endpoint that is gone. A busy endpoint is waited for: it cannot be deleted."""
     rehearsal, endpoint = sight.rehearsal, sight.endpoint
-    if sight.told_live:
+    if sight.told_live or sight.warned is None:
         return Withdraw()
     if rehearsal is not None and _is_up(rehearsal):
         return Remove(rehearsal.name, "undeployed")
-    known_in = sight.told_since + WARNING - sight.now
-    if endpoint is not None and known_in > 0:
+    if endpoint is not None and (known_in := _known_in(sight)) > 0:
         return Wait(known_in)
     if endpoint is not None and _is_up(endpoint):
         return Remove(endpoint.name, "undeployed")

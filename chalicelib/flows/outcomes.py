@@ -105,7 +105,8 @@ class Outcomes:
         """Tell clients that nothing is live: they are refused before the endpoint goes."""
         told = self.records.serving(release.pipeline)
         if told is not None and told.live:
-            self.records.serve(replace(told, live=False, endpoint=None, exact=True, since=self.clock()))
+            self.records.serve(replace(told, live=False, endpoint=None, exact=True))
+        self._remember_warning(release)
 
     def retire(self, release: Release) -> None:
         """Delete what made up the endpoints that are gone; model packages and artifacts stay."""
@@ -128,6 +129,15 @@ class Outcomes:
             same = release.live.labels == desired.labels
             self.tell_clients(release.pipeline, release.live, exact=False, labelled=same)
 
+    def warn_ahead(self, release: Release, desired: Target) -> None:
+        """Warn clients, and remember when that was done: they are given time from then on."""
+        self.warn_clients(release, desired)
+        self._remember_warning(release)
+
+    def _remember_warning(self, release: Release) -> None:
+        """Take the time after the write: a worker that stalled before it must leave clients no less."""
+        self.records.save(replace(release, warned_at=self.clock()))
+
     def tell_clients(self, pipeline: str, target: Target, *, exact: bool, labelled: bool = True) -> bool:
         """Write what the inference route reads; an item that says so already is left alone (False).
 
@@ -136,10 +146,9 @@ class Outcomes:
         setup = self.setups.of_target(pipeline, target)
         serving = serving_of(pipeline, setup, self.names.endpoint(pipeline), exact=exact)
         serving = serving if labelled else replace(serving, labels=())
-        told = self.records.serving(pipeline)
-        if told is not None and replace(told, since=0.0) == serving:
+        if self.records.serving(pipeline) == serving:
             return False
-        self.records.serve(replace(serving, since=self.clock()))
+        self.records.serve(serving)
         return True
 
     def _clear_for(self, release: Release, gone: Target, *, keep: tuple[Target | None, ...]) -> None:

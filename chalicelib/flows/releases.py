@@ -117,15 +117,13 @@ class Releases:
         sight = decide.Sight(release, self.clock(), endpoint, rehearsal, holder=self.rollout.update.holder)
         if release.stage is ReleaseStage.ROLLING_OUT:
             told = self.records.serving(release.pipeline)
-            return replace(sight, warned=told.since if told is not None and told.live and not told.exact else None)
+            is_warned = told is not None and told.live and not told.exact
+            return replace(sight, warned=release.warned_at if is_warned else None)
         return self._see_what_is_told(sight) if undeploying or _is_idle_without_a_model(release) else sight
 
     def _see_what_is_told(self, sight: decide.Sight) -> decide.Sight:
         told = self.records.serving(sight.release.pipeline)
-        since = sight.release.stage_since or 0.0
-        return replace(
-            sight, told_live=told is not None and told.live, told_since=told.since if told is not None else since
-        )
+        return replace(sight, told_live=told is not None and told.live, warned=sight.release.warned_at)
 
     def _put_off(self, release: Release, reason: str) -> bool:
         """Leave the release open when AWS asks to come again later."""

@@ -166,7 +166,7 @@ class Rollout:
     def _warn(self, sight: decide.Sight, desired: Target) -> bool:
         if self._is_held(sight):
             return False
-        self.outcomes.warn_clients(sight.release, desired)
+        self.outcomes.warn_ahead(sight.release, desired)
         return True
 
     def _update(self, sight: decide.Sight, target: Target) -> None:
@@ -196,7 +196,9 @@ class Rollout:
             self._conclude(sight, decide.give_up(sight, told))
             return True
         self._calm_clients(sight)
-        after = replace(release, shortage=shortage, attempts=0, held=None, stage_since=now, due=shortage.next_at)
+        after = replace(
+            release, shortage=shortage, attempts=0, held=None, stage_since=now, due=shortage.next_at, warned_at=None
+        )
         pause = (shortage.next_at or now) - now
         entry = Entry(now, "waiting for room", {"reason": reason, "tries": shortage.tries, "seconds": pause})
         self.ledger.record(release, after, entry, desired)
@@ -209,7 +211,7 @@ class Rollout:
         if pause is None:
             return False
         self._calm_clients(sight)
-        held = replace(release, held=pause.told, due=now + look_again(pause, now))
+        held = replace(release, held=pause.told, warned_at=None, due=now + look_again(pause, now))
         if release.held == pause.told:
             self.records.save(held)
         else:

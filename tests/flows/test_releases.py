@@ -9,9 +9,10 @@ import pytest
 from chalicelib.decide.release import WARNING
 from chalicelib.errors import NotFoundError
 from chalicelib.events import EndpointChanged
-from chalicelib.model import ReleaseStage
+from chalicelib.model import Command, ReleaseStage, Serving
 from chalicelib.names import run12
 from chalicelib.predict.limits import SERVING_SECONDS
+from tests.fakes.calls import CrashError
 from tests.flows.machines import GATE, LABELS, PIPELINE, SMOKE, TRAIN, Machines
 
 ENDPOINT = "df-test-digits-realtime"
@@ -102,6 +103,71 @@ def test_no_update_is_asked_for_before_every_reader_may_know_of_the_rollout() ->
     it.releases.advance(PIPELINE)
     it.world.hosting.settle()
     assert it.live_config != champion
+
+
+def _stall_while_telling_clients(it: Machines, seconds: float) -> None:
+    """Let the next worker that tells clients something stand still before that write."""
+    serve = it.world.records.serve
+
+    def stalled(serving: Serving) -> None:
+        it.world.records.serve = serve  # type: ignore[method-assign] # one write alone is late
+        it.world.clock.advance(seconds)
+        serve(serving)
+
+    it.world.records.serve = stalled  # type: ignore[method-assign] # as a worker that Lambda froze
+
+
+def test_a_worker_that_stalls_while_it_warns_clients_leaves_them_no_less_time() -> None:
+    it = Machines()
+    it.deploy("champion")
+    champion = it.live_config
+    it.register()
+    it.world.hosting.settle()
+    _stall_while_telling_clients(it, WARNING)
+    it.releases.advance(PIPELINE)
+    it.world.clock.advance(SERVING_SECONDS)
+    it.releases.advance(PIPELINE)
+    it.world.hosting.settle()
+    assert it.live_config == champion
+    it.world.clock.advance(WARNING - SERVING_SECONDS)
+    it.releases.advance(PIPELINE)
+    it.world.hosting.settle()
+    assert it.live_config != champion
+
+
+def test_a_worker_that_dies_after_it_warned_clients_makes_the_wait_longer_alone() -> None:
+    it = Machines()
+    it.deploy("champion")
+    it.register()
+    it.world.hosting.settle()
+    serve = it.world.records.serve
+
+    def die(serving: Serving) -> None:
+        serve(serving)
+        it.world.records.serve = serve  # type: ignore[method-assign] # the next process lives
+        raise CrashError
+
+    it.world.records.serve = die  # type: ignore[method-assign] # the process ends right after the write
+    with pytest.raises(CrashError):
+        it.releases.advance(PIPELINE)
+    it.world.clock.advance(SERVING_SECONDS)
+    it.restart()
+    it.release_to_rest()
+    assert it.status()["stage"] == "live"
+
+
+def test_a_worker_that_stalls_while_it_takes_a_model_from_clients_leaves_them_no_less_time() -> None:
+    it = Machines()
+    it.deploy()
+    it.releases.orders.undeploy(PIPELINE, Command("arn:ada", it.world.clock()))
+    _stall_while_telling_clients(it, WARNING)
+    it.releases.advance(PIPELINE)
+    it.world.clock.advance(SERVING_SECONDS)
+    it.releases.advance(PIPELINE)
+    assert it.live_config is not None
+    it.world.clock.advance(WARNING - SERVING_SECONDS)
+    it.releases.advance(PIPELINE)
+    assert it.live_config is None
 
 
 def test_the_wait_before_an_update_ends_by_a_wake_up_of_its_own() -> None:
