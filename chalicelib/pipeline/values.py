@@ -6,12 +6,17 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, time
+from itertools import islice
 from typing import Any
 
 from chalicelib.pipeline.refusals import PipelineRefused, Problem
 from chalicelib.pipeline.toml import DEPTH_LIMIT, read_toml
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
+VALUES_LIMIT = 100
+"""Values in one order: SageMaker's limit of hyperparameters."""
+TEXT_LIMIT = 65_536
+"""Characters of an order's values as TOML: as many as a run.toml may have bytes."""
 _SHOWN = 60
 """Characters of a key that a refusal shows."""
 Table = Mapping[str, Any]
@@ -20,8 +25,9 @@ Table = Mapping[str, Any]
 def write_values(values: Table) -> str:
     """Write values as TOML, one line each; a dot in a key of the outermost table leads one table down.
 
-    PipelineRefused names what TOML cannot hold.
+    PipelineRefused names what TOML cannot hold, and refuses more than anybody needs before anything is made of it.
     """
+    _check_count(values)
     table: dict[str, Any] = {}
     for key, value in values.items():
         _check_depth(key, value)
@@ -30,7 +36,10 @@ def write_values(values: Table) -> str:
             value = {last: value}  # noqa: PLW2901 (it is wrapped from the inside out)
             last = parent
         table = _over(table, {last: value})
-    return read_toml(_text(table)).text
+    text = _text(table)
+    if len(text) > TEXT_LIMIT:
+        raise _refused(("set",), f"is longer than {TEXT_LIMIT} characters as TOML")
+    return read_toml(text).text
 
 
 def lay_over(text: str, values: str) -> str:
@@ -38,6 +47,19 @@ def lay_over(text: str, values: str) -> str:
     if not values:
         return text
     return _text(_over(read_toml(text).data, read_toml(values).data))
+
+
+def _check_count(values: Table) -> None:
+    """Count the values at the ends of all tables, no further than to one too many."""
+    count, left = 0, [values]
+    while left and count <= VALUES_LIMIT:
+        for value in islice(left.pop().values(), VALUES_LIMIT + 1):
+            if isinstance(value, Mapping) and value:
+                left.append(value)
+            else:
+                count += 1
+    if count > VALUES_LIMIT:
+        raise _refused(("set",), f"holds more than {VALUES_LIMIT} values")
 
 
 def _check_depth(key: str, value: object) -> None:

@@ -19,6 +19,7 @@ from tests.fakes.world import SETTINGS, World
 
 MNIST = DatasetId("digits", "mnist")
 EPOCHS = {"train.hyperparameters.epochs": 7}
+MANY = {f"h{number}": number for number in range(60_000)}
 
 
 def post(body: object) -> tuple[int, dict[str, Any]]:
@@ -83,6 +84,7 @@ def test_values_make_a_run_of_their_own(world: World) -> None:
         ({"pipeline": "digits", "dataset": "mnist", "reason": "\ud800"}, 400, "half a character"),
         ({"pipeline": "digits", "dataset": "mnist", "set": {"train.\udfff": 1}}, 400, "half a character"),
         ({"pipeline": "digits", "dataset": "mnist", "set": {"a." * 400_000 + "a": 1}}, 422, "nested too deeply"),
+        ({"pipeline": "digits", "dataset": "mnist", "set": MANY}, 422, "set: holds more than 100 values"),
         ({"pipeline": "digits", "channels": {"training": "s3://pond/\u0001/"}}, 422, "unprintable"),
         ({"pipeline": "cats", "dataset": "mnist"}, 404, 'no pipeline "cats"'),
         ({"pipeline": "digits", "dataset": "other"}, 404, 'no dataset "digits/other"'),

@@ -63,3 +63,18 @@ def test_a_key_of_many_parts_is_refused_before_tables_are_made_of_it() -> None:
     with pytest.raises(PipelineRefused, match="too deeply") as no:
         write_values({".".join("a" * 400_000): 1})
     assert len(str(no.value)) < 200
+
+
+def test_as_many_values_are_taken_as_sagemaker_takes_hyperparameters_and_one_more_is_refused() -> None:
+    values = {f"train.hyperparameters.h{number}": number for number in range(100)}
+    assert write_values(values).count("\n") == 100
+    for more in ({**values, "train.max_runtime_seconds": 60}, {"train": {"hyperparameters": {**values, "one": 1}}}):
+        with pytest.raises(PipelineRefused, match="set: holds more than 100 values"):
+            write_values(more)
+
+
+@pytest.mark.parametrize("values", [{"note": "x" * 65_536}, {"x" * 65_536: 1}, {"steps": [1] * 40_000}])
+def test_values_longer_than_a_run_toml_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(PipelineRefused, match="set: is longer than 65536 characters as TOML") as no:
+        write_values(values)
+    assert len(str(no.value)) < 200
