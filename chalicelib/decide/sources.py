@@ -86,9 +86,9 @@ def _take_apart(name: str, uri: object) -> re.Match[str] | Refusal:
 
 
 def _covers(place: str, bucket: str, key: str) -> bool:
-    """Tell whether a place of the setting, `bucket` or `bucket/folder/`, holds a key."""
-    name, _, prefix = place.partition("/")
-    return name == bucket and key.startswith(prefix)
+    """Tell whether a place of the setting, a bucket or a folder in one, holds a key: its neighbours are not in it."""
+    name, _, inside = place.partition("/")
+    return name == bucket and key.startswith(f"{inside.rstrip('/')}/" if inside else "")
 
 
 def _source(channel: str, uri: str) -> Source:

@@ -307,6 +307,15 @@ _MACHINES = (
 def test_data_of_others_is_read_only_where_a_parameter_names_it(template: Template) -> None:
     assert template["Conditions"]["HasSources"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "Sources"}, ""]}]}
     assert template["Parameters"]["Sources"]["Default"] == ""
+    objects = template["Parameters"]["SourceObjects"]
+    for arn, taken in (
+        (objects["Default"], True),
+        ("arn:aws:s3:::lake/*", True),
+        ("arn:aws:s3:::lake/digits/*", True),
+        ("arn:aws:s3:::lake/digits*", False),
+        ("arn:aws:s3:::lake*/*", False),
+    ):
+        assert bool(re.fullmatch(objects["AllowedPattern"], arn)) is taken, arn
     policy = template["Resources"]["SourcesPolicy"]
     assert policy["Condition"] == "HasSources"
     may = {it["Action"]: it["Resource"] for it in policy["Properties"]["PolicyDocument"]["Statement"]}

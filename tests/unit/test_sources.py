@@ -10,7 +10,7 @@ from chalicelib.decide.keys import Refusal
 from chalicelib.decide.sources import name_of, read_channels, sources_elsewhere
 from chalicelib.model import Dataset, DatasetId
 
-ALLOWED = ("lake/digits/", "pond")
+ALLOWED = ("lake/digits/", "lake/letters", "pond")
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,8 @@ ALLOWED = ("lake/digits/", "pond")
     [
         "s3://lake/digits/",
         "s3://lake/digits/a/b.csv",
+        "s3://lake/letters/",
+        "s3://lake/letters/a.csv",
         "s3://pond/",
         "s3://pond/anything at all",
         "s3://ours/datasets/digits/mnist/training/",
@@ -30,7 +32,17 @@ def test_what_the_stage_names_and_jobs_may_read_is_read(uri: str) -> None:
 
 @pytest.mark.parametrize(
     "uri",
-    ["s3://lake/", "s3://lake/digits", "s3://lake/digits2/", "s3://lake2/digits/", "s3://ours/status/", "s3://ours/"],
+    [
+        "s3://lake/",
+        "s3://lake/digits",
+        "s3://lake/digits2/",
+        "s3://lake/letters",
+        "s3://lake/letters-secret/",
+        "s3://lake/letters.csv",
+        "s3://lake2/digits/",
+        "s3://ours/status/",
+        "s3://ours/",
+    ],
 )
 def test_what_lies_beside_it_is_not(uri: str) -> None:
     assert isinstance(read_channels({"training": uri}, "ours", ALLOWED), Refusal)
