@@ -52,8 +52,9 @@ def endpoints(name: str) -> st.SearchStrategy[EndpointSeen | None]:
 def sights(draw: st.DrawFn) -> decide.Sight:
     stage = draw(st.sampled_from(list(ReleaseStage)))
     # What is rolled back has a champion; what is undeployed has none any more, or it would go on serving.
-    lives = {ReleaseStage.ROLLING_BACK: [CHAMPION], ReleaseStage.UNDEPLOYING: [None]}.get(stage, [None, CHAMPION])
-    live = draw(st.sampled_from(lives))
+    lives: dict[ReleaseStage, list[Target | None]]
+    lives = {ReleaseStage.ROLLING_BACK: [CHAMPION], ReleaseStage.UNDEPLOYING: [None]}
+    live = draw(st.sampled_from(lives.get(stage, [None, CHAMPION])))
     idle = stage is ReleaseStage.IDLE
     release = Release(
         "digits",
