@@ -3,8 +3,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dropforge.local.functions.forks import Forks
 from dropforge.local.functions.pool import Pool
 from dropforge.local.functions.queues import QueuePoller, batch_failures
 from dropforge.local.functions.worker import Ground
@@ -86,8 +86,8 @@ def polling(
     is_enabled: Callable[[], bool] = lambda: True,
     **more: Any,
 ) -> Iterator[Pool]:
-    with ThreadPoolExecutor(1) as spawner:
-        ground = Ground(folder, {}, lambda *_: None, spawner)
+    with closing(Forks(folder)) as forks:
+        ground = Ground(folder, {}, lambda *_: None, forks)
         pool = Pool(Function("f", "arn:aws:lambda:us-east-1:0:function:f", "work.handle", 20, 128), ground, 2)
         values: dict[str, Any] = {"batch_size": 10, "window": 0, "partial": True, "concurrency": 1}
         mapping = QueueMapping("id", queue.url, queue.arn, "f", **(values | more))

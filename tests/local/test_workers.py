@@ -138,6 +138,25 @@ def test_a_worker_killed_between_two_events_is_replaced_unnoticed(shop: Workshop
     assert json.loads(answer.payload) != first
 
 
+def test_workers_share_boto3_and_nothing_that_a_module_makes(shop: Workshop) -> None:
+    pool = shop.pool("work.made", bound=2)
+    with ThreadPoolExecutor(2) as hands:
+        first, second = (json.loads(answer.payload) for answer in hands.map(pool.invoke, [b"0.3", b"0.3"]))
+    assert first["made"] != second["made"]
+    assert first["had"] == second["had"] == ["boto3"]
+    assert first["parent"] == second["parent"]
+
+
+def test_when_what_workers_are_forked_from_is_killed_the_next_event_gets_a_worker_all_the_same(shop: Workshop) -> None:
+    pool = shop.pool("work.made")
+    killed = json.loads(pool.invoke(b"0").payload)["parent"]
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: pool.pids() == [])
+    answer = pool.invoke(b"0")
+    assert not answer.failed
+    assert json.loads(answer.payload)["parent"] != killed
+
+
 def test_a_handler_that_leaves_the_process_is_an_error(shop: Workshop) -> None:
     told = json.loads(shop.pool("work.leave").invoke(b"{}").payload)
     assert told["errorType"] == "Runtime.ExitError"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dropforge.local.functions.forks import Forks
 from dropforge.local.functions.pool import Pool
 from dropforge.local.functions.worker import Ground
 from dropforge.local.stack_reading import Function
@@ -16,6 +16,9 @@ from tests.local.waiting import wait_until
 
 HANDLERS = """
 import os, pathlib, sys, time
+
+HAD = set(sys.modules)
+MADE = os.urandom(8).hex()
 
 def echo(event, context):
     print("seen", event)
@@ -38,6 +41,10 @@ def hang_once(event, context):
         return "second time"
     mark.write_text(str(os.getpid()))
     time.sleep(600)
+
+def made(event, context):
+    time.sleep(event)
+    return {"made": MADE, "parent": os.getppid(), "had": sorted(HAD & {"boto3", "chalice", "app", "dropforge"})}
 
 def leave(event, context):
     os._exit(7)
@@ -75,12 +82,12 @@ class Workshop:
     """Makes pools over the handlers above, and keeps the lines they print."""
 
     folder: Path
-    spawner: ThreadPoolExecutor
+    forks: Forks
     lines: list[tuple[str, str]] = field(default_factory=list)
     pools: dict[str, Pool] = field(default_factory=dict)
 
     def pool(self, handler: str, *, bound: int = 2, given: dict[str, str] | None = None, **more: Any) -> Pool:
-        ground = Ground(self.folder, given or {}, self._log, self.spawner)
+        ground = Ground(self.folder, given or {}, self._log, self.forks)
         made = Pool(function(handler, **more), ground, bound)
         self.pools[made.function.name] = made
         return made
@@ -95,8 +102,8 @@ def workshop(folder: Path) -> Iterator[Workshop]:
     (folder / "deep").mkdir()
     (folder / "deep" / "handler.py").write_text("def handle(event, context):\n    return 'deep'\n")
     (folder / "broken.py").write_text("import does_not_exist\n")
-    with ThreadPoolExecutor(1) as spawner:
-        shop = Workshop(folder, spawner)
+    with closing(Forks(folder)) as forks:
+        shop = Workshop(folder, forks)
         try:
             yield shop
         finally:

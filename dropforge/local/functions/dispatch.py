@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from dropforge.local.functions.asynchronous import Deliveries, send_to
+from dropforge.local.functions.forks import Forks
 from dropforge.local.functions.inbox import Inbox
 from dropforge.local.functions.logs import Logs
 from dropforge.local.functions.pool import Pool, ThrottledError
@@ -34,9 +34,9 @@ class Functions:
         self._client = client
         self._speed = speed
         self._pools: dict[str, Pool] = {}
-        self._spawner = ThreadPoolExecutor(1, thread_name_prefix="spawn")
+        self._forks = Forks(project)
         self._logs = Logs(home / "logs", client)
-        self._ground = Ground(project, environment, self._logs.line, self._spawner)
+        self._ground = Ground(project, environment, self._logs.line, self._forks)
         self._inbox = Inbox(home / "inbox.sqlite")
         self._deliveries = Deliveries(self._inbox, self._pools.get, client, speed)
         self._pollers: list[QueuePoller] = []
@@ -89,7 +89,7 @@ class Functions:
                 poller.finish()
             self._deliveries.finish()
             self._logs.stop()
-        self._spawner.shutdown()
+        self._forks.close()
         self._inbox.close()
 
     def queue(self, function: str, event: Any) -> None:

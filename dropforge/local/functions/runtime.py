@@ -1,12 +1,17 @@
-"""The program inside a worker: loads one handler from the working tree and answers one event after another.
+"""The program of the functions: has boto3 loaded, as Lambda's own runtime, and forks a worker whenever it is told to.
 
-It runs by its path, alone: standard library only, nothing else of ours. A frame is a JSON header after its length in
-four bytes, then as many bytes of payload as the header's `size` says.
+A worker loads one handler from the working tree and answers one event after another. Of the project nothing is loaded
+before the fork: what a module makes when it is imported is each worker's own, as on AWS.
+
+It runs by its path, alone: standard library and boto3, nothing else of ours. A frame is a JSON header after its length
+in four bytes, then as many bytes of payload as the header's `size` says. The cloud asks for a FORK, two descriptors
+beside it (the worker's channel, and where its output goes), or for the STATUS of a worker.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -22,6 +27,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+FORK, STATUS = b"f", b"s"
 _LENGTH = struct.Struct(">I")
 _PR_SET_PDEATHSIG = 1
 _END_OF_PARENT = 1
@@ -73,11 +79,58 @@ def _exactly(channel: socket.socket, count: int) -> bytes:
 
 
 def main() -> None:
-    channel = socket.socket(fileno=int(sys.argv[1]))
+    control = socket.socket(fileno=int(sys.argv[1]))
     _die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    importlib.import_module("boto3")
+    gc.freeze()  # what is shared is not touched by a worker's collector, and so stays shared
+    channel = _fork_until_told(control)
+    if channel:
+        _work(channel)
+
+
+def _fork_until_told(control: socket.socket) -> socket.socket | None:
+    """Fork as the cloud asks. Gives a worker its channel; None when the cloud has gone."""
+    while True:
+        asked, descriptors, *_ = socket.recv_fds(control, 1, 2)
+        if not asked:
+            return None
+        header, _ = receive(control)
+        if asked == STATUS:
+            send(control, {"status": _status(header["pid"], wait=header["wait"])})
+            continue
+        pid = os.fork()
+        if pid == 0:
+            control.close()
+            return _be_a_worker(header["environment"], *descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        send(control, {"pid": pid})
+
+
+def _status(pid: int, *, wait: bool) -> int | None:
+    """Give how a worker ended, as subprocess tells it; None while it runs."""
+    try:
+        found, status = os.waitpid(pid, 0 if wait else os.WNOHANG)
+    except ChildProcessError:
+        return -signal.SIGKILL  # one of a program before this: it died with that
+    return os.waitstatus_to_exitcode(status) if found else None
+
+
+def _be_a_worker(environment: dict[str, str], channel: int, output: int) -> socket.socket:
+    _die_with_parent()
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    return socket.socket(fileno=channel)
+
+
+def _work(channel: socket.socket) -> None:
     arrived: queue.SimpleQueue[tuple[dict[str, Any], bytes]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(channel, arrived), daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.path.insert(0, os.environ["LAMBDA_TASK_ROOT"])
     try:
         handler = _load(os.environ["_HANDLER"])

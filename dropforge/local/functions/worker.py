@@ -6,24 +6,23 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from dropforge.local.functions import runtime
+from dropforge.local.functions.forks import Forks, surroundings
 from dropforge.local.stack_reading import Function
 
 _INIT_WITHIN = 30.0
 _LARGEST_ANSWER = 6_291_556
 """Lambda's limit on a synchronous response, in bytes."""
-_RUNTIME = Path(runtime.__file__)
 
 Log = Callable[[str, str, str], None]
 """Takes a function's name, its log stream and one line."""
@@ -47,12 +46,11 @@ class Ground:
     environment: Mapping[str, str]
     """Region, credentials and endpoint."""
     log: Log
-    spawner: ThreadPoolExecutor
-    """One thread that lives as long as the cloud: the kernel kills a child when the *thread* that made it ends."""
+    forks: Forks
 
 
 class Worker:
-    """Spawned by its constructor, which returns before the handler is loaded."""
+    """Forked by its constructor, which returns before the handler is loaded."""
 
     def __init__(self, function: Function, ground: Ground) -> None:
         self._function = function
@@ -60,17 +58,19 @@ class Worker:
         self.stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{uuid.uuid4().hex}"
         self._channel, theirs = socket.socketpair()
         self._ready = False
-        with theirs:
-            self._process = ground.spawner.submit(self._spawn, theirs).result()
-        threading.Thread(target=self._read_log, name=f"log-{function.name}", daemon=True).start()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+        self._status: int | None = None
+        self._reaping = threading.Lock()
+        printed, output = os.pipe()
+        with theirs, os.fdopen(output, "wb"):
+            self.pid = ground.forks.fork(self._environment(), theirs, output)
+        threading.Thread(target=self._read_log, args=(printed,), name=f"log-{function.name}", daemon=True).start()
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        with self._reaping:
+            if self._status is None:
+                self._status = self._ground.forks.status(self.pid)
+            return self._status is None
 
     def invoke(self, payload: bytes, request_id: str) -> Answer:
         """Run the handler on one event, within the function's time-out."""
@@ -93,11 +93,16 @@ class Worker:
             )
         return Answer(answer, answered["failed"])
 
-    def kill(self) -> None:
-        """End it now, and reap it."""
-        self._process.kill()
-        self._process.wait()
-        self._channel.close()
+    def kill(self) -> int:
+        """End it now, and reap it; gives how it ended, as subprocess tells it."""
+        with self._reaping:
+            if self._status is None:
+                # The number is its own until it is reaped, which only asking for its status does.
+                with suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGKILL)
+                self._status = self._ground.forks.status(self.pid, wait=True) or 0
+            self._channel.close()
+            return self._status
 
     def _await_ready(self) -> Answer | None:
         if self._ready:
@@ -115,36 +120,20 @@ class Worker:
         return _error("Sandbox.Timedout", text)
 
     def _died(self, request_id: str) -> Answer:
-        self.kill()
-        code = self._process.returncode
+        code = self.kill()
         how = f"signal: {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
         text = f"RequestId: {request_id} Error: Runtime exited with error: {how}"
         self._ground.log(self._function.name, self.stream, text)
         return _error("Runtime.ExitError", text)
-
-    def _spawn(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
-        # -P: the folder of runtime.py is no place to import from.
-        command = [sys.executable, "-P", "-u", str(_RUNTIME), str(theirs.fileno())]
-        return subprocess.Popen(
-            command,
-            cwd=self._ground.project,
-            env=self._environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            pass_fds=(theirs.fileno(),),
-        )
 
     def _environment(self) -> dict[str, str]:
         """Give what Lambda gives a function, and nothing of the one who started the cloud but the search path."""
         function = self._function
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         return {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "LANG": "en_US.UTF-8",
-            "TZ": ":UTC",
+            **surroundings(),
             "LAMBDA_TASK_ROOT": str(self._ground.project),
-            "LAMBDA_RUNTIME_DIR": str(_RUNTIME.parent),
+            "LAMBDA_RUNTIME_DIR": str(Path(runtime.__file__).parent),
             "AWS_EXECUTION_ENV": f"AWS_Lambda_python{version}",
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
             "AWS_LAMBDA_FUNCTION_NAME": function.name,
@@ -157,10 +146,8 @@ class Worker:
             **function.environment,
         }
 
-    def _read_log(self) -> None:
-        if self._process.stdout is None:
-            return
-        with self._process.stdout as lines:
+    def _read_log(self, printed: int) -> None:
+        with os.fdopen(printed, "rb") as lines:
             for line in lines:
                 self._ground.log(self._function.name, self.stream, line.decode(errors="replace").rstrip("\n"))
 
