@@ -13,6 +13,7 @@ from chalicelib.decide.start import Wish
 from chalicelib.events import EndpointChanged, Event, JobChanged, NewsSeen, PackageChanged, RunRequested, UploadSeen
 from chalicelib.gauges import Gauge
 from chalicelib.model import Command
+from chalicelib.names import is_pipeline
 from chalicelib.wiring import Flows
 
 
@@ -70,7 +71,8 @@ def run_requested(flows: Flows, asked: RunRequested) -> None:
         values=asked.values,
         request=asked.request,
     )
-    lines.take(flows, "run-requested", f"pipeline:{asked.pipeline}", lambda: flows.starts.start(wish))
+    about = {"pipeline": asked.pipeline} if is_pipeline(asked.pipeline) else {}
+    lines.take(flows, "run-requested", "", lambda: flows.starts.start(wish), **about)
 
 
 def tick(flows: Flows) -> None:

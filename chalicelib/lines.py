@@ -32,6 +32,7 @@ DONE, AGAIN, FAILED, REFUSED, NOTHING = "done", "comes again", "failed", "refuse
 def take(flows: Flows, name: str, subject: str, step: Callable[[], object], **about: Any) -> None:
     """Take a step about a subject (as in ports.Timer) and tell it in one line; what it raises goes on.
 
+    A subject of "" is known only afterwards: it is what the step has looked at.
     It did something where it saved something, or where it says so itself, by giving True.
     """
     with watching(flows) as notes:
@@ -120,14 +121,25 @@ def _became(notes: Notes) -> dict[str, str | None]:
 
 def _about(subject: str, notes: Notes) -> dict[str, str]:
     """Name the subject under its kind, with what the step has learnt of it."""
-    kind, _, name = subject.partition(":")
     seen = notes.seen.get(subject)
-    named = {kind: name} if name else {"part": kind} if kind else {}
-    return named | _owner(kind, name) | (_facts(seen) if seen is not None else {})
+    return (named(subject) or learnt(notes)) | (_facts(seen) if seen is not None else {})
 
 
-def _owner(kind: str, name: str) -> dict[str, str]:
-    return {"pipeline": name.partition("/")[0]} if kind in {"dataset", "release"} else {}
+def named(subject: str) -> dict[str, Any]:
+    """Give what a subject says by itself: its kind and name, and whose it is."""
+    kind, _, name = subject.partition(":")
+    owner = {"pipeline": name.partition("/")[0]} if kind in {"dataset", "release"} else {}
+    return {kind: name} | owner if name else {"part": kind} if kind else {}
+
+
+def learnt(notes: Notes | None) -> dict[str, str]:
+    """Name what was looked at, where nobody knew before: the one dataset, or the one run, or the one pipeline."""
+    seen = [*notes.seen.values()] if notes else []
+    for kind in (Dataset, Run, PipelineRecord):
+        found = [item for item in seen if isinstance(item, kind)]
+        if found:
+            return _facts(found[0]) if len(found) == 1 else {}
+    return {}
 
 
 def _facts(item: Machine) -> dict[str, str]:

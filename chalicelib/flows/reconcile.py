@@ -16,6 +16,7 @@ from aws_lambda_powertools import Logger
 from chalicelib.flows.sweep import Datasets as SweptDatasets
 from chalicelib.flows.sweep import Pipelines as SweptPipelines
 from chalicelib.flows.sweep import Sweep
+from chalicelib.lines import FAILED, named
 from chalicelib.model import DatasetId
 from chalicelib.ports import Bucket, Clock, Records
 
@@ -133,7 +134,7 @@ class Reconcile:
             return None
         if self.clock() < float(since) + ALIVE:
             return subject
-        log.error("A tick died here", step="reconcile", outcome="failed", subject=subject)
+        log.error("A tick died here", step="reconcile", outcome=FAILED, **named(subject))
         self._put_off(subject)
         self.records.move_cursor(_CURSOR, "")
         return None
@@ -149,7 +150,7 @@ class Reconcile:
         try:
             self._move_due(subject)
         except Exception:  # as above; it is due still, and the next tick meets it again
-            log.exception("Putting off failed", step="put-off", outcome="failed", subject=subject)
+            log.exception("Putting off failed", step="put-off", outcome=FAILED, **named(subject))
 
     def _move_due(self, subject: str) -> None:
         kind, _, name = subject.partition(":")

@@ -50,19 +50,20 @@ class Door:
         return register
 
     def _answer(self, view: View, names: Mapping[str, str], status: int) -> Response:
-        request, flows = self.routes.current_request, None
+        request, flows, notes = self.routes.current_request, None, None
         about = _about(request, names)
         try:
             flows = wiring.flows()
-            with lines.watching(flows):
+            with lines.watching(flows) as notes:
                 said = dict(view(request, **names))
         except DropforgeError as error:
-            lines.tell_request(flows, error.status, about, error=error)
+            lines.tell_request(flows, error.status, about | lines.learnt(notes), error=error)
             return _refusal(error, request)
         except Exception as error:  # noqa: BLE001 -- the process's edge: a client gets a problem, the log gets the trace
-            lines.tell_request(flows, DropforgeError.status, about, error=error)
+            lines.tell_request(flows, DropforgeError.status, about | lines.learnt(notes), error=error)
             return _refusal(DropforgeError(str(error)), request)
-        lines.tell_request(flows, status, about, changed=said.get("changed", True) is not False)
+        changed = said.get("changed", True) is not False
+        lines.tell_request(flows, status, about | lines.learnt(notes), changed=changed)
         return Response(said, headers={"Content-Type": "application/json"}, status_code=status)
 
 

@@ -70,6 +70,21 @@ def package_changed(group: str, version: int = 1, approval: str = "Approved") ->
     return {**_envelope("aws.sagemaker", "SageMaker Model Package State Change", 0), "detail": detail}
 
 
+def run_requested(detail: dict[str, Any], *, event: str = "event-1") -> Event:
+    """Make a request as EventBridge delivers it."""
+    return {
+        "version": "0",
+        "id": event,
+        "detail-type": "Dropforge Run Requested",
+        "source": "lab.scheduler",
+        "account": "123456789012",
+        "time": "2031-05-01T10:00:00Z",
+        "region": "us-east-1",
+        "resources": [],
+        "detail": {"deployment": "df-test", "pipeline": "digits"} | detail,
+    }
+
+
 def schedule() -> Event:
     return {**_envelope("aws.events", "Scheduled Event", 0), "detail": {}}
 

@@ -183,6 +183,47 @@ def test_a_line_names_pipeline_dataset_and_run_and_what_became_of_them(world: Wo
     assert line["became"] == {f"run:{run}": "failed"}
 
 
+ABOUT_MNIST = ("done", "digits", "digits/mnist")
+
+
+def about(line: dict[str, Any]) -> tuple[object, ...]:
+    return line["outcome"], line.get("pipeline"), line.get("dataset")
+
+
+def test_the_line_of_a_package_event_names_the_run_that_the_package_is_of(world: World, caplog: Lines) -> None:
+    job = start_run(world)
+    run = job.split("-")[3]
+    world.jobs.finish(job, labels=["0", "1"])
+    app.on_job_changed(raw.job_changed(job), Context())
+    found = world.records.run(run)
+    assert found is not None
+    assert found.package is not None
+    world.registry.decide(found.package, approved=False, note="seen by eye")
+    caplog.clear()
+    app.on_package_changed(raw.package_changed("df-test-digits"), Context())
+    (line,) = [vars(line) for line in caplog.records if vars(line)["step"] == "package-changed"]
+    assert (*about(line), line["run"]) == (*ABOUT_MNIST, run)
+
+
+def test_the_line_of_an_event_that_asks_for_a_run_names_the_dataset_and_the_run(world: World, caplog: Lines) -> None:
+    run = start_run(world).split("-")[3]
+    caplog.clear()
+    detail = {"deployment": "df-test", "pipeline": "digits", "dataset": "mnist"}
+    app.on_run_requested(raw.run_requested(detail), Context())
+    (line,) = [vars(line) for line in caplog.records if vars(line)["step"] == "run-requested"]
+    assert (*about(line), line["run"]) == (*ABOUT_MNIST, run)
+
+
+def test_the_line_of_a_start_over_http_names_the_dataset_and_the_run(world: World, caplog: Lines) -> None:
+    run = start_run(world).split("-")[3]
+    caplog.clear()
+    app.app(raw.post("/v1/runs", body={"pipeline": "digits", "dataset": "mnist", "set": {"x": 1}}), Context())
+    app.app(raw.post("/v1/runs", body={"pipeline": "digits", "dataset": "mnist"}), Context())
+    refused, taken = (vars(line) for line in caplog.records if vars(line)["step"] == "request")
+    assert (refused["outcome"], refused["pipeline"]) == ("refused", "digits")
+    assert (taken["pipeline"], taken["dataset"], taken["run"]) == ("digits", "digits/mnist", run)
+
+
 def test_what_is_refused_is_told_as_refused(world: World, caplog: Lines) -> None:
     world.bucket.put("pipelines/broken/pipeline.toml", f"{PIPELINE}\nnonsense = 1")
     app.on_uploads(raw.batch(raw.created("pipelines/broken/pipeline.toml", world.clock())), Context())

@@ -27,21 +27,6 @@ def post(body: object) -> tuple[int, dict[str, Any]]:
     return response["statusCode"], json.loads(response["body"])
 
 
-def requested(detail: dict[str, Any], *, event: str = "event-1") -> dict[str, Any]:
-    """Make a request as EventBridge delivers it."""
-    return {
-        "version": "0",
-        "id": event,
-        "detail-type": "Dropforge Run Requested",
-        "source": "lab.scheduler",
-        "account": "123456789012",
-        "time": "2031-05-01T10:00:00Z",
-        "region": "us-east-1",
-        "resources": [],
-        "detail": {"deployment": "df-test", "pipeline": "digits"} | detail,
-    }
-
-
 def dropped(world: World) -> None:
     """Let a pipeline be accepted and a dataset be dropped, so that it collects."""
     push_pipeline(world)
@@ -155,7 +140,7 @@ def test_data_elsewhere_is_trained_on_where_it_lies_and_compared_there_after_the
 
 def test_an_event_starts_a_run_and_says_who_sent_it(world: World) -> None:
     dropped(world)
-    app.on_run_requested(requested({"dataset": "mnist", "set": EPOCHS, "reason": "nightly"}), Context())
+    app.on_run_requested(raw.run_requested({"dataset": "mnist", "set": EPOCHS, "reason": "nightly"}), Context())
     dataset = world.records.dataset(MNIST)
     assert dataset is not None
     assert (dataset.state, jobs(world)) == (DatasetState.SEALED, 1)
@@ -166,13 +151,13 @@ def test_an_event_starts_a_run_and_says_who_sent_it(world: World) -> None:
 def test_an_event_that_comes_twice_starts_one_job_even_when_the_pipeline_was_edited_between(world: World) -> None:
     dropped(world)
     for _ in range(2):
-        app.on_run_requested(requested({"dataset": "mnist", "requestId": "r-1"}), Context())
+        app.on_run_requested(raw.run_requested({"dataset": "mnist", "requestId": "r-1"}), Context())
         world.bucket.put("pipelines/digits/src/train.py", b"print('newer')")
         body = raw.created("pipelines/digits/src/train.py", world.clock())
         app.on_uploads(raw.batch(body), Context())
         wake_until_quiet(world, seconds=30)
     assert jobs(world) == 1
-    app.on_run_requested(requested({"dataset": "mnist", "requestId": "r-2"}), Context())
+    app.on_run_requested(raw.run_requested({"dataset": "mnist", "requestId": "r-2"}), Context())
     assert jobs(world) == 2
 
 
@@ -194,5 +179,5 @@ def test_an_event_that_asks_for_what_cannot_be_ends_in_the_dead_letters(
 ) -> None:
     dropped(world)
     with pytest.raises(error):
-        app.on_run_requested(requested(detail), Context())
+        app.on_run_requested(raw.run_requested(detail), Context())
     assert jobs(world) == 0
