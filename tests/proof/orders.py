@@ -12,7 +12,7 @@ from chalicelib.errors import NotFoundError, NotNowError
 from chalicelib.model import Command
 from chalicelib.wiring import Flows
 from tests.proof.cloud.mail import Message
-from tests.proof.stories import BETTER, FIRST, PIPELINE, SECOND, TOML, End, Story, drop, push, run_name
+from tests.proof.stories import BETTER, FIRST, PIPELINE, SECOND, THIRD, TOML, UNWELL, End, Story, drop, push, run_name
 from tests.proof.world import DAY, Deed, World
 
 AGAIN = 5.0
@@ -56,8 +56,9 @@ def stop(dataset: str) -> Callable[[World], None]:
     return order(lambda flows, command: flows.run_orders.stop(run_name(SECOND, dataset), command))
 
 
-def retry(dataset: str) -> Callable[[World], None]:
-    return order(lambda flows, command: flows.run_orders.retry(run_name(SECOND, dataset), command))
+def retry(dataset: str, story: Story = SECOND) -> Callable[[World], None]:
+    """Retry the run that this dataset becomes in that story."""
+    return order(lambda flows, command: flows.run_orders.retry(run_name(story, dataset), command))
 
 
 def approve(dataset: str) -> Callable[[World], None]:
@@ -74,6 +75,15 @@ def approve_elsewhere(world: World) -> None:
     world.account.sagemaker.update_model_package({"ModelPackageArn": newest.arn, "ModelApprovalStatus": "Approved"})
 
 
+def mend_and_retry(world: World) -> None:
+    """Mend what kept the model from coming up, and let its run try again."""
+    things = world.account.s3.things
+    for name, it in list(things.items()):
+        if name.endswith("/model.tar.gz"):
+            things[name] = replace(it, body=it.body.replace(b"up=fails", b""))
+    retry("two", UNWELL)(world)
+
+
 def request(dataset: str) -> Callable[[World], None]:
     """Ask for a run as another system does: by an event."""
     detail = {"deployment": "df-test", "pipeline": PIPELINE, "dataset": dataset, "requestId": f"request for {dataset}"}
@@ -82,6 +92,7 @@ def request(dataset: str) -> Callable[[World], None]:
 
 
 TRAINING = '"state":"training"'
+TURNED = '"approval":"rejected" "state":"'
 PENDING = '"approval":"pending" "state":"registered"'
 ROLL_BACK = order(lambda flows, command: flows.releases.orders.roll_back(PIPELINE, command))
 UNDEPLOY = order(lambda flows, command: flows.releases.orders.undeploy(PIPELINE, command))
@@ -166,6 +177,32 @@ REQUESTED = Story(
     after=FIRST,
 )
 
+BACK_TO_THE_FIRST = Story(
+    "a person rolls back to a version that is cleared away",
+    (Deed(0, order(lambda flows, command: flows.releases.orders.roll_back(PIPELINE, command, 1))),),
+    End({"one": "live", "two": "replaced", "three": "replaced"}, jobs=3, live="one"),
+    after=THIRD,
+)
+RELEASED_AGAIN = Story(
+    "a person retries a run whose model did not come up, once it does",
+    (
+        Deed(0, drop("two", BETTER, "up=fails")),
+        Deed(5, when('"failed":{" "stage":"idle"', mend_and_retry)),
+    ),
+    End({"one": "replaced", "two": "live"}, jobs=2, live="two"),
+    after=FIRST,
+)
+APPROVED_AFTER_ALL = Story(
+    "a person rejects a model, and approves it after all",
+    (
+        Deed(0, drop("two", BETTER)),
+        Deed(5, when(PENDING, reject("two"))),
+        Deed(6, when(TURNED, approve("two"))),
+    ),
+    End({"one": "replaced", "two": "live"}, jobs=2, live="two"),
+    after=GATED,
+)
+
 ORDERED = (
     ROLLED_BACK_BY_HAND,
     GIVEN_UP,
@@ -178,4 +215,7 @@ ORDERED = (
     APPROVED_ELSEWHERE,
     TURNED_DOWN,
     REQUESTED,
+    BACK_TO_THE_FIRST,
+    RELEASED_AGAIN,
+    APPROVED_AFTER_ALL,
 )

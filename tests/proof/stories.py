@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-from tests.fakes.world import SETTINGS
 from tests.proof.cloud.sagemaker import Job
-from tests.proof.world import Deed, World, heard
+from tests.proof.world import SETTINGS, Deed, World, heard
 
 PIPELINE = "digits"
 BAD_GATE = 0.5
@@ -63,6 +62,10 @@ class End:
     """How many of the jobs are not ours."""
     failed: Mapping[str, str] = field(default_factory=dict)
     """Datasets whose run failed, or was rejected, with words that its reason must hold."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Datasets that were refused, likewise."""
+    pipeline: str = "accepted"
+    """What became of the newest upload of the pipeline."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -6,12 +6,12 @@ from random import Random
 
 import pytest
 
+from tests.proof.catalogue import ALL
 from tests.proof.conftest import Tally
 from tests.proof.faults import SINGLE
 from tests.proof.levels import LEVEL
-from tests.proof.orders import ORDERED
 from tests.proof.prove import calls_of, play
-from tests.proof.stories import STORIES, Story
+from tests.proof.stories import Story
 
 SHARDS = 4
 HEALING = 200
@@ -19,7 +19,7 @@ HEALING = 200
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
-@pytest.mark.parametrize("story", [*STORIES, *ORDERED], ids=lambda story: story.name)
+@pytest.mark.parametrize("story", ALL, ids=lambda story: story.name)
 def test_a_story_in_which_two_calls_go_wrong_ends_as_it_should(story: Story, shard: int, tally: Tally) -> None:
     random, last = Random(f"{story.name} {shard}"), len(calls_of(story))
     for _ in range(LEVEL.pairs // SHARDS):

@@ -25,10 +25,9 @@ from chalicelib.model import (
 from chalicelib.names import run12
 from chalicelib.news import DATASET, RUN
 from chalicelib.wiring import Aws
-from tests.fakes.world import SETTINGS
 from tests.proof.cloud.sagemaker import Did, Job
 from tests.proof.stories import PIPELINE, End
-from tests.proof.world import World
+from tests.proof.world import SETTINGS, World
 
 INVARIANTS = {
     "rests": "everything comes to rest within days of the last fault and event",
@@ -83,6 +82,7 @@ class Judge:
 
     def all(self) -> Iterator[str]:
         for name, check in (
+            ("true", self._pipeline),
             ("true", self._datasets),
             ("true", self._runs),
             ("true", self._release),
@@ -92,6 +92,7 @@ class Judge:
             ("served-throughout", self._served),
             ("champion", self._champion),
             ("told", self._told),
+            ("told", self._pipeline_told),
             ("heard", self._heard),
             ("timeline", self._run_timelines),
             ("timeline", self._release_timeline),
@@ -100,7 +101,9 @@ class Judge:
 
     def _dropped(self) -> set[str]:
         head = f"bucket/datasets/{PIPELINE}/"
-        return {key.removeprefix(head).split("/")[0] for key in self.account.s3.things if key.startswith(head)}
+        there = {key.removeprefix(head).split("/")[0] for key in self.account.s3.things if key.startswith(head)}
+        known = {pk.partition("/")[2] for pk, kind in self.account.dynamodb.items if kind == "dataset"}
+        return there | known
 
     # Every dataset, run and release says what is so.
 
@@ -109,16 +112,31 @@ class Judge:
         for name, dataset in self.datasets.items():
             if dataset is None:
                 yield f"nobody knows the dataset {name}"
+            elif dataset.state is DatasetState.REFUSED and dataset.due is None and self._may_be_refused(dataset):
+                continue
             elif dataset.state is not DatasetState.SEALED or dataset.due is not None:
                 yield f"the dataset {name} is {dataset.state}, due {dataset.due}: {dataset.waiting or dataset.reason}"
-            elif dataset.digest != self._digest(name):
+            elif dataset.digest != self._digest(dataset):
                 yield f"the dataset {name} was sealed with other files than it has"
 
-    def _digest(self, name: str) -> str:
-        """Digest what lies in the folder, in no other way than the definition says."""
-        head = f"datasets/{PIPELINE}/{name}/"
-        found = self.account.s3.under(SETTINGS.bucket, head)
-        return listing_digest((it.key.removeprefix(head), S3Object(it.key, len(it.body), it.etag)) for it in found)
+    def _may_be_refused(self, dataset: Dataset) -> bool:
+        return self.lenient or self.end.refused.get(dataset.id.name, "-") in str(dataset.reason)
+
+    def _digest(self, dataset: Dataset) -> str:
+        """Digest what lies in the folder, or elsewhere, in no other way than the definition says."""
+        own = {"": f"s3://{SETTINGS.bucket}/datasets/{dataset.id}/"}
+        places = {f"{channel}/": uri for channel, uri in dataset.sources.items()} or own
+        return listing_digest(each for channel in sorted(places) for each in self._under(channel, places[channel]))
+
+    def _under(self, channel: str, uri: str) -> Iterator[tuple[str, S3Object]]:
+        bucket, _, head = uri.removeprefix("s3://").partition("/")
+        for it in self.account.s3.under(bucket, head):
+            yield channel + it.key.removeprefix(head), S3Object(it.key, len(it.body), it.etag)
+
+    def _pipeline(self) -> Iterator[str]:
+        record = self.records.pipeline(PIPELINE)
+        if record is None or record.due is not None or record.state != self.end.pipeline:
+            yield f"the pipeline is {record}, and should be {self.end.pipeline}"
 
     def _runs(self) -> Iterator[str]:
         for name, run in self.runs.items():
@@ -249,10 +267,23 @@ class Judge:
         for name, dataset in self.datasets.items():
             thing = self.account.s3.things.get(f"bucket/status/{PIPELINE}/{name}.json")
             run = self.runs.get(run12(dataset.run)) if dataset and dataset.run else None
-            if dataset is None or run is None:
-                continue
             said = json.loads(thing.body) if thing else {}
-            yield from self._says(name, dataset, said, stage_of(run, self.release))
+            if dataset is None or (run is None and dataset.state is DatasetState.SEALED):
+                continue
+            if run is None or dataset.state is not DatasetState.SEALED:
+                yield from self._says_why(name, dataset, said)
+            else:
+                yield from self._says(name, dataset, said, stage_of(run, self.release))
+
+    def _says_why(self, name: str, dataset: Dataset, said: dict[str, Any]) -> Iterator[str]:
+        if (said.get("state"), said.get("reason")) != (dataset.state.value, dataset.reason or dataset.waiting):
+            yield f"the status of {name} says {said}; it is {dataset.state}: {dataset.reason}"
+
+    def _pipeline_told(self) -> Iterator[str]:
+        thing, record = self.account.s3.things.get(f"bucket/status/{PIPELINE}.json"), self.records.pipeline(PIPELINE)
+        said = json.loads(thing.body) if thing else {}
+        if record and (said.get("state"), said.get("version")) != (record.state, record.version):
+            yield f"the status of the pipeline says {said}; it is {record.state} with {record.version}"
 
     def _says(self, name: str, dataset: Dataset, said: dict[str, Any], stage: str) -> Iterator[str]:
         told = (said.get("state"), said.get("stage"), said.get("run"))

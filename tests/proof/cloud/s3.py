@@ -33,10 +33,12 @@ class S3:
         self.clock = clock
         self.things: dict[str, Thing] = {}
         """By bucket and key: `bucket/key`."""
+        self.most = 1000
+        """Of a list, at most so many at once: S3 may give fewer than it is asked for."""
 
     def copy(self, clock: Clock) -> S3:
         made = S3(clock)
-        made.things = dict(self.things)
+        made.things, made.most = dict(self.things), self.most
         return made
 
     def keep(self, bucket: str, key: str, body: bytes) -> Thing:
@@ -72,7 +74,11 @@ class S3:
         return {}
 
     def list_objects_v2(self, asked: dict[str, Any]) -> dict[str, Any]:
-        limit, prefix, delimiter = asked.get("MaxKeys", 1000), asked.get("Prefix", ""), asked.get("Delimiter", "")
+        limit, prefix, delimiter = (
+            min(asked.get("MaxKeys", 1000), self.most),
+            asked.get("Prefix", ""),
+            asked.get("Delimiter", ""),
+        )
         contents: list[dict[str, Any]] = []
         folders: list[str] = []
         for thing in self.under(asked["Bucket"], prefix, asked.get("StartAfter", "")):

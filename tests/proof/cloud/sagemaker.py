@@ -95,6 +95,8 @@ class Sagemaker:
         self.count_writes: Callable[[], int] = lambda: 0
         self.eventual = True
         """Whether Describe may not know, once, what was made a moment ago."""
+        self.full: dict[str, int] = {}
+        """How often a call is refused still, because the account's quota is used up."""
         self.jobs: dict[str, Job] = {}
         self.models: dict[str, Mapping[str, Any]] = {}
         self.configs: dict[str, Mapping[str, Any]] = {}
@@ -107,7 +109,7 @@ class Sagemaker:
 
     def copy(self, clock: Clock, s3: S3, logs: Logs, emit: Emit) -> Sagemaker:
         made = Sagemaker(clock, s3, logs, emit)
-        made.eventual, made.history = self.eventual, self.history
+        made.eventual, made.history, made.full = self.eventual, self.history, dict(self.full)
         made.jobs, made.models, made.configs = dict(self.jobs), dict(self.models), dict(self.configs)
         made.endpoints, made.groups, made.packages = dict(self.endpoints), dict(self.groups), dict(self.packages)
         made._tokens, made._unseen = dict(self._tokens), dict(self._unseen)
@@ -119,6 +121,7 @@ class Sagemaker:
         name, now = asked["TrainingJobName"], self.clock()
         if name in self.jobs:
             raise refusal("ResourceInUse", f"Training job names must be unique within an AWS account: {name}")
+        self._have_room("create_training_job")
         self.jobs[name] = Job(asked, now, now + JOB_SECONDS)
         self._made(name)
         self.emit("SageMaker Training Job State Change", {"TrainingJobName": name, "TrainingJobStatus": "InProgress"})
@@ -207,6 +210,7 @@ class Sagemaker:
         if name in self.endpoints:
             raise invalid(f'Cannot create already existing endpoint "{_ARN}endpoint/{name}".')
         self._need(config)
+        self._have_room("create_endpoint")
         self.endpoints[name] = Endpoint(name, config, config, now, moves=now + ENDPOINT_SECONDS)
         self._made(name)
         self._did("created", name, config)
@@ -397,6 +401,12 @@ class Sagemaker:
         if self._is_unseen(name) or name not in among:
             raise invalid(f'Could not find {kind} "{_ARN}{kind.replace(" ", "-")}/{name}".')
         return among[name]
+
+    def _have_room(self, method: str) -> None:
+        if self.full.get(method):
+            self.full[method] -= 1
+            message = "The account-level service limit of this instance type is 0 Instances."
+            raise refusal("ResourceLimitExceeded", message, method)
 
     def _there(self, name: str) -> Endpoint:
         if name not in self.endpoints:
