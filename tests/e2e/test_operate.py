@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -10,10 +11,11 @@ from collections.abc import Iterator
 from tests import typed
 from tests.e2e.conftest import Cloud, wait_until
 from tests.e2e.pipelines import Tiny, drop, knobs, push, release_of, until_sealed
-from tests.unit.docs import ROOT, blocks
+from tests.unit.docs import ROOT, Block, blocks
 
-TRANSCRIPTS = [block.text for block in blocks("console", ROOT / "docs" / "howto" / "operate.md")]
+TRANSCRIPTS = blocks("console http", ROOT / "docs" / "howto" / "operate.md")
 _HEADER = re.compile(r"^local cloud at .*\n", re.MULTILINE)
+_CALL = re.compile(r"(?P<method>GET|POST) (?P<path>\S+) ?(?P<body>.*)")
 
 
 class ByHand(Tiny):
@@ -24,9 +26,13 @@ class ByHand(Tiny):
         return super().toml.replace("[gate]\n", '[gate]\napproval = "manual"\n')
 
 
-def steps(transcript: str) -> Iterator[tuple[str, str]]:
-    """Give each command of a transcript with what it says."""
-    for part in re.split(r"^\$ ", transcript, flags=re.MULTILINE)[1:]:
+def steps(transcript: Block) -> Iterator[tuple[str, str]]:
+    """Give each command, or each HTTP call, of a transcript with what it gives."""
+    if transcript.kind == "http":
+        lines = transcript.text.splitlines()
+        yield from zip(lines[::2], lines[1::2], strict=True)
+        return
+    for part in re.split(r"^\$ ", transcript.text, flags=re.MULTILINE)[1:]:
         command, _, said = part.partition("\n")
         yield command, said
 
@@ -38,6 +44,17 @@ def said_by(command: str, cloud: Cloud) -> str:
     return ended.out + _HEADER.sub("", ended.err) + (f"[exit {ended.code}]\n" if ended.code else "")
 
 
+def answered_to(call: re.Match[str], cloud: Cloud) -> str:
+    """Send a signed call; gives the status and the body of its answer, on one line."""
+    path = re.sub(r"\{(\w+)\}", lambda named: run_of(cloud, named[1]), call["path"])
+    reply = cloud.http(call["method"], path, call["body"].encode() or None, signed=True)
+    return f"{reply.status} {json.dumps(reply.json, ensure_ascii=False)}\n"
+
+
+def run_of(cloud: Cloud, dataset: str) -> str:
+    return str(cloud.get(f"/v1/datasets/digits/{dataset}")["run"])
+
+
 def pattern_of(said: str) -> str:
     """`…` is anything, on a line of its own any lines."""
     lines = [r"(.*\n)*?" if line == "…" else re.escape(line).replace("…", ".*") + r"\n" for line in said.splitlines()]
@@ -47,12 +64,15 @@ def pattern_of(said: str) -> str:
 def test_every_order_does_and_says_what_its_transcript_says(cloud: Cloud) -> None:
     push(cloud, ByHand("digits", at_least=0.5))
     drop(cloud, "digits", "monday", knobs(label="a"))
+    before = ""
     for transcript in TRANSCRIPTS:
-        for command, said in steps(transcript):
-            if command.startswith("dropforge show digits/tuesday"):
+        for asked, said in steps(transcript):
+            if asked.startswith("dropforge show digits/tuesday"):
                 drop(cloud, "digits", "tuesday", knobs(label="b"))
                 until_sealed(cloud, "digits", "tuesday")
-            if command.startswith("dropforge undeploy") and "Nothing changed" in said:
+            if "undeploy" in before:
                 wait_until(lambda: release_of(cloud, "digits")["stage"] == "idle")
-            seen = said_by(command, cloud)
-            assert re.fullmatch(pattern_of(said), seen), f"$ {command}\n{seen}\n--- is not ---\n{said}"
+            call = _CALL.fullmatch(asked)
+            seen = answered_to(call, cloud) if call else said_by(asked, cloud)
+            assert re.fullmatch(pattern_of(said), seen), f"$ {asked}\n{seen}\n--- is not ---\n{said}"
+            before = asked

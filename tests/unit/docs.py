@@ -29,11 +29,11 @@ def pages() -> list[Path]:
     ]
 
 
-def blocks(kind: str, *files: Path) -> list[Block]:
-    """Give the blocks of one kind (`sh`, `python`, …) in the order of the pages."""
+def blocks(kinds: str, *files: Path) -> list[Block]:
+    """Give the blocks of a kind (`sh`, `python`, …) or of several (`console http`) in the order of the pages."""
     return [
         Block(file.relative_to(ROOT).as_posix(), found["kind"], found["text"])
         for file in files or pages()
         for found in _FENCE.finditer(file.read_text("utf-8"))
-        if found["kind"] == kind
+        if found["kind"] in kinds.split()
     ]
