@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from chalicelib.decide.run_ends import LOOK_AGAIN, end, take_up
 from chalicelib.decide.run_steps import Move, NoRoom, Rest, StartTraining, Step, StopTraining, Wait
-from chalicelib.decide.shortage import trying
+from chalicelib.decide.shortage import is_shortage, trying
 from chalicelib.model import Candidate, Command, Entry, Run, RunState
 from chalicelib.ports import JobSeen, TrainingJob
 
@@ -20,8 +20,6 @@ _ANOTHER = (
     "and is not tried again by itself; `dropforge retry` tries it once more."
 )
 _AGAIN = "`dropforge retry` tries it once more."
-_NO_ROOM = ("CapacityError", "ResourceLimitExceeded")
-"""How SageMaker begins the reason of a job that it had no machines for; what comes after an AlgorithmError: is ours."""
 _ENDED = frozenset({"Completed", "Failed", "Stopped"})
 
 
@@ -132,7 +130,7 @@ def _vanished(run: Run, candidate: Candidate, now: float) -> Step:
 
 def _failed(run: Run, seen: JobSeen, now: float) -> Move | NoRoom:
     reason = seen.reason or "SageMaker gives no reason."
-    if reason.startswith(_NO_ROOM):
+    if is_shortage(reason):
         return NoRoom(run, reason)
     return end(run, RunState.FAILED, now, reason, f"Read the training log. {_ANOTHER}")
 

@@ -10,6 +10,8 @@ from chalicelib.model import Shortage
 
 FIRST, LONGEST = 60.0, 1800.0
 """Seconds between two tries: 1, 2, 4 … 30 minutes."""
+_OURS = re.compile(r"(?!CapacityError)\w+Error\b")
+"""How SageMaker begins the reason of a job that failed otherwise: what follows may be a script's own word of quotas."""
 _NO_ROOM = re.compile(
     r"CapacityError|(insufficient|compute) capacity|InsufficientInstanceCapacity|"
     r"ResourceLimitExceeded|service limit|quota",
@@ -20,7 +22,7 @@ _NO_ROOM = re.compile(
 
 def is_shortage(reason: str | None) -> bool:
     """Tell whether something failed for want of capacity or quota, by SageMaker's own sentence."""
-    return reason is not None and _NO_ROOM.search(reason) is not None
+    return reason is not None and not _OURS.match(reason) and _NO_ROOM.search(reason) is not None
 
 
 def wait_more(seen: Shortage | None, reason: str, now: float, limit: float) -> Shortage | None:
