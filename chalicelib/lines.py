@@ -38,7 +38,7 @@ def take(flows: Flows, name: str, subject: str, step: Callable[[], object], **ab
     with watching(flows) as notes:
         try:
             acted = step() is True
-        except Exception as error:
+        except Exception as error:  # whatever it was goes on, with its line
             tell_failed(flows, name, error, **{**_about(subject, notes), **about})
             raise
         told = {"became": became} if (became := _became(notes)) else {}

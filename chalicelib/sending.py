@@ -16,7 +16,7 @@ def around(event: Any, handle: Callable[[Any], Any]) -> Any:
     """Send news after a handler, as Chalice's middleware: also what a handler saved before it failed."""
     try:
         answer = handle(event)
-    except Exception:
+    except Exception:  # whatever it was goes on; what the step had saved before it is told all the same
         send_news()
         raise
     send_news()
@@ -26,5 +26,5 @@ def around(event: Any, handle: Callable[[Any], Any]) -> Any:
 def send_news() -> None:
     try:
         wiring.flows().outbox.send_mine()
-    except Exception:  # the edge of the process: it waits in the outbox, and the reconcile sends it
+    except Exception:  # the process's edge: it waits in the outbox, and the reconcile sends it
         log.exception("News waits in the outbox", step="outbox", outcome="comes again")

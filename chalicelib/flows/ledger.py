@@ -10,6 +10,9 @@ from chalicelib.model import Entry, Release, Run, Target
 from chalicelib.names import run12
 from chalicelib.ports import Records
 
+_NEWEST = 20
+"""Runs of a pipeline whose status is written again when its release comes to rest."""
+
 
 class Ledger:
     def __init__(self, *, records: Records, report: Report) -> None:
@@ -34,6 +37,12 @@ class Ledger:
         for name in sorted({target.run for target in targets if target is not None}):
             run = self.records.run(name)
             if run is not None:
+                self.report.run(run)
+
+    def report_newest(self, release: Release) -> None:
+        """Rewrite the status of the newest runs that this release does not name: what is live tells theirs, too."""
+        for run in self.records.runs(pipeline=release.pipeline, limit=_NEWEST).items:
+            if run.state.final and run.id not in _named(release):
                 self.report.run(run)
 
     def _tell(self, name: str, before: Release, after: Release) -> None:

@@ -29,6 +29,7 @@ class Outcomes:
         told = release.live is not None and self.tell_clients(release.pipeline, release.live, exact=True)
         if release.due is not None:
             self.ledger.report_again(release.live, release.previous, release.retired)
+            self.ledger.report_newest(release)
             self.records.save(replace(release, due=None))
         elif told and self.records.release(release.pipeline) != release:
             raise ConflictError  # who wrote meanwhile has told something newer: it is told again

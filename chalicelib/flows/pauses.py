@@ -30,6 +30,10 @@ class Paused:
     pause: Pause | None
 
     @property
+    def state(self) -> str:
+        return "paused" if self.pause is not None else "running"
+
+    @property
     def what(self) -> str:
         if self.pause is not None:
             return self.pause.told

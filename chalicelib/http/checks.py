@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from chalice.app import IAMAuthorizer, Request
@@ -32,7 +31,7 @@ def check(request: Request) -> Json:
 
     world = wiring.flows().world
     asked = order.read(request, world.clock(), "name", "toml", "files", "count", "dataset")
-    drop = _drop(asked.table("dataset")) if "dataset" in asked.fields else None
+    drop = _drop(asked)
     return body(Check(world, given := _folder(asked), drop).verdict(), given, drop)
 
 
@@ -45,9 +44,12 @@ def _folder(asked: Order) -> PipelineFolder:
     )
 
 
-def _drop(said: Mapping[str, Any]) -> Drop:
+def _drop(asked: Order) -> Drop | None:
     from chalicelib.flows.checks import Drop
 
+    if "dataset" not in asked.fields:
+        return None
+    said = asked.table("dataset")
     known = ("name", "files", "channels", "single", "overrides")
     for field in said:
         if field not in known:

@@ -6,12 +6,9 @@ from typing import Any
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib import wiring
-from chalicelib.errors import NotFoundError
-from chalicelib.http import bodies
+from chalicelib.http import bodies, named
 from chalicelib.http.door import Door
 from chalicelib.media import BINARY_TYPES
-from chalicelib.names import is_pipeline
 from chalicelib.predict.limits import BODY_LIMIT
 
 open_door = Door(f"{__name__}.open")
@@ -28,10 +25,7 @@ def health(_: Request) -> dict[str, Any]:
 @door.get("/v1/models/{model}")
 def model(_: Request, model: str) -> dict[str, Any]:
     """Tell what a model accepts, its labels, and whether it is live."""
-    serving = wiring.flows().world.records.serving(model) if is_pipeline(model) else None
-    if serving is None:
-        raise NotFoundError(f'There is no model "{model}".')
-    return bodies.model(serving, max_bytes=BODY_LIMIT)
+    return bodies.model(named.model(model), max_bytes=BODY_LIMIT)
 
 
 @predictions.route(

@@ -12,6 +12,7 @@ from chalicelib.errors import InvalidError
 from chalicelib.http import query
 from chalicelib.http.bodies import moment
 from chalicelib.http.door import Door
+from chalicelib.http.query import Query
 from chalicelib.news import Told
 
 door = Door(__name__, authorizer=IAMAuthorizer())
@@ -21,10 +22,7 @@ door = Door(__name__, authorizer=IAMAuthorizer())
 def told_events(request: Request) -> dict[str, Any]:
     """List the newest events, or with `since` or `next` those that follow; oldest first, and `next` always goes on."""
     asked = query.read(request, "since")
-    since = _since(asked.filters.get("since"))
-    if since is not None and asked.after is not None:
-        raise InvalidError('Give "since" to begin, and "next" to go on; not both.')
-    page = wiring.flows().world.records.events(since=since, after=asked.after, limit=asked.limit)
+    page = wiring.flows().world.records.events(since=_since(asked), after=asked.after, limit=asked.limit)
     return {"events": [_body(each) for each in page.items], "next": page.next}
 
 
@@ -33,9 +31,16 @@ def _body(told: Told) -> dict[str, Any]:
     return {"id": news.id, "type": news.kind, "published_at": moment(told.at), "detail": dict(news.detail)}
 
 
-def _since(text: str | None) -> float | None:
+def _since(asked: Query) -> float | None:
+    text = asked.filters.get("since")
     if text is None:
         return None
+    if asked.after is not None:
+        raise InvalidError('Give "since" to begin, and "next" to go on; not both.')
+    return _moment(text)
+
+
+def _moment(text: str) -> float:
     try:
         at = datetime.fromisoformat(text.replace(" ", "+"))  # a plus that was not encoded
         if at.tzinfo is not None:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from typing import Any
-from urllib.parse import unquote
 
 from chalice.app import IAMAuthorizer, Request
 
 from chalicelib import wiring
-from chalicelib.errors import NotFoundError
-from chalicelib.http import artifacts, bodies, query
+from chalicelib.http import artifacts, bodies, named, query
 from chalicelib.http.door import Door
-from chalicelib.model import Dataset, DatasetId, DatasetState, Release, Run, RunState
-from chalicelib.names import is_pipeline, run12
+from chalicelib.http.query import Query
+from chalicelib.model import DatasetState, Run, RunState
+from chalicelib.names import run12
+from chalicelib.ports import LogLine, Page
 
 Json = dict[str, Any]
-KEY_LIMIT = 1024
-"""Bytes of a key in S3."""
-_RUN = re.compile(r"[0-9a-f]{12}|v1[0-9a-f]{64}")
 TIMELINE_LIMIT = 100
 """Entries that a single run's answer brings; the timeline route pages through all of them."""
 
@@ -38,11 +35,7 @@ def pipelines(request: Request) -> Json:
 def pipeline(request: Request, pipeline: str) -> Json:
     """Show a pipeline: its accepted version, and what is wrong with a newer one."""
     query.none(request)
-    records = wiring.flows().world.records
-    found = records.pipeline(pipeline) if is_pipeline(pipeline) else None
-    if found is None:
-        raise NotFoundError(f'There is no pipeline "{pipeline}".')
-    return bodies.pipeline(found, records.paused(pipeline))
+    return bodies.pipeline(named.pipeline(pipeline), wiring.flows().world.records.paused(pipeline))
 
 
 @door.get("/v1/datasets")
@@ -62,30 +55,27 @@ def datasets(request: Request) -> Json:
 def dataset(request: Request, pipeline: str, dataset: str) -> Json:
     """Show a dataset: its state, its run, and what to do after a refusal."""
     query.none(request)
-    return bodies.dataset(dataset_named(pipeline, dataset))
+    return bodies.dataset(named.dataset(pipeline, dataset))
 
 
 @door.get("/v1/runs")
 def runs(request: Request) -> Json:
     """List runs, newest first."""
     asked = query.read(request, "pipeline", "state")
-    records = wiring.flows().world.records
-    page = records.runs(
+    page = wiring.flows().world.records.runs(
         pipeline=query.pipeline(asked.filters.get("pipeline")),
         state=query.state(RunState, asked.filters.get("state")),
         after=asked.after,
         limit=asked.limit,
     )
-    releases = {name: records.release(name) for name in {item.pipeline for item in page.items}}
-    said = [bodies.run(item, releases[item.pipeline]) for item in page.items]
-    return {"runs": said, "next": page.next}
+    return {"runs": _with_releases(page.items), "next": page.next}
 
 
 @door.get("/v1/runs/{run}")
 def run(request: Request, run: str) -> Json:
     """Show a run with its metrics and the beginning of its timeline."""
     query.none(request)
-    found, records = run_named(run), wiring.flows().world.records
+    found, records = named.run(run), wiring.flows().world.records
     lines = records.timeline(f"run:{run12(found.id)}", limit=TIMELINE_LIMIT)
     said = bodies.run(found, records.release(found.pipeline))
     return said | {"timeline": [bodies.entry(line) for line in lines.items]}
@@ -95,7 +85,7 @@ def run(request: Request, run: str) -> Json:
 def timeline(request: Request, run: str) -> Json:
     """Page through what was seen, decided and done, oldest first."""
     asked = query.read(request)
-    subject = f"run:{run12(run_named(run).id)}"
+    subject = f"run:{run12(named.run(run).id)}"
     page = wiring.flows().world.records.timeline(subject, after=asked.after, limit=asked.limit)
     return {"timeline": [bodies.entry(line) for line in page.items], "next": page.next}
 
@@ -104,10 +94,7 @@ def timeline(request: Request, run: str) -> Json:
 def log(request: Request, run: str) -> Json:
     """Read the training job's log, oldest first; `next` always goes on where this page ended, as `tail` does."""
     asked = query.read(request)
-    found = run_named(run)
-    if found.candidate is None:
-        return {"lines": [], "next": asked.after}
-    page = wiring.flows().world.jobs.log(found.candidate.job, after=asked.after, limit=asked.limit)
+    page = _log(named.run(run), asked)
     return {"lines": [bodies.log_line(line) for line in page.items], "next": page.next or asked.after}
 
 
@@ -116,43 +103,24 @@ def artifact(request: Request, run: str) -> Json:
     """Sign download links for what the run's training job left: model, output and log."""
     query.none(request)
     world = wiring.flows().world
-    return {"artifacts": artifacts.links(world.bucket, run_named(run), now=world.clock())}
+    return {"artifacts": artifacts.links(world.bucket, named.run(run), now=world.clock())}
 
 
 @door.get("/v1/releases/{pipeline}")
 def release(request: Request, pipeline: str) -> Json:
     """Show a pipeline's serving side: what is live, wanted, waiting and was refused."""
     query.none(request)
-    return bodies.release(release_named(pipeline))
+    return bodies.release(named.release(pipeline))
 
 
-def run_named(name: str) -> Run:
-    found = wiring.flows().world.records.run(name) if _RUN.fullmatch(name) else None
-    if found is None:
-        raise NotFoundError(f'There is no run "{name}".')
-    return found
-
-
-def dataset_named(pipeline: str, name: str) -> Dataset:
-    """Find a dataset by its name as given, else decoded: REST APIs hand path parameters over as they were sent."""
+def _with_releases(found: Sequence[Run]) -> list[Json]:
     records = wiring.flows().world.records
-    names = [each for each in (name, unquote(name)) if is_pipeline(pipeline) and _fits_a_key(each)]
-    found = next((found for each in names if (found := records.dataset(DatasetId(pipeline, each)))), None)
-    if found is None:
-        raise NotFoundError(f'There is no dataset "{pipeline}/{name}".')
-    return found
+    releases = {name: records.release(name) for name in {run.pipeline for run in found}}
+    return [bodies.run(run, releases[run.pipeline]) for run in found]
 
 
-def release_named(pipeline: str) -> Release:
-    found = wiring.flows().world.records.release(pipeline) if is_pipeline(pipeline) else None
-    if found is None:
-        raise NotFoundError(f'The pipeline "{pipeline}" has released nothing.')
-    return found
-
-
-def _fits_a_key(name: str) -> bool:
-    """Tell whether a name could stand in an object's key; any other would be an error of the table's, not a miss."""
-    try:
-        return len(name.encode()) <= KEY_LIMIT
-    except UnicodeEncodeError:  # half a surrogate pair
-        return False
+def _log(run: Run, asked: Query) -> Page[LogLine]:
+    """Read what its job has said; nothing, where none was asked for yet."""
+    if run.candidate is None:
+        return Page((), None)
+    return wiring.flows().world.jobs.log(run.candidate.job, after=asked.after, limit=asked.limit)

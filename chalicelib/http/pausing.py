@@ -48,7 +48,7 @@ def resume_everything(request: Request) -> Json:
 def _told(paused: Paused) -> Json:
     return {
         "changed": paused.changed,
-        "state": "paused" if paused.pause else "running",
+        "state": paused.state,
         "what": paused.what,
         "scope": paused.scope,
         "paused": bodies.pause(paused.pause),

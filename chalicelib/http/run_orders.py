@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from chalice.app import IAMAuthorizer, Request
 
 from chalicelib import wiring
-from chalicelib.http import bodies, order
+from chalicelib.http import bodies, named, order
 from chalicelib.http.door import Door
-from chalicelib.http.operators import run_named
 
 if TYPE_CHECKING:
     from chalicelib.flows.run_orders import Ordered
@@ -23,28 +22,28 @@ door = Door(__name__, authorizer=IAMAuthorizer())
 def stop_run(request: Request, run: str) -> Json:
     """Let a run cost nothing further."""
     flows = wiring.flows()
-    return _told(flows.run_orders.stop(run_named(run).id, order.read(request, flows.world.clock()).command))
+    return _told(flows.run_orders.stop(named.run(run).id, order.read(request, flows.world.clock()).command))
 
 
 @door.post("/v1/runs/{run}/retry")
 def retry_run(request: Request, run: str) -> Json:
     """Try a run again: train it once more, or offer its model to the release that refused it."""
     flows = wiring.flows()
-    return _told(flows.run_orders.retry(run_named(run).id, order.read(request, flows.world.clock()).command))
+    return _told(flows.run_orders.retry(named.run(run).id, order.read(request, flows.world.clock()).command))
 
 
 @door.post("/v1/runs/{run}/approve")
 def approve_run(request: Request, run: str) -> Json:
     """Let a run's registered model go live."""
     flows = wiring.flows()
-    return _told(flows.run_orders.approve(run_named(run).id, order.read(request, flows.world.clock()).command))
+    return _told(flows.run_orders.approve(named.run(run).id, order.read(request, flows.world.clock()).command))
 
 
 @door.post("/v1/runs/{run}/reject")
 def reject_run(request: Request, run: str) -> Json:
     """Keep a run's registered model from going live."""
     flows = wiring.flows()
-    return _told(flows.run_orders.reject(run_named(run).id, order.read(request, flows.world.clock()).command))
+    return _told(flows.run_orders.reject(named.run(run).id, order.read(request, flows.world.clock()).command))
 
 
 def _told(ordered: Ordered) -> Json:

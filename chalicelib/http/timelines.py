@@ -7,12 +7,9 @@ from typing import Any
 from chalice.app import IAMAuthorizer, Request
 
 from chalicelib import wiring
-from chalicelib.errors import NotFoundError
-from chalicelib.http import bodies, query
+from chalicelib.http import bodies, named, query
 from chalicelib.http.door import Door
-from chalicelib.http.operators import dataset_named, release_named
 from chalicelib.model import EVERYTHING
-from chalicelib.names import is_pipeline
 
 Json = dict[str, Any]
 
@@ -28,21 +25,19 @@ def timeline_of_everything(request: Request) -> Json:
 @door.get("/v1/pipelines/{pipeline}/timeline")
 def pipeline_timeline(request: Request, pipeline: str) -> Json:
     """Page through what became of a pipeline, and who held it."""
-    if not is_pipeline(pipeline) or wiring.flows().world.records.pipeline(pipeline) is None:
-        raise NotFoundError(f'There is no pipeline "{pipeline}".')
-    return page(request, f"pipeline:{pipeline}")
+    return page(request, f"pipeline:{named.pipeline(pipeline).name}")
 
 
 @door.get("/v1/datasets/{pipeline}/{dataset}/timeline")
 def dataset_timeline(request: Request, pipeline: str, dataset: str) -> Json:
     """Page through what became of a dataset, and who started it."""
-    return page(request, f"dataset:{dataset_named(pipeline, dataset).id}")
+    return page(request, f"dataset:{named.dataset(pipeline, dataset).id}")
 
 
 @door.get("/v1/releases/{pipeline}/timeline")
 def release_timeline(request: Request, pipeline: str) -> Json:
     """Page through what was served, and who ordered it."""
-    return page(request, f"release:{release_named(pipeline).pipeline}")
+    return page(request, f"release:{named.release(pipeline).pipeline}")
 
 
 def page(request: Request, subject: str) -> Json:
