@@ -24,9 +24,9 @@ _A_STEP = 4
 """Kills for each step of a story that has begun, at most: on a slow machine, too, they are spread over the stories."""
 _AIMING = 1.0
 """Seconds for which one waits until a function is given something to do; after that an idle worker is killed."""
-_INTO = 0.1
+_INTO = 0.03
 """Seconds into that, at most."""
-_LOOK = 0.05
+_LOOK = 0.03
 _DIED = re.compile(r"RequestId: (\S+) Error: Runtime exited with error: signal: SIGKILL")
 _FAILED = '"message":"Step failed"'
 _CLIENTS_PATIENCE = 120
