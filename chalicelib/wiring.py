@@ -229,7 +229,7 @@ class Flows:
             registry=world.registry,
             timer=world.timer,
             advance=self.runs.advance,
-            propose=self.releases.propose,
+            propose=self._propose,
             held=self.datasets.seals.handover.held,
         )
 
@@ -283,9 +283,9 @@ class Flows:
             log.exception(told, step="start", outcome=lines.AGAIN, dataset=str(dataset), pipeline=dataset.pipeline)
             self.world.timer.wake(f"dataset:{dataset}", seconds=0)
 
-    def _propose(self, run: Run, wanted: Command | None = None) -> None:
+    def _propose(self, run: Run, wanted: Command | None = None, cause: str = "approved") -> None:
         """Let a registered run ask for its pipeline's release; a failure rises, so that the run asks again."""
-        self.releases.propose(run, wanted)
+        self.releases.propose(run, wanted, cause)
 
     def _accepted(self, pipeline: str) -> None:
         """Tell the release of a new pipeline version, and the datasets that waited for one."""

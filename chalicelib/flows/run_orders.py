@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from chalicelib.decide import run_orders as decide
 from chalicelib.decide.approval import open_since
 from chalicelib.decide.orders import Already, Refuse, later_than
 from chalicelib.errors import ConflictError, NotFoundError, NotNowError, ThrottledError, UnavailableError
 from chalicelib.flows.again import until_undisturbed
+from chalicelib.flows.turn import Propose
 from chalicelib.model import Command, Run
 from chalicelib.names import run12
 from chalicelib.ports import Records, Registry, Timer
-
-
-class Propose(Protocol):
-    def __call__(self, run: Run, wanted: Command | None = None, cause: str = "approved") -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from aws_lambda_powertools import Logger
 
@@ -20,7 +20,8 @@ from chalicelib.flows.attempts import Attempts
 from chalicelib.flows.logs import Logs
 from chalicelib.flows.report import Report
 from chalicelib.flows.setups import Setups
-from chalicelib.model import Candidate, Command, Comparison, Run, RunState
+from chalicelib.flows.turn import Propose
+from chalicelib.model import Candidate, Comparison, Run, RunState
 from chalicelib.names import run12
 from chalicelib.pipeline import Versions
 from chalicelib.ports import Bucket, Clock, Jobs, Records, Registry, Timer
@@ -34,11 +35,6 @@ log = Logger(service="dropforge", child=True)
 
 Compare = Callable[[Bucket, Run, Clock], Comparison]
 """Compares the sealed files of a run with what lies there, as far as one call takes."""
-
-
-class Propose(Protocol):
-    def __call__(self, run: Run, wanted: Command | None = None) -> None:
-        """Let a registered run ask for its release; `wanted` where a person asks for it."""
 
 
 class Runs:

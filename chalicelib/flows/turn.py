@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from chalicelib.decide import release as decide
 from chalicelib.decide.approval import unfit
@@ -27,6 +28,12 @@ from chalicelib.pipeline import Version
 from chalicelib.ports import Clock, Records, Timer
 
 Facts = dict[str, str | int | float | bool | None]
+
+
+class Propose(Protocol):
+    """How a run machine lets a registered run ask for its release; `wanted` where a person asks for it, and why."""
+
+    def __call__(self, run: Run, wanted: Command | None = None, cause: str = "approved") -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

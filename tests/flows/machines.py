@@ -121,9 +121,9 @@ class Machines:
             held=Handover(records=world.records, clock=world.clock, run_ready=self.runs.advance).held,
         )
 
-    def _propose(self, run: Run, wanted: Command | None = None) -> None:
+    def _propose(self, run: Run, wanted: Command | None = None, cause: str = "approved") -> None:
         """As wiring does it: the release goes on before the run is remembered as registered."""
-        self.releases.propose(run, wanted)
+        self.releases.propose(run, wanted, cause)
         self.releases.advance(run.pipeline)
 
     def _compare(self, bucket: Bucket, run: Run, clock: Clock) -> Comparison:

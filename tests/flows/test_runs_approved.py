@@ -359,11 +359,11 @@ def test_a_worker_that_stalls_between_an_approval_and_its_release_lets_no_model_
     it, run = awaiting()
     propose = it.runs.propose
 
-    def stall(run: Run, wanted: Command | None = None) -> None:
+    def stall(run: Run, wanted: Command | None = None, cause: str = "approved") -> None:
         it.runs.propose = propose
         it.world.clock.advance(301)
         it.orders.reject(run12(run.id), Command(BOB, it.world.clock()))
-        propose(run, wanted)
+        propose(run, wanted, cause)
 
     it.runs.propose = stall
     it.orders.approve(run12(run.id), order(it))
