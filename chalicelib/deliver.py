@@ -5,7 +5,7 @@ Each step is told in one line (lines.py), and of each batch how long its oldest 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from chalicelib import events, lines
@@ -20,9 +20,12 @@ from chalicelib.wiring import Flows
 def uploads(flows: Flows, event: Event) -> dict[str, Any]:
     """Hand a batch of uploads to datasets and pipelines, and name the messages that are to come again."""
     _show_age(flows, "uploads", event)
-    seen = events.uploads(event)
-    again = [*_unreadable(event, "uploads"), *_dataset_uploads(flows, seen), *_pipeline_uploads(flows, seen)]
-    return events.failures(again)
+    return events.failures([*_unreadable(event, "uploads"), *arrived(flows, events.uploads(event))])
+
+
+def arrived(flows: Flows, seen: Sequence[UploadSeen]) -> list[str]:
+    """Tell datasets and pipelines what arrived; gives the ids of the messages that are to come again."""
+    return [*_dataset_uploads(flows, seen), *_pipeline_uploads(flows, seen)]
 
 
 def wakes(flows: Flows, event: Event) -> dict[str, Any]:

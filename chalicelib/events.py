@@ -7,13 +7,13 @@ so that it ends in the dead-letter queue, where somebody can look at it, and spo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from chalicelib.errors import InvalidError
-from chalicelib.text import is_text
+from chalicelib.text import is_text, texts
 
 Event = Mapping[str, Any]
 REASON_LIMIT = 500
@@ -34,6 +34,7 @@ _REQUESTED: Mapping[str, tuple[type, str]] = {
 class UploadSeen:
     """An object that arrived: `key` as it is in the bucket, `size` in bytes, `at` by the bucket's clock."""
 
+    kind: ClassVar = "Object Created"
     message_id: str
     key: str
     size: int
@@ -50,11 +51,13 @@ class Woken:
 
 @dataclass(frozen=True, slots=True)
 class JobChanged:
+    kind: ClassVar = "SageMaker Training Job State Change"
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointChanged:
+    kind: ClassVar = "SageMaker Endpoint State Change"
     name: str
 
 
@@ -62,20 +65,37 @@ class EndpointChanged:
 class PackageChanged:
     """A model package that was registered, approved, rejected or deleted, by its ARN."""
 
+    kind: ClassVar = "SageMaker Model Package State Change"
     arn: str
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequested:
-    """Somebody asks for a run: `by` names the event's source and account, `request` what it calls this order."""
+    """Somebody asks for a run: `by` names the event's source and account, `request` what it calls this order.
 
+    `channels`: name → S3 URI; `values`: TOML, as in a run.toml.
+    """
+
+    kind: ClassVar = "Dropforge Run Requested"
     pipeline: str
     by: str
     request: str
     dataset: str | None = None
-    channels: Mapping[str, Any] = field(default_factory=dict)
-    values: Mapping[str, Any] = field(default_factory=dict)
+    channels: Mapping[str, str] = field(default_factory=dict)
+    values: str = ""
     reason: str | None = None
+    deployment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """A minute has passed."""
+
+    kind: ClassVar = "Scheduled Event"
+
+
+Heard = UploadSeen | JobChanged | EndpointChanged | PackageChanged | RunRequested | Ticked
+"""What EventBridge may wake us with; the uploads come through a queue, many at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +155,8 @@ def package_changed(event: Event) -> PackageChanged:
 
 def run_requested(event: Event) -> RunRequested:
     """Read the "Dropforge Run Requested" event; a field that is unknown, or of the wrong kind, is refused by name."""
+    from chalicelib.pipeline import write_values
+
     detail = event.get("detail")
     if not isinstance(detail, Mapping):
         raise InvalidError("The event has no detail.")
@@ -153,10 +175,41 @@ def run_requested(event: Event) -> RunRequested:
         by=f"{_text(event.get('source'))} (account {_text(event.get('account'))})",
         request=detail.get("requestId") or _text(event.get("id")),
         dataset=detail.get("dataset"),
-        channels=detail.get("channels") or {},
-        values=detail.get("set") or {},
+        channels=texts(detail.get("channels") or {}, "The event's detail.channels"),
+        values=write_values(detail.get("set") or {}),
         reason=detail.get("reason"),
+        deployment=detail.get("deployment"),
     )
+
+
+def heard(event: Event) -> Heard:
+    """Read one event as EventBridge has it, whatever it is; InvalidError where nothing here hears it."""
+    kind, source = _text(event.get("detail-type")), _text(event.get("source"))
+    sender, read = _HEARD.get(kind, ("", None))
+    from_there = source == sender if sender else bool(source) and not source.startswith("aws.")
+    if read is None or not from_there:
+        known = ", ".join(f'"{name}"' for name in _HEARD)
+        raise InvalidError(f'Nothing here hears an event "{kind}" from "{source}"; what is heard: {known}.')
+    return read(event)
+
+
+def _one_upload(event: Event) -> UploadSeen:
+    seen = _created("simulated", dict(event))
+    if seen is None:
+        raise InvalidError('An "Object Created" event has a time and a detail.object.key.')
+    return seen
+
+
+_HEARD: Mapping[str, tuple[str, Callable[[Event], Heard]]] = {
+    UploadSeen.kind: ("aws.s3", _one_upload),
+    JobChanged.kind: ("aws.sagemaker", job_changed),
+    EndpointChanged.kind: ("aws.sagemaker", endpoint_changed),
+    PackageChanged.kind: ("aws.sagemaker", package_changed),
+    RunRequested.kind: ("", run_requested),
+    Ticked.kind: ("aws.events", lambda _: Ticked()),
+}
+"""By detail type: who sends it ("": any program but AWS's own services). The filters on names stand in app.py, and a
+stranger's name is nobody's in the flows, too."""
 
 
 def failures(message_ids: Iterable[str]) -> dict[str, list[dict[str, str]]]:
@@ -170,14 +223,18 @@ def _records(event: Event) -> Iterable[Event]:
 
 
 def _upload(record: Event) -> UploadSeen | None:
-    match _json(record.get("body")):
+    return _created(_text(record.get("messageId")), _json(record.get("body")))
+
+
+def _created(message_id: str, said: object) -> UploadSeen | None:
+    match said:
         case {
             "time": str(time),
             "detail-type": "Object Created",
             "detail": {"object": {"key": str(key), **rest}},
         } if key and (at := _seconds(time)) is not None:
             size = rest.get("size")
-            return UploadSeen(_text(record.get("messageId")), key, size if isinstance(size, int) else 0, at)
+            return UploadSeen(message_id, key, size if isinstance(size, int) else 0, at)
         case _:
             return None
 

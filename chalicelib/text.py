@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
+
+from chalicelib.errors import InvalidError
 
 
 def is_text(said: object) -> bool:
@@ -12,3 +16,11 @@ def is_text(said: object) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def texts(said: Mapping[str, Any], called: str) -> dict[str, str]:
+    """Read a table of texts; InvalidError names what in it is none."""
+    for name, value in said.items():
+        if not isinstance(value, str):
+            raise InvalidError(f"{called} holds no text under {json.dumps(name)}.")
+    return dict(said)

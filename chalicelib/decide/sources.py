@@ -18,7 +18,7 @@ _OURS = ("datasets/", "runs/")
 """What training jobs may read of our own bucket."""
 
 
-def read_channels(channels: Mapping[str, object], own: str, allowed: Sequence[str]) -> dict[str, str] | Refusal:
+def read_channels(channels: Mapping[str, str], own: str, allowed: Sequence[str]) -> dict[str, str] | Refusal:
     """Check the URI of each channel, and give them in their one spelling."""
     if not 0 < len(channels) <= CHANNEL_LIMIT:
         return Refusal(f"It names {len(channels)} channels.", f"Name 1 to {CHANNEL_LIMIT}.")
@@ -49,7 +49,7 @@ def todo(dataset: Dataset) -> str | None:
     return f"Correct what lies at {', '.join(dataset.sources.values())}, and start it again."
 
 
-def _read(name: str, uri: object, own: str, allowed: Sequence[str]) -> str | Refusal:
+def _read(name: str, uri: str, own: str, allowed: Sequence[str]) -> str | Refusal:
     found = _take_apart(name, uri)
     if isinstance(found, Refusal):
         return found
@@ -70,10 +70,10 @@ def _read(name: str, uri: object, own: str, allowed: Sequence[str]) -> str | Ref
     )
 
 
-def _take_apart(name: str, uri: object) -> re.Match[str] | Refusal:
+def _take_apart(name: str, uri: str) -> re.Match[str] | Refusal:
     if not CHANNEL.fullmatch(name):
         return Refusal(f"{json.dumps(name)} cannot be a channel.", "Use 1 to 64 letters, digits, . - and _.")
-    found = _URI.fullmatch(uri) if isinstance(uri, str) else None
+    found = _URI.fullmatch(uri)
     if found is None or len((found["key"] or "").encode("utf-8", "surrogatepass")) > _KEY_LIMIT:
         return Refusal(
             f"The channel {name} names no place in S3: {json.dumps(uri)}.",

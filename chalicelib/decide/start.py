@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from chalicelib.model import Command, Dataset, DatasetId, DatasetState, Entry
 
@@ -19,9 +18,9 @@ class Wish:
     pipeline: str
     command: Command
     dataset: str | None = None
-    channels: Mapping[str, Any] = field(default_factory=dict)
-    values: Mapping[str, Any] = field(default_factory=dict)
-    """As in a run.toml; a dot in a key leads one table down."""
+    channels: Mapping[str, str] = field(default_factory=dict)
+    values: str = ""
+    """TOML, as in a run.toml."""
     request: str = ""
     """What the sender calls this order; one that comes again is carried out once."""
 

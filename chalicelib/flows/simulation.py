@@ -7,17 +7,16 @@ What SageMaker would be asked for has begun in the simulation, and goes no furth
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from io import StringIO
 
 from aws_lambda_powertools import Logger
 
-from chalicelib import deliver
 from chalicelib.decide.keys import folder, single_stem
 from chalicelib.errors import DropforgeError, InvalidError, NotFoundError
-from chalicelib.events import Event
+from chalicelib.events import Heard, Ticked
 from chalicelib.flows import triggers
 from chalicelib.model import Dataset, DatasetId, PipelineRecord, Release, Run, RunState, S3Object
 from chalicelib.names import is_junk, run12
@@ -66,15 +65,14 @@ class Simulation:
         self.journal = Journal(self.real.clock)
         self.flows = Flows(SimulatedWorld(self.real, self.journal))
 
-    def event(self, event: Event) -> Simulated:
+    def event(self, heard: Heard) -> Simulated:
         """Hand an event in, as the function that it triggers would."""
-        kind = str(event.get("detail-type", ""))
-        reach = _AT_ONCE if kind == triggers.TICK else _ALL
+        reach = _AT_ONCE if isinstance(heard, Ticked) else _ALL
 
         def begin() -> None:
-            self._act(kind, lambda: triggers.hand_on(self.flows, event))
+            self._act(heard.kind, lambda: triggers.hand_on(self.flows, heard))
 
-        return self._carry_out(f"event: {kind}", begin, reach)
+        return self._carry_out(f"event: {heard.kind}", begin, reach)
 
     def dataset(self, dataset: DatasetId) -> Simulated:
         """Look at a dataset, and at what becomes of it: its run, and its release."""
@@ -114,7 +112,7 @@ class Simulation:
             there = [*self._lying(dataset)]
             if not there:
                 raise NotFoundError(f"Nothing lies under {folder(dataset)}, and no dataset is known by that name.")
-            self._act(subject, lambda: deliver.uploads(self.flows, triggers.arrivals(there)))
+            self._act(subject, lambda: triggers.arrive(self.flows, there))
         else:
             self._look(subject)
         self._follow(_ALL)
@@ -163,18 +161,17 @@ class Simulation:
         if timer is not None and timer > self.journal.clock() and subject not in {it for _, it in self.journal.wakes}:
             self.journal.wakes.append((timer, subject))  # it is under way in the real world
 
-    def _act(self, about: str, step: Callable[[], object]) -> None:
-        """Take one step, and note how what it was about would stand then."""
+    def _act(self, about: str, step: Callable[[], bool | None]) -> None:
+        """Take one step (True: it would come again), and note how what it was about would stand then."""
         at = self.journal.clock()
         try:
-            failed = step()
+            again = step()
         except InvalidError:
             raise  # what was asked for cannot be read: no step of anything
         except DropforgeError as error:
             how = "fails, and would come again" if error.retryable else "fails"
             self.steps.append(Step(at, about, f"{how}: {error.message}"))
             return
-        again = isinstance(failed, Mapping) and failed.get("batchItemFailures")
         self.steps.append(Step(at, about, "fails, and would come again" if again else self._say(about)))
 
     def _tell_unfinished(self, of: str) -> None:

@@ -18,7 +18,7 @@ from chalicelib.flows.again import until_undisturbed
 from chalicelib.flows.sight import Sight
 from chalicelib.model import Dataset, DatasetId, DatasetState, Run
 from chalicelib.names import is_pipeline, run12
-from chalicelib.pipeline import Version, apply_overrides, write_values
+from chalicelib.pipeline import Version, apply_overrides
 from chalicelib.ports import Records
 from chalicelib.settings import Settings
 
@@ -50,10 +50,10 @@ class Starts:
     def start(self, wish: Wish) -> Started:
         """Look at the dataset now, whatever it waits for; what it is already starts nothing."""
         version = self._version(wish.pipeline)
-        values = self._values(version, wish)
+        self._check_values(version, wish)
         sources = self._sources(wish)
         dataset = DatasetId(wish.pipeline, name_of(sources) if sources else wish.dataset or "")
-        before = until_undisturbed(lambda _: self._remember(wish, dataset, values, sources))
+        before = until_undisturbed(lambda _: self._remember(wish, dataset, sources))
         self.advance(dataset)
         return self._tell(before, dataset)
 
@@ -65,14 +65,11 @@ class Starts:
             raise NotNowError(self.sight.why_missing(pipeline))
         return version
 
-    def _values(self, version: Version, wish: Wish) -> str:
-        """Write the values down; PipelineRefused names those that are wrong, or not the stage's to set."""
-        if not wish.values:
-            return ""
-        values = write_values(wish.values)
-        allowed, instances = self.settings.overrides, self.settings.instance_types
-        apply_overrides(version.pipeline, values, allowed, instance_types=instances)
-        return values
+    def _check_values(self, version: Version, wish: Wish) -> None:
+        """Refuse values that are wrong, or not the stage's to set: PipelineRefused names them."""
+        if wish.values:
+            allowed, instances = self.settings.overrides, self.settings.instance_types
+            apply_overrides(version.pipeline, wish.values, allowed, instance_types=instances)
 
     def _sources(self, wish: Wish) -> dict[str, str]:
         if len(wish.request) > REQUEST_LIMIT:
@@ -86,9 +83,7 @@ class Starts:
             raise RefusedError(f"{read.reason} {read.todo}")
         return read
 
-    def _remember(
-        self, wish: Wish, dataset: DatasetId, values: str, sources: Mapping[str, str]
-    ) -> tuple[Dataset | None, bool]:
+    def _remember(self, wish: Wish, dataset: DatasetId, sources: Mapping[str, str]) -> tuple[Dataset | None, bool]:
         """Remember the order, unless it is known; gives the dataset as it was before, and whether it is known."""
         seen = self.records.dataset(dataset) if is_dataset(dataset.name) else None
         if seen is None and not sources:
@@ -98,7 +93,7 @@ class Starts:
                 f"The dataset {dataset} that these channels would be has files of its own in datasets/{dataset}/: "
                 "name the channels otherwise, or start that dataset by its name."
             )
-        step = decide.ask(seen, dataset, wish.command, values=values, sources=sources, request=wish.request)
+        step = decide.ask(seen, dataset, wish.command, values=wish.values, sources=sources, request=wish.request)
         if isinstance(step, decide.Known):
             return seen, True
         self.records.save(step.dataset, step.entry)

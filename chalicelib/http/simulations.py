@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalice.app import IAMAuthorizer, Request
 
-from chalicelib import wiring
+from chalicelib import events, wiring
 from chalicelib.errors import InvalidError
 from chalicelib.http import order
 from chalicelib.http.bodies import moment
@@ -49,7 +49,7 @@ def _simulate(simulation: Simulation, asked: Order) -> Simulated:
         raise InvalidError(f"Give one of {', '.join(FIELDS)}.")
     match given[0]:
         case "event":
-            return simulation.event(asked.table("event"))
+            return simulation.event(events.heard(asked.table("event")))
         case "dataset":
             return simulation.dataset(_dataset(asked.text("dataset") or ""))
         case "run":

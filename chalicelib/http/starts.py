@@ -12,6 +12,7 @@ from chalicelib.errors import InvalidError
 from chalicelib.http import bodies, order
 from chalicelib.http.door import Door
 from chalicelib.http.order import Order
+from chalicelib.text import texts
 
 Json = dict[str, Any]
 
@@ -29,6 +30,8 @@ def start(request: Request) -> Json:
 
 
 def _wish(asked: Order) -> Wish:
+    from chalicelib.pipeline import write_values
+
     pipeline = asked.text("pipeline")
     if pipeline is None:
         raise InvalidError('"pipeline" is missing: name the pipeline to start.')
@@ -36,7 +39,7 @@ def _wish(asked: Order) -> Wish:
         pipeline,
         asked.command,
         dataset=asked.text("dataset"),
-        channels=asked.table("channels"),
-        values=asked.table("set"),
+        channels=texts(asked.table("channels"), '"channels"'),
+        values=write_values(asked.table("set")),
         request=asked.text("request_id") or "",
     )

@@ -18,7 +18,7 @@ from chalicelib.flows.sight import Sight
 from chalicelib.flows.start import Started, Starts
 from chalicelib.model import Command, Dataset, DatasetId, PipelineRecord, Run, RunState, S3Object
 from chalicelib.names import run12
-from chalicelib.pipeline import Version, parse
+from chalicelib.pipeline import Version, parse, write_values
 from chalicelib.settings import Settings
 from tests.fakes.world import SETTINGS, World
 
@@ -140,7 +140,8 @@ class Yard:
         """Ask for a run."""
         command = Command("arn:ada", self.world.clock(), "by hand")
         named = None if channels else dataset
-        return self.starts.start(Wish(pipeline, command, named, channels or {}, values or {}, request))
+        said = write_values(values or {})
+        return self.starts.start(Wish(pipeline, command, named, channels or {}, said, request))
 
     def put(self, key: str, body: str | bytes = "x", *, told: bool = True) -> S3Object:
         """Upload an object; its event is under way, unless nobody is told."""

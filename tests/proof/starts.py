@@ -8,6 +8,7 @@ from dataclasses import replace
 from chalicelib.decide.sources import name_of
 from chalicelib.decide.start import Wish
 from chalicelib.flows import listing
+from chalicelib.pipeline import write_values
 from tests.proof.orders import TRAINING, order, when
 from tests.proof.stories import BETTER, FIRST, PIPELINE, TOML, End, Story, drop, push
 from tests.proof.world import ELSEWHERE, Deed, World
@@ -26,7 +27,7 @@ def start(
 ) -> Callable[[World], None]:
     return order(
         lambda flows, command: flows.starts.start(
-            Wish(PIPELINE, command, dataset=dataset, channels=channels or {}, values=values or {})
+            Wish(PIPELINE, command, dataset=dataset, channels=channels or {}, values=write_values(values or {}))
         )
     )
 
