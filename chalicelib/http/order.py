@@ -83,10 +83,11 @@ def _body(raw: bytes) -> dict[str, Any]:
         return {}
     try:
         said = json.loads(raw)
+        whole = is_text(said)
     except (ValueError, RecursionError) as error:
         raise InvalidError("The body is no JSON object.") from error
     if not isinstance(said, dict):
         raise InvalidError("The body is no JSON object.")
-    if not is_text(said):
+    if not whole:
         raise InvalidError("The body holds half a character: a surrogate without its other half.")
     return said

@@ -71,6 +71,7 @@ def test_values_make_a_run_of_their_own(world: World) -> None:
         ({"pipeline": "digits", "dataset": "mnist", "set": {"a." * 400_000 + "a": 1}}, 422, "nested too deeply"),
         ({"pipeline": "digits", "dataset": "mnist", "set": MANY}, 422, "set: holds more than 100 values"),
         ({"pipeline": "digits", "channels": {"training": "s3://pond/\u0001/"}}, 422, "unprintable"),
+        ({"pipeline": "digits", "channels": {"training": 7}}, 400, '"channels" holds no text under "training"'),
         ({"pipeline": "cats", "dataset": "mnist"}, 404, 'no pipeline "cats"'),
         ({"pipeline": "digits", "dataset": "other"}, 404, 'no dataset "digits/other"'),
         ({"pipeline": "digits", "dataset": "mnist", "set": {"train.volume_size_gb": 1}}, 422, "train.volume_size_gb"),
@@ -84,6 +85,14 @@ def test_what_cannot_be_started_is_refused_with_a_sentence(
     got, said = post(body)
     assert (got, words in said["detail"]) == (status, True), said
     assert jobs(world) == 0
+
+
+def test_a_body_of_any_depth_is_a_fault_of_its_sender_and_none_of_ours(world: World) -> None:
+    push_pipeline(world)
+    event = raw.post("/v1/runs")
+    for depth in range(900, 1100):  # at one of them it can be read, and no more be written
+        event["body"] = '{"pipeline": "digits", "dataset": "mnist", "set": {"a": ' + "[" * depth + "]" * depth + "}}"
+        assert app.app(event, Context())["statusCode"] in {400, 422}, depth
 
 
 def test_a_start_that_cannot_be_carried_out_now_is_carried_out_by_its_wake_up(world: World) -> None:

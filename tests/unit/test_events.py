@@ -85,6 +85,23 @@ def test_a_message_is_named_once_among_the_failures() -> None:
     }
 
 
+def test_a_request_is_read_into_text_and_toml() -> None:
+    detail = {"pipeline": "digits", "channels": {"training": "s3://lake/"}, "set": {"train.hyperparameters.epochs": 7}}
+    asked = events.run_requested({"id": "1", "detail": detail})
+    assert (asked.channels, asked.values) == ({"training": "s3://lake/"}, "train.hyperparameters.epochs = 7\n")
+    with pytest.raises(InvalidError, match="detail.channels holds no text under"):
+        events.run_requested({"id": "1", "detail": {"pipeline": "digits", "channels": {"training": ["s3://lake/"]}}})
+
+
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [("Scheduled Event", "lab"), ("Dropforge Run Requested", "aws.s3"), ("Dropforge Run Requested", ""), ("", "lab")],
+)
+def test_an_event_from_somebody_else_is_not_heard(kind: str, source: str) -> None:
+    with pytest.raises(InvalidError, match="Nothing here hears an event"):
+        events.heard({"detail-type": kind, "source": source})
+
+
 @given(
     st.dictionaries(st.sampled_from(["Records", "detail"]), JSON)
     | st.lists(JSON.map(json.dumps)).map(lambda bodies: raw.batch(*bodies))
