@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 
 import pytest
@@ -17,15 +17,18 @@ from tests.proof.conftest import Tally
 from tests.proof.faults import SINGLE
 from tests.proof.levels import LEVEL
 from tests.proof.orders import order
-from tests.proof.stories import FIRST, PIPELINE, End, drop, finished, push
+from tests.proof.starts import start
+from tests.proof.stories import FIRST, PIPELINE, TOML, End, drop, finished, push
 from tests.proof.truth import broken
-from tests.proof.world import World, heard, promptly
+from tests.proof.world import ELSEWHERE, World, heard, promptly
 
 SHARDS = 4
 STEPS = 12
 DROPS = 4
 WORDS = ("", "accuracy=0.99", "accuracy=0.5", "answers=1", "fails=Error", "up=fails", "update=fails", "capacity=1")
 LATE = "2.txt"
+VALUES: tuple[Mapping[str, object], ...] = ({}, {"train": {"hyperparameters": {"epochs": 3}}})
+"""As in `--set`."""
 
 
 def thrice(message: Message) -> Iterable[float]:
@@ -56,9 +59,10 @@ class Loop(RuleBasedStateMachine):
     def adds_a_late_file(self, data: st.DataObject) -> None:
         drop(data.draw(st.sampled_from(self.drops)), "late=yes", file=LATE)(self.world)
 
-    @rule(top_k=st.integers(1, 3))
-    def edits_the_pipeline(self, top_k: int) -> None:
-        push(top_k=top_k)(self.world)
+    @rule(top_k=st.integers(1, 3), approval=st.sampled_from(("auto", "manual")))
+    def edits_the_pipeline(self, top_k: int, approval: str) -> None:
+        """Edit how models are served, and whether a person has to approve them."""
+        push(top_k=top_k, toml={"auto": TOML, "manual": orders.MANUAL}[approval])(self.world)
 
     @rule(seconds=st.sampled_from((1.0, 15.0, 70.0, 300.0, 2000.0)))
     def waits(self, seconds: float) -> None:
@@ -69,10 +73,28 @@ class Loop(RuleBasedStateMachine):
         ordered(self.world)
 
     @precondition(lambda self: self._runs())
-    @rule(data=st.data(), what=st.sampled_from(("stop", "retry")))
+    @rule(data=st.data(), what=st.sampled_from(("stop", "retry", "approve", "reject")))
     def orders_of_a_run(self, data: st.DataObject, what: str) -> None:
         run = data.draw(st.sampled_from(self._runs()))
         order(lambda flows, command: getattr(flows.run_orders, what)(run, command))(self.world)
+
+    @rule(data=st.data(), approval=st.sampled_from(("Approved", "Rejected")))
+    def somebody_decides_in_the_console(self, data: st.DataObject, approval: str) -> None:
+        sagemaker = self.world.account.sagemaker
+        arn = data.draw(st.sampled_from(sorted(sagemaker.packages)))
+        sagemaker.update_model_package({"ModelPackageArn": arn, "ModelApprovalStatus": approval})
+
+    @precondition(lambda self: self.drops)
+    @rule(data=st.data(), values=st.sampled_from(VALUES))
+    def starts_a_dataset(self, data: st.DataObject, values: Mapping[str, object]) -> None:
+        start(data.draw(st.sampled_from(self.drops)), values=values)(self.world)
+
+    @rule(place=st.integers(1, 2), words=st.sampled_from(WORDS), values=st.sampled_from(VALUES))
+    def starts_data_that_lies_elsewhere(self, place: int, words: str, values: Mapping[str, object]) -> None:
+        """What lies there stays as it is: nobody would tell of another content."""
+        if f"{ELSEWHERE}/{place}/1.txt" not in self.world.account.s3.things:
+            self.world.account.s3.keep(ELSEWHERE, f"{place}/1.txt", f"place={place} {words}".encode())
+        start(channels={"training": f"s3://{ELSEWHERE}/{place}/"}, values=values)(self.world)
 
     @rule(version=st.integers(1, DROPS))
     def rolls_back_to_a_version(self, version: int) -> None:
@@ -123,7 +145,7 @@ class Loop(RuleBasedStateMachine):
         finally:
             self.stack.close()
         self.tally.counts["sequences"] += 1
-        assert found == []
+        assert not found, "; ".join(found)
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))

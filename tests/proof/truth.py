@@ -140,7 +140,8 @@ class Judge:
 
     def _runs(self) -> Iterator[str]:
         for name, run in self.runs.items():
-            if run is None or not run.state.final or run.due is not None:
+            waits = run is not None and run.due is not None and self.world.awaits_a_person(name)
+            if run is None or not run.state.final or (run.due is not None and not waits):
                 yield f"the run {name} is {run.state if run else None}, due {run.due if run else None}"
                 continue
             job = self.sagemaker.jobs.get(run.candidate.job) if run.candidate else None
@@ -186,7 +187,8 @@ class Judge:
         for name, run in self.runs.items():
             attempts = run.candidate.attempt if run and run.candidate else 0
             mine = sorted(job for job in jobs if name in job)
-            if run and mine != [SETTINGS.names.job(PIPELINE, run.id, 0, each + 1) for each in range(len(mine))]:
+            numbers = range(1, max(attempts, len(mine)) + 1)  # one may lack: it was over before its job was started
+            if run and not {*mine} <= {SETTINGS.names.job(PIPELINE, run.id, 0, each) for each in numbers}:
                 yield f"{name} has the jobs {mine}"
             taken_back = sum(line.facts.get("why") == TAKEN_BACK for line in self._lines(f"run:{name}"))
             if len(mine) > attempts + self._strange(name) + taken_back:
@@ -204,9 +206,23 @@ class Judge:
         wanted = {ENDPOINT} if self.release.live else set()
         yield from (f"the endpoint {name} is up" for name in sorted(set(self.sagemaker.endpoints) - wanted))
         kept = [it for it in (self.release.live, self.release.previous, self._retired()) if it is not None]
-        models, configs = {it.model for it in kept}, {it.config for it in kept}
+        unborn = self._overtaken_unborn() if self.lenient else set()
+        models = {it.model for it in kept} | {self.sagemaker.configs[each]["model"] for each in unborn}
+        configs = {it.config for it in kept} | unborn
         yield from (f"the model {name} is left" for name in sorted(set(self.sagemaker.models) - models))
         yield from (f"the configuration {name} is left" for name in sorted(set(self.sagemaker.configs) - configs))
+
+    def _overtaken_unborn(self) -> set[str]:
+        """Name what is left of rehearsals that were given up before they came up, as another had its turn."""
+        found: set[str] = set()
+        coming: dict[str, str] = {}
+        for did in self.sagemaker.history:
+            if "-rehearse-" in did.name and did.what == "created":
+                found |= {config for name, config in coming.items() if name != did.name}
+                coming[did.name] = did.config
+            elif did.what == "in service":
+                coming.pop(did.name, None)
+        return found & set(self.sagemaker.configs)
 
     def _retired(self) -> Target | None:
         return self.release.retired

@@ -132,9 +132,17 @@ class World:
         """Name what the schedule still has to look at."""
         account = self.account
         due = [item["pk"]["S"] for item in account.dynamodb.items.values() if "open_kind" in item]
+        due = [pk for pk in due if not (pk.startswith("run#") and self.awaits_a_person(pk.removeprefix("run#")))]
         rehearsals = [name for name in account.sagemaker.endpoints if "-rehearse-" in name]
         news = [pk for pk, _ in account.dynamodb.items if pk.startswith("outbox#")]
         return [*due, *rehearsals, *news, *self._unheard()]
+
+    def awaits_a_person(self, run12: str) -> bool:
+        """Tell whether nobody has decided on a run's model: not here, and not in SageMaker's own console."""
+        run = json.loads(self.account.dynamodb.items[f"run#{run12}", "run"]["doc"]["S"])
+        package = self.account.sagemaker.packages.get(run["package"] or "")
+        waits = (run["state"], run["approval"]) == ("registered", "pending") and run["verdict"] is None
+        return waits and package is not None and package.approval == "PendingManualApproval"
 
     def _unheard(self) -> list[str]:
         """Name the drops and pipelines that lie in the bucket, and that nobody has looked at."""
