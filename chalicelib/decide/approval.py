@@ -67,12 +67,10 @@ def note(verdict: Verdict) -> str:
     return " ".join(f"{word} {verdict.command.told}".split())[:NOTE_LIMIT]
 
 
-def after(before: Verdict | None, verdict: Verdict) -> Verdict:
-    """Let a verdict follow another, and know the notes of those before it."""
-    if before is None:
-        return verdict
-    notes = (*before.overtaken, note(before))
-    known = tuple(each for each in dict.fromkeys(notes) if each != note(verdict))
+def after(before: Verdict | None, verdict: Verdict, told: str | None) -> Verdict:
+    """Let a verdict know the notes of those before it; `told` by SageMaker: before the first, that is the gate's."""
+    notes = (*before.overtaken, note(before)) if before else (told or "",)
+    known = tuple(each for each in dict.fromkeys(notes) if each not in {"", note(verdict)})
     return replace(verdict, overtaken=known[-REMEMBERED:])
 
 
@@ -99,7 +97,7 @@ def _is_ours_to_tell(run: Run, verdict: Verdict, package: Package) -> bool:
 def _take_over(run: Run, package: Package, says: Approval, release: Release | None, now: float) -> Move:
     """Remember what somebody decided in SageMaker; the order of then is the order of when we saw it."""
     command = newest(release, Command(package.by or "somebody in SageMaker", now, package.note))
-    verdict = after(run.verdict, Verdict(says is Approval.APPROVED, command, package.approval))
+    verdict = after(run.verdict, Verdict(says is Approval.APPROVED, command, package.approval), None)
     # Whoever decides there may leave the words that stood there: these tell no late worker from a person any more.
     verdict = replace(verdict, overtaken=tuple(each for each in verdict.overtaken if each != package.note))
     return Move(replace(run, verdict=verdict, due=now + LOOK_AGAIN), entry(verdict))

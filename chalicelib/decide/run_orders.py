@@ -13,6 +13,7 @@ from chalicelib.decide.run_ends import anew, attempt_of
 from chalicelib.decide.stage import failure_of, is_served, stage_of
 from chalicelib.model import Approval, Command, Entry, Release, Run, RunState, Target, Verdict
 from chalicelib.names import run12
+from chalicelib.ports import Package
 
 RETRY = "retry"
 """Why a target is wanted: Target.cause."""
@@ -77,50 +78,51 @@ def retry(run: Run, release: Release | None, command: Command, *, held: bool) ->
     return Change(again, _asked("retry asked for", command, attempt=attempt_of(again)), what)
 
 
-def approve(run: Run, says: str | None, release: Release | None, command: Command) -> Answer:
-    """Let a registered model go live; `says` is what SageMaker says of its package, None where there is none."""
+def approve(run: Run, package: Package | None, release: Release | None, command: Command) -> Answer:
+    """Let a registered model go live; `package` as SageMaker has it now."""
     name = run12(run.id)
-    if (no := _without_package(run, says, release)) or says is None:
+    if (no := _without_package(run, package, release)) or package is None:
         return no or Refuse(f"The run {name} has no model package.")
     if run.verdict is not None and is_open(run) and run.verdict.approved:
         return Already(f"The model of run {name} is being approved {run.verdict.command.told}.")
-    if says == APPROVED and run.approval in {None, Approval.APPROVED} and not is_open(run):
+    if package.approval == APPROVED and run.approval in {None, Approval.APPROVED} and not is_open(run):
         by = f" {run.verdict.command.told}" if run.verdict else " by its gate"
         return Already(f"The model of run {name} was approved{by}.")
-    return _decided(run, Verdict(approved=True, command=newest(release, command), seen=says))
+    return _decided(run, package, Verdict(approved=True, command=newest(release, command), seen=package.approval))
 
 
-def reject(run: Run, says: str | None, release: Release | None, command: Command) -> Answer:
+def reject(run: Run, package: Package | None, release: Release | None, command: Command) -> Answer:
     """Keep a registered model from going live; one that clients meet is taken back in other ways."""
     name = run12(run.id)
-    if (no := _without_package(run, says, release)) or says is None:
+    if (no := _without_package(run, package, release)) or package is None:
         return no or Refuse(f"The run {name} has no model package.")
     if is_served(run, release):
         return Refuse(f"The model of run {name} is {stage_of(run, release)}: roll back or undeploy first. {_SERVED}")
     if run.verdict is not None and not run.verdict.approved:
         told = "is being" if is_open(run) else "was"
         return Already(f"The model of run {name} {told} rejected {run.verdict.command.told}.")
-    return _decided(run, Verdict(approved=False, command=command, seen=says))
+    return _decided(run, package, Verdict(approved=False, command=command, seen=package.approval))
 
 
-def _decided(run: Run, verdict: Verdict) -> Change | Refuse:
+def _decided(run: Run, package: Package, verdict: Verdict) -> Change | Refuse:
     """Take an order, unless its opposite is being carried out: SageMaker may be about to hear of that one."""
     name, before = run12(run.id), run.verdict
     if before is not None and is_open(run) and verdict.command.at < before.command.at + OPEN_FOR:
         told = f"{before.approval.value} {before.command.told.rstrip('.')}"
         return Refuse(f"The model of run {name} is being {told}; try again in a minute.")
     what = f"The model of run {name} is {verdict.approval.value}."
-    return Change(replace(run, verdict=after(before, verdict), due=verdict.command.at), entry(verdict), what)
+    verdict = after(before, verdict, package.note)
+    return Change(replace(run, verdict=verdict, due=verdict.command.at), entry(verdict), what)
 
 
-def _without_package(run: Run, says: str | None, release: Release | None) -> Refuse | None:
+def _without_package(run: Run, package: Package | None, release: Release | None) -> Refuse | None:
     """Say why there is nothing to decide of."""
     name, stage = run12(run.id), stage_of(run, release)
     if not run.state.final:
         return Refuse(f"The run {name} is {stage}: it has no registered model yet.")
     if run.package is None or run.state in {RunState.FAILED, RunState.STOPPED}:
         return Refuse(f"The run {name} is {stage} and has no registered model; `dropforge retry` trains it once more.")
-    return Refuse(f"The model package of run {name} was deleted in SageMaker.") if says is None else None
+    return Refuse(f"The model package of run {name} was deleted in SageMaker.") if package is None else None
 
 
 def _retry_open(run: Run) -> Already | Refuse:

@@ -14,7 +14,7 @@ from chalicelib.flows.again import until_undisturbed
 from chalicelib.flows.turn import Propose
 from chalicelib.model import Command, Run
 from chalicelib.names import run12
-from chalicelib.ports import Records, Registry, Timer
+from chalicelib.ports import Package, Records, Registry, Timer
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class RunOrders:
         ordered = self._obey(
             name,
             lambda run: decide.approve(
-                run, self._says(run), self.records.release(run.pipeline), self._last(run, command)
+                run, self._package(run), self.records.release(run.pipeline), self._last(run, command)
             ),
         )
         return self._tell_pause(ordered)
@@ -54,7 +54,7 @@ class RunOrders:
     def reject(self, name: str, command: Command) -> Ordered:
         return self._obey(
             name,
-            lambda run: decide.reject(run, self._says(run), self.records.release(run.pipeline), command),
+            lambda run: decide.reject(run, self._package(run), self.records.release(run.pipeline), command),
         )
 
     def _retry(self, run: Run, command: Command) -> decide.Answer:
@@ -64,9 +64,8 @@ class RunOrders:
         """Date an order after those approvals that a worker may have died of, whatever its clock said."""
         return later_than(open_since(self.records.runs(pipeline=run.pipeline).items), command)
 
-    def _says(self, run: Run) -> str | None:
-        package = self.registry.describe(run.package) if run.package else None
-        return package.approval if package else None
+    def _package(self, run: Run) -> Package | None:
+        return self.registry.describe(run.package) if run.package else None
 
     def _obey(self, name: str, decision: Callable[[Run], decide.Answer]) -> Ordered:
         ordered = until_undisturbed(lambda _: self._obey_once(name, decision))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.errors import NotNowError, UnavailableError
-from chalicelib.events import PackageChanged
+from chalicelib.events import JobChanged, PackageChanged
 from chalicelib.model import Approval, Command, Run, RunState
 from chalicelib.names import run12
 from chalicelib.ports import Package
@@ -353,6 +353,25 @@ def test_the_last_word_stands_though_a_worker_that_stalled_tells_sagemaker_the_o
     assert it.run(run).verdict.command.by == BOB  # type: ignore[union-attr] # seen above
     assert says(it, run) == word.value.capitalize()
     assert it.status()["stage"] == ("rejected" if late == "approve" else "live")
+
+
+def test_a_rejection_stands_though_a_worker_that_stalled_tells_sagemaker_of_the_gates_approval_later() -> None:
+    it = Machines()
+    it.register("busy")
+    run = it.train("mnist")
+    truly = it.world.registry.decide
+
+    def stall(arn: str, *, approved: bool, note: str) -> Package:
+        it.world.registry.decide = truly  # type: ignore[method-assign] # this call alone is late
+        it.runs.advance(run12(run.id))
+        assert it.orders.reject(run12(run.id), order(it, "wrong sevens")).changed
+        return truly(arn, approved=approved, note=note)
+
+    it.world.registry.decide = stall  # type: ignore[method-assign] # before it tells SageMaker
+    it.runs.job_changed(JobChanged(it.job(run)))
+    it.runs.package_changed(PackageChanged(package(it, run)))
+    it.release_to_rest()
+    assert (it.run(run).approval, says(it, run), it.status()["stage"]) == (Approval.REJECTED, "Rejected", "rejected")
 
 
 def test_a_worker_that_stalls_between_an_approval_and_its_release_lets_no_model_in_that_was_rejected_since() -> None:
