@@ -7,7 +7,6 @@ has gone through, before anything could tell of it.
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,8 @@ from typing import Any
 import pytest
 
 from dropforge.local import launch
-from tests.e2e.conftest import ROOT, SPEED, Cloud, wait_until
+from tests.e2e.conftest import SPEED, Cloud, wait_until
+from tests.e2e.copies import copy_project
 from tests.e2e.hook import SECRET, Hook, listening
 from tests.e2e.pipelines import (
     PIXEL,
@@ -37,7 +37,6 @@ from tests.e2e.pipelines import (
 
 PATIENCE = 420.0
 """Seconds for a few deaths in each of a few pipelines, on a busy machine."""
-_SHIPPED = ("app.py", "chalicelib", ".chalice", "infra")
 _KILLS_ITSELF = """
 
 def _die_where_planned():
@@ -149,12 +148,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("kills")
     project, home, plans = folder / "project", folder / "home", folder / "project" / "plans"
     plans.mkdir(parents=True)
-    for name in _SHIPPED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, project / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, project / name)
+    copy_project(project)
     with (project / "chalicelib" / "aws" / "clients.py").open("a") as clients:
         clients.write(_KILLS_ITSELF)
     with listening() as hook:
