@@ -159,7 +159,7 @@ def test_what_another_tick_is_at_is_left_to_it_and_is_not_put_off() -> None:
     assert yard.world.records.pipeline("slow") == slow
 
 
-def test_an_item_that_kills_the_process_is_put_off_once_that_is_sure() -> None:
+def test_an_item_that_kills_the_process_is_put_off_once_that_is_sure(caplog: pytest.LogCaptureFixture) -> None:
     yard = Yard()
     now = yard.world.clock()
     yard.world.records.save(PipelineRecord("deadly", last_seen=now, due=now - 100))
@@ -178,6 +178,8 @@ def test_an_item_that_kills_the_process_is_put_off_once_that_is_sure() -> None:
     assert put_off is not None
     assert put_off.due is not None
     assert put_off.due > yard.world.clock()
+    (line,) = (vars(line) for line in caplog.records)
+    assert (line["step"], line["outcome"], line["pipeline"]) == ("reconcile", "failed", "deadly")
     assert "deadly" not in yard.pipelines.advanced
     yard.tick(5)
     assert "deadly" in yard.pipelines.advanced
