@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Hashable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -16,15 +16,13 @@ from typing import Any, TypeVar, cast
 from pydantic import TypeAdapter
 
 from chalicelib.errors import RefusedError
-from chalicelib.model import Dataset, DatasetId, Entry, Pause, PipelineRecord, Release, Run, Serving
+from chalicelib.model import Dataset, DatasetId, Entry, PipelineRecord, Release, Run
 from chalicelib.names import run12
 from chalicelib.news import News, Told
 
 Value = TypeVar("Value")
 Item = dict[str, dict[str, str]]
 """An item as DynamoDB's own API spells it."""
-
-_VALUES = (Dataset, Run, Release, PipelineRecord, Serving, Entry, Pause, News, Told)
 SCHEMA = 1
 DOCUMENT_LIMIT = 350_000
 """Bytes; an item ends at 400 KB, keys and index keys included."""
@@ -191,8 +189,12 @@ def _newest(kind: str, pipeline: str, at: float, name: str, state: str) -> Item:
 
 
 def _json(value: Any) -> str:
-    fields = asdict(value) if isinstance(value, _VALUES) else value
-    return json.dumps(fields, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=_fields)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """Read a frozen value as it stands: asdict would copy all that it holds, and takes three times as long."""
+    return {each.name: getattr(value, each.name) for each in fields(value)}
 
 
 @cache
