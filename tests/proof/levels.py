@@ -11,7 +11,7 @@ class Level:
     every: int
     """Of all crash points, each so-many-th is tried; a prime, so that every kind of fault meets every kind of call."""
     stalls: int
-    """Of all calls before which a worker may stand still, likewise."""
+    """Likewise of all calls before which a worker may stand still, each for three spans: 2 meets every call still."""
     seeds: int
     """Drawn schedules of each story."""
     pairs: int
@@ -23,9 +23,9 @@ class Level:
 
 
 LEVELS = {
-    "quick": Level(every=97, stalls=101, seeds=3, pairs=4, calls=3, sequences=20),
-    "all": Level(every=1, stalls=1, seeds=100, pairs=0, calls=1, sequences=300),
-    "full": Level(every=1, stalls=1, seeds=400, pairs=2000, calls=1, sequences=10_000),
+    "quick": Level(every=149, stalls=151, seeds=3, pairs=4, calls=3, sequences=20),
+    "all": Level(every=1, stalls=2, seeds=20, pairs=0, calls=1, sequences=300),
+    "full": Level(every=1, stalls=2, seeds=20, pairs=100, calls=1, sequences=10_000),
 }
 NAME = os.environ.get("DROPFORGE_PROOF", "quick")
 LEVEL = LEVELS[NAME]
