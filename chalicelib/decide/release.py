@@ -141,7 +141,7 @@ def _idle(sight: Sight, desired: Target | None) -> Step:
     if live is None and sight.told_live:
         return Withdraw()
     left = _left(sight, desired)
-    if left is not None and not (isinstance(left, Wait) and release.pending and settled(release)):
+    if left is not None and not (isinstance(left, Wait) and release.pending):
         return left
     if release.pending is not None:
         return Start()
