@@ -81,6 +81,7 @@ RUNS_BESIDE = Story(
     (Deed(0, drop("two", BETTER)), Deed(20, when(TRAINING, drop("two", "more=yes", file="2.txt")))),
     End({"one": "replaced", "two": "live"}, jobs=3, live="two"),
     after=BESIDE_PIPELINE,
+    races=True,
     needs_events=True,
 )
 MANY_FILES = Story(
