@@ -68,16 +68,18 @@ class Clock:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m examples.digits.demo", description=__doc__.split("\n")[0])
     parser.add_argument("--deadline", type=float, default=300, help="seconds after which the demo gives up")
-    clock = Clock(parser.parse_args().deadline)
+    parser.add_argument("--pictures", type=int, help="drop only the first so many digits: quicker, and knows less")
+    chosen = parser.parse_args()
+    clock = Clock(chosen.deadline)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    end(lambda: run(Terminal(), clock))
+    end(lambda: run(Terminal(), clock, chosen.pictures))
 
 
-def run(terminal: Terminal, clock: Clock) -> None:
+def run(terminal: Terminal, clock: Clock, pictures_at_most: int | None) -> None:
     with tempfile.TemporaryDirectory(prefix="dropforge-demo-") as folder, ThreadPoolExecutor(1) as beside:
         home, pictures = Path(folder) / "home", Path(folder) / "digits"
-        making = beside.submit(make_dataset.make, pictures)
+        making = beside.submit(make_dataset.make, pictures, pictures_at_most)
         with local_cloud(home, terminal, clock) as place:
             bucket, api = Bucket(place), Api(place)
             counts = making.result()

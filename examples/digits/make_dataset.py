@@ -27,11 +27,11 @@ def folder_of(number: int) -> str:
     return {_EVALUATION: "drop/evaluation", _HELD_OUT: "held-out"}.get(number % _OF, "drop/training")
 
 
-def make(folder: Path) -> Counter[str]:
-    """Write the pictures under `folder`; give how many went where."""
+def make(folder: Path, limit: int | None = None) -> Counter[str]:
+    """Write the pictures, or the first `limit` of them, under `folder`; give how many went where."""
     digits = load_digits()
     counts: Counter[str] = Counter()
-    for number, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
+    for number, (pixels, label) in enumerate(zip(digits.images[:limit], digits.target[:limit], strict=True)):
         part = folder_of(number)
         path = folder / part / str(label) / f"{number:04}.png"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -88,7 +88,7 @@ def test_the_demo_ends_with_a_live_model_that_was_right_about_digits_it_never_sa
     ],
 )
 def test_ctrl_c_leaves_no_process_no_port_and_no_file(tmp_path: Path, moment: str, number: signal.Signals) -> None:
-    with demo(tmp_path) as process:
+    with demo(tmp_path, "--pictures", "400") as process:
         said = "".join(lines_until(process, moment)) if moment else _await_cloud(tmp_path)
         process.send_signal(number)
         said += process.communicate(timeout=60)[0]
@@ -109,7 +109,7 @@ def _await_cloud(folder: Path) -> str:
 
 
 def test_a_demo_that_takes_too_long_says_so_and_leaves_nothing(tmp_path: Path) -> None:
-    with demo(tmp_path, "--deadline", "0.1") as process:
+    with demo(tmp_path, "--pictures", "10", "--deadline", "0.1") as process:
         said = process.communicate(timeout=120)[0]
     assert process.returncode == 6, said
     assert "dropforge: The demo did not finish within 0.1 s: give it more with --deadline." in said
