@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -155,6 +156,27 @@ def test_when_what_workers_are_forked_from_is_killed_the_next_event_gets_a_worke
     answer = pool.invoke(b"0")
     assert not answer.failed
     assert json.loads(answer.payload)["parent"] != killed
+
+
+def test_a_machine_with_no_room_for_a_worker_fails_that_event_alone_and_keeps_nothing_open(
+    shop: Workshop, tmp_path: Path
+) -> None:
+    hanging, other, mark = shop.pool("work.hang"), shop.pool("work.pid"), tmp_path / "mark"
+    with ThreadPoolExecutor(1) as hands:
+        hands.submit(hanging.invoke, json.dumps({"mark": str(mark)}).encode())
+        worker = pid_written_to(mark)
+        forks = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
+        limits = resource.prlimit(forks, resource.RLIMIT_NOFILE, (4, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        told = [json.loads(other.invoke(b"0").payload)["errorType"] for _ in range(20)]
+        left = len(list(Path("/proc/self/fd").iterdir()))
+        resource.prlimit(forks, resource.RLIMIT_NOFILE, limits)
+        answer, lives = other.invoke(b"0"), not gone(worker)
+        hanging.stop()
+    assert set(told) == {"Sandbox.Unavailable"}
+    assert other.errors == 20
+    assert left == before
+    assert (answer.failed, lives) == (False, True)
 
 
 def test_a_handler_that_leaves_the_process_is_an_error(shop: Workshop) -> None:

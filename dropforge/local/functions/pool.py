@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 
-from dropforge.local.functions.worker import Answer, Ground, Worker
+from dropforge.local.functions.worker import Answer, Ground, Worker, no_room
 from dropforge.local.stack_reading import Function
 
 
@@ -36,6 +36,10 @@ class Pool:
             worker = self._take()
             answer = worker.invoke(payload, request_id or str(uuid.uuid4()))
             self._give_back(worker, answer)
+        except OSError as error:
+            with self._lock:
+                self.errors += 1
+            return no_room(error)
         finally:
             self._places.release()
         return answer

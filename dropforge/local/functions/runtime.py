@@ -11,6 +11,7 @@ beside it (the worker's channel, and where its output goes), or for the STATUS o
 from __future__ import annotations
 
 import ctypes
+import errno
 import gc
 import importlib
 import json
@@ -28,6 +29,7 @@ from dataclasses import dataclass
 from typing import Any
 
 FORK, STATUS = b"f", b"s"
+_DESCRIPTORS = 2
 _LENGTH = struct.Struct(">I")
 _PR_SET_PDEATHSIG = 1
 _END_OF_PARENT = 1
@@ -92,20 +94,32 @@ def main() -> None:
 def _fork_until_told(control: socket.socket) -> socket.socket | None:
     """Fork as the cloud asks. Gives a worker its channel; None when the cloud has gone."""
     while True:
-        asked, descriptors, *_ = socket.recv_fds(control, 1, 2)
+        asked, descriptors, *_ = socket.recv_fds(control, 1, _DESCRIPTORS)
         if not asked:
             return None
         header, _ = receive(control)
         if asked == STATUS:
             send(control, {"status": _status(header["pid"], wait=header["wait"])})
             continue
-        pid = os.fork()
-        if pid == 0:
-            control.close()
-            return _be_a_worker(header["environment"], *descriptors)
+        ours = os.getpid()
+        try:
+            pid = _fork(descriptors)
+        except OSError as error:
+            send(control, {"errno": error.errno})
+        else:
+            if pid == 0:
+                control.close()
+                return _be_a_worker(ours, header["environment"], *descriptors)
+            send(control, {"pid": pid})
         for descriptor in descriptors:
             os.close(descriptor)
-        send(control, {"pid": pid})
+
+
+def _fork(descriptors: list[int]) -> int:
+    """Fork; OSError where there is no room for another process or for its descriptors, which the kernel keeps back."""
+    if len(descriptors) < _DESCRIPTORS:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    return os.fork()
 
 
 def _status(pid: int, *, wait: bool) -> int | None:
@@ -117,8 +131,10 @@ def _status(pid: int, *, wait: bool) -> int | None:
     return os.waitstatus_to_exitcode(status) if found else None
 
 
-def _be_a_worker(environment: dict[str, str], channel: int, output: int) -> socket.socket:
+def _be_a_worker(parent: int, environment: dict[str, str], channel: int, output: int) -> socket.socket:
     _die_with_parent()
+    if os.getppid() != parent:
+        os._exit(_END_OF_PARENT)  # it died before the kernel knew that we go with it
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)

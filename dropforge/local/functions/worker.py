@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -50,20 +49,20 @@ class Ground:
 
 
 class Worker:
-    """Forked by its constructor, which returns before the handler is loaded."""
+    """Forked by its constructor, which returns before the handler is loaded; OSError where there is no room for it."""
 
     def __init__(self, function: Function, ground: Ground) -> None:
         self._function = function
         self._ground = ground
         self.stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{uuid.uuid4().hex}"
-        self._channel, theirs = socket.socketpair()
         self._ready = False
         self._status: int | None = None
         self._reaping = threading.Lock()
-        printed, output = os.pipe()
-        with theirs, os.fdopen(output, "wb"):
-            self.pid = ground.forks.fork(self._environment(), theirs, output)
-        threading.Thread(target=self._read_log, args=(printed,), name=f"log-{function.name}", daemon=True).start()
+        forked = ground.forks.fork(self._environment())
+        self.pid, self._channel = forked.pid, forked.channel
+        threading.Thread(
+            target=self._read_log, args=(forked.printed,), name=f"log-{function.name}", daemon=True
+        ).start()
 
     @property
     def alive(self) -> bool:
@@ -150,6 +149,11 @@ class Worker:
         with os.fdopen(printed, "rb") as lines:
             for line in lines:
                 self._ground.log(self._function.name, self.stream, line.decode(errors="replace").rstrip("\n"))
+
+
+def no_room(error: OSError) -> Answer:
+    """Say that the machine could make no worker."""
+    return _error("Sandbox.Unavailable", f"No process could be started for the function: {error}")
 
 
 def _error(kind: str, message: str) -> Answer:
