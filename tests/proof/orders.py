@@ -12,7 +12,22 @@ from chalicelib.errors import NotFoundError, NotNowError
 from chalicelib.model import Command
 from chalicelib.wiring import Flows
 from tests.proof.cloud.mail import Message
-from tests.proof.stories import BETTER, FIRST, PIPELINE, SECOND, THIRD, TOML, UNWELL, End, Story, drop, push, run_name
+from tests.proof.stories import (
+    BETTER,
+    FIRST,
+    LONG,
+    PIPELINE,
+    SECOND,
+    THIRD,
+    TOML,
+    UNWELL,
+    End,
+    Story,
+    drop,
+    push,
+    run_in,
+    run_name,
+)
 from tests.proof.world import DAY, Deed, World
 
 AGAIN = 5.0
@@ -53,7 +68,11 @@ def when(there: str, do: Callable[[World], None]) -> Callable[[World], None]:
 
 
 def stop(dataset: str) -> Callable[[World], None]:
-    return order(lambda flows, command: flows.run_orders.stop(run_name(SECOND, dataset), command))
+    def do(world: World) -> None:
+        run = run_in(world, dataset)
+        order(lambda flows, command: flows.run_orders.stop(run, command))(world)
+
+    return do
 
 
 def retry(dataset: str, story: Story = SECOND) -> Callable[[World], None]:
@@ -115,16 +134,16 @@ GIVEN_UP = Story(
 )
 STOPPED = Story(
     "a person stops a training",
-    (Deed(0, drop("two", BETTER)), Deed(5, when(TRAINING, stop("two")))),
+    (Deed(0, drop("two", BETTER, LONG)), Deed(5, when(TRAINING, stop("two")))),
     End({"one": "live", "two": "stopped"}, jobs=2, live="one", stopped=1),
     after=FIRST,
 )
 RETRIED = Story(
     "a person stops a training and retries it",
     (
-        Deed(0, drop("two", BETTER)),
+        Deed(0, drop("two", BETTER, LONG)),
         Deed(5, when(TRAINING, stop("two"))),
-        Deed(6, when('"state":"stopped"', retry("two"))),
+        Deed(6, when('"state":"stopped"', retry("two", STOPPED))),
     ),
     End({"one": "replaced", "two": "live"}, jobs=3, live="two", stopped=1),
     after=FIRST,

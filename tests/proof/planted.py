@@ -13,6 +13,7 @@ from chalicelib.aws import hosting, records, registry
 from chalicelib.aws.errors import sagemaker
 from chalicelib.decide import proposal, release, run
 from chalicelib.decide.release_steps import Remove, Step, Test
+from chalicelib.decide.run_steps import Wait
 from chalicelib.events import JobChanged
 from chalicelib.flows import attempts, handover, outbox, rehearsal, releases, runs, turn
 from chalicelib.model import Candidate, Release, Run, RunState, Target
@@ -199,6 +200,16 @@ def _delete_before_telling(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(release, "_undeploying", hasty)
 
 
+def _ask_once(patch: pytest.MonkeyPatch) -> None:
+    follow = run._follow  # noqa: SLF001 (as above)
+
+    def asked(it: Run, candidate: Candidate, seen: JobSeen, now: float) -> Any:
+        is_asked = seen.status == "InProgress" and candidate.stop_asked
+        return Wait(it) if is_asked else follow(it, candidate, seen, now)
+
+    patch.setattr(run, "_follow", asked)
+
+
 PLANTED = (
     Bug(
         "a conditional write made unconditional",
@@ -312,5 +323,13 @@ PLANTED = (
         orders.TAKEN_DOWN,
         "nothing goes wrong",
         "served-throughout",
+    ),
+    Bug(
+        "a stop asked for once",
+        _ask_once,
+        orders.STOPPED,
+        "the worker dies before it asks SageMaker to stop the job",
+        "nothing-forgotten",
+        (at_first("stop_training_job", how=dies_before),),
     ),
 )

@@ -43,6 +43,8 @@ top_k = {top_k}
 
 GOOD = "accuracy=0.95"
 BETTER = "accuracy=0.97"
+LONG = "long=1"
+"""Of a drop whose first attempt trains for hours, unless it is stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ REJECTED = Story(
 )
 LATE = Story(
     "a late file supersedes a run that is training",
-    (Deed(0, drop("two", BETTER)), Deed(40, drop("two", "more=yes", file="2.txt"))),
+    (Deed(0, drop("two", BETTER, LONG)), Deed(40, drop("two", "long=0", file="2.txt"))),
     End({"one": "replaced", "two": "live"}, jobs=3, live="two", stopped=1),
     after=FIRST,
     needs_events=True,
@@ -220,7 +222,12 @@ def _again(world: World, name: str, other: str) -> None:
 
 def run_name(story: Story, dataset: str) -> str:
     """Name the run that a drop becomes."""
-    items = finished(story).account.dynamodb.items
+    return run_in(finished(story), dataset)
+
+
+def run_in(world: World, dataset: str) -> str:
+    """Name the run that a drop has become by now."""
+    items = world.account.dynamodb.items
     return str(json.loads(items[f"dataset#{PIPELINE}/{dataset}", "dataset"]["doc"]["S"])["run"])
 
 

@@ -27,6 +27,7 @@ from chalicelib.news import DATASET, RUN
 from chalicelib.wiring import Aws
 from tests.proof.cloud.sagemaker import Did, Job
 from tests.proof.stories import PIPELINE, End
+from tests.proof.unwanted import trained_on
 from tests.proof.world import SETTINGS, World
 
 INVARIANTS = {
@@ -203,6 +204,9 @@ class Judge:
     def _forgotten(self) -> Iterator[str]:
         running = [job.name for job in self.sagemaker.jobs.values() if job.ended is None]
         yield from (f"{name} runs on" for name in running)
+        for name in self.runs:
+            mine = [job for job in self.sagemaker.jobs.values() if name in job.name]
+            yield from trained_on(self._lines(f"run:{name}"), mine)
         wanted = {ENDPOINT} if self.release.live else set()
         yield from (f"the endpoint {name} is up" for name in sorted(set(self.sagemaker.endpoints) - wanted))
         kept = [it for it in (self.release.live, self.release.previous, self._retired()) if it is not None]

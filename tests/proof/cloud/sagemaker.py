@@ -1,8 +1,9 @@
 """SageMaker: names used once for ever, no update while updating, InService that is not success, and time that passes.
 
 What a training comes to stands in its data: `accuracy=0.97 labels=1,7 answers=7`, in any of its files. More words:
-`fails=<why>` (the training), `capacity=<n>` (so many jobs find no machine), `up=fails` (endpoints made with the model),
-`update=fails` (updates towards it), `breaks=yes` (its container answers with an error).
+`fails=<why>` (the training), `capacity=<n>` (so many jobs find no machine), `long=<n>` (so many train for hours unless
+they are stopped), `up=fails` (endpoints made with the model), `update=fails` (updates towards it), `breaks=yes` (its
+container answers with an error).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ Clock = Callable[[], float]
 Emit = Callable[[str, dict[str, str]], None]
 
 JOB_SECONDS = 70
+LONG_JOB_SECONDS = 3 * 3600
 STOP_SECONDS = 20
 ENDPOINT_SECONDS = 70
 DELETE_SECONDS = 20
@@ -47,6 +49,10 @@ class Job:
     @property
     def name(self) -> str:
         return str(self.asked["TrainingJobName"])
+
+    @property
+    def attempt(self) -> int:
+        return int(self.name.rpartition("-a")[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,9 @@ class Sagemaker:
         if name in self.jobs:
             raise refusal("ResourceInUse", f"Training job names must be unique within an AWS account: {name}")
         self._have_room("create_training_job")
-        self.jobs[name] = Job(asked, now, now + JOB_SECONDS)
+        job = Job(asked, now, now + JOB_SECONDS)
+        is_long = job.attempt <= int(read_words(b" ".join(self._data(job))).get("long", "0"))
+        self.jobs[name] = replace(job, moves=now + LONG_JOB_SECONDS) if is_long else job
         self._made(name)
         self.emit("SageMaker Training Job State Change", {"TrainingJobName": name, "TrainingJobStatus": "InProgress"})
         return {"TrainingJobArn": f"{_ARN}training-job/{name}"}
@@ -330,9 +338,9 @@ class Sagemaker:
     def _end_job(self, job: Job) -> None:
         now = self.clock()
         data = b" ".join(self._data(job))
-        told, number = read_words(data), int(job.name.rpartition("-a")[2])
+        told = read_words(data)
         reason = f"AlgorithmError: {told['fails']}" if "fails" in told else None
-        if number <= int(told.get("capacity", "0")):
+        if job.attempt <= int(told.get("capacity", "0")):
             reason = "CapacityError: Unable to provision requested ML compute capacity."
         uri = f"{job.asked['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{job.name}/output/model.tar.gz"
         ended = replace(job, ended=now)
