@@ -145,6 +145,14 @@ def test_a_dataset_too_large_to_name_is_judged_by_its_counts(world: World) -> No
     assert said["notes"] == ["1 of the dataset's 70,002 files were looked at; all were counted."]
 
 
+def test_a_large_drop_is_named_by_no_run_since_not_all_of_its_files_were_told(world: World) -> None:
+    accept(world)
+    drop = a_drop("1.png") | {"channels": {"training": [70_000, 420_000]}}
+    would = check(world, **a_check(), dataset=drop)["would"]
+    assert (would["train"], would["run"], would["job"]) == (None, None, None)
+    assert would["why"].startswith("nothing that a run is named by changes")
+
+
 def test_known_content_would_train_nothing_and_new_content_is_named_as_it_would_be(world: World) -> None:
     accept(world)
     would = check(world, **a_check(), dataset=a_drop())["would"]
@@ -221,6 +229,18 @@ def test_an_edit_of_how_it_is_served_tells_what_changes_and_whether_that_rolls_o
     release = world.records.release("digits")
     assert release is not None
     assert (release.desired != release.live or release.pending is not None) == (released == "anew")
+
+
+def test_an_edit_that_the_release_has_refused_already_rolls_nothing_out(world: World) -> None:
+    deploy(world)
+    toml = PIPELINE + "[serve]\ntop_k = 3\n"
+    accept(world, toml)
+    app.app(raw.post("/v1/releases/{pipeline}/rollback", {"pipeline": "digits"}), Context())
+    release = check(world, **a_check(toml))["would"]["release"]
+    assert (release["rolls_out"], release["what"]) == (
+        False,
+        "nothing is rolled out: the release knows that already",
+    )
 
 
 def test_a_file_that_deploys_no_more_leaves_the_live_model(world: World) -> None:

@@ -17,9 +17,11 @@ from typing import Any
 import pytest
 import yaml
 
-from chalicelib import gauges
+from chalicelib import gauges, lines
 from chalicelib.predict.limits import BODY_LIMIT
+from chalicelib.wiring import Flows
 from dropforge.local import stack
+from tests.fakes.world import SETTINGS, World
 
 ROOT = Path(__file__).parents[2]
 STAGES = ("dev", "prod")
@@ -137,11 +139,18 @@ def test_what_cannot_be_handled_lies_in_a_dead_letter_queue_with_an_alarm(templa
         assert failed == {"Type": "SQS", "Destination": {"Fn::GetAtt": ["EventsDeadLetters", "Arn"]}}
 
 
-def test_failed_steps_raise_an_alarm_under_the_name_that_they_are_counted_by(template: Template) -> None:
+def test_failed_steps_raise_an_alarm_under_the_name_and_dimensions_that_they_are_counted_by(
+    template: Template, capsys: pytest.CaptureFixture[str]
+) -> None:
     (alarm,) = _alarms(template, gauges.NAMESPACE)
-    failed = gauges.Gauge(alarm["MetricName"], by=(("step", "wake"),), whole=True)
-    sets = gauges.document(failed, "dev", 0)["_aws"]["CloudWatchMetrics"][0]["Dimensions"]
-    assert [each["Name"] for each in alarm["Dimensions"]] in sets
+    lines.tell_failed(Flows(World()), "wake", RuntimeError("nobody foresaw it"))
+    (told,) = (json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"'))
+    (counted,) = told["_aws"]["CloudWatchMetrics"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == (counted["Namespace"], counted["Metrics"][0]["Name"])
+    assert [each["Name"] for each in alarm["Dimensions"]] in counted["Dimensions"]
+    (stage,) = (each["Value"] for each in alarm["Dimensions"])
+    assert stage == {"Fn::Select": [1, {"Fn::Split": ["-", {"Ref": "AWS::StackName"}]}]}
+    assert SETTINGS.names.deployment.split("-")[1] == told["stage"]
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -190,10 +190,23 @@ def test_a_completed_jobs_event_would_register_and_rehearse(world: World, untouc
         "CreateEndpointConfig",
         "CreateEndpoint",
     ]
+    assert [call["call"] for call in said["calls"] if call["costs"]] == ["CreateEndpoint"]
     assert said["names"]["package_groups"] == ["df-test-digits"]
     (endpoint,) = said["names"]["endpoints"]
     assert "-rehearse-" in endpoint
     assert {it["subject"]: it["after"] for it in said["states"]}["release:digits"] == "rehearsing"
+
+
+def test_a_job_without_room_would_be_put_off_and_the_next_try_is_not_gone_through(
+    world: World, untouched: Simulate
+) -> None:
+    job = train(world)
+    world.jobs.fail(job, "CapacityError: Unable to provision requested ML compute capacity.")
+    said = untouched(event=raw.job_changed(job))
+    assert [step["about"] for step in said["steps"]] == ["SageMaker Training Job State Change"]
+    assert "waiting for room" in {line["what"] for line in said["timeline"]}
+    assert "CreateTrainingJob" not in calls(said)
+    assert {it["subject"]: it["after"] for it in said["states"]}[f"run:{job.split('-')[3]}"] == "preparing"
 
 
 def test_a_release_step_would_be_told_as_far_as_nobody_must_be_asked(world: World, untouched: Simulate) -> None:
@@ -347,9 +360,10 @@ def test_a_port_that_is_not_known_here_is_captured_whole() -> None:
 
 
 def test_a_simulation_prints_no_figure(world: World, untouched: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
-    push_pipeline(world)
-    wake_until_quiet(world, seconds=30)
-    drop_dataset(world, "1.png")
+    job = train(world, PIPELINE + '[gate]\nmetric = "acc"\nat_least = 0.9\n')
+    world.jobs.finish(job, {"acc": 0.5}, ["7", "1"])
     capsys.readouterr()
-    untouched(dataset="digits/mnist")
+    assert "rejected" in {it["after"] for it in untouched(event=raw.job_changed(job))["states"]}
     assert "_aws" not in capsys.readouterr().out
+    app.on_job_changed(raw.job_changed(job), Context())
+    assert '"Runs"' in capsys.readouterr().out, "what was simulated does count a figure"

@@ -34,6 +34,13 @@ def dropped(world: World) -> None:
     drop_dataset(world, "1.png")
 
 
+def edit_code(world: World) -> None:
+    """Let a newer version of the pipeline be accepted: the same files are another run under it."""
+    world.bucket.put("pipelines/digits/src/train.py", b"print('newer')")
+    app.on_uploads(raw.batch(raw.created("pipelines/digits/src/train.py", world.clock())), Context())
+    wake_until_quiet(world, seconds=30)
+
+
 def jobs(world: World) -> int:
     return len(world.jobs.names)
 
@@ -48,6 +55,14 @@ def test_a_dataset_is_started_shown_and_started_once(world: World) -> None:
     assert jobs(world) == 1
     lines = [entry for entry in world.records.entries(f"dataset:{MNIST}") if entry.what == "start asked for"]
     assert [(line.facts["by"], line.facts["reason"]) for line in lines] == [("arn:ada", "at once"), ("arn:ada", None)]
+
+
+def test_what_a_post_did_is_on_the_bus_before_its_answer_is(world: World) -> None:
+    dropped(world)
+    world.bus.taken.clear()
+    said = post({"pipeline": "digits", "dataset": "mnist"})[1]
+    told = {(news.kind, news.detail["state"], news.detail.get("run")) for news in world.bus.taken}
+    assert ("Dropforge Dataset State Change", "sealed", said["run"]) in told
 
 
 def test_values_make_a_run_of_their_own(world: World) -> None:
@@ -161,12 +176,21 @@ def test_an_event_that_comes_twice_starts_one_job_even_when_the_pipeline_was_edi
     dropped(world)
     for _ in range(2):
         app.on_run_requested(raw.run_requested({"dataset": "mnist", "requestId": "r-1"}), Context())
-        world.bucket.put("pipelines/digits/src/train.py", b"print('newer')")
-        body = raw.created("pipelines/digits/src/train.py", world.clock())
-        app.on_uploads(raw.batch(body), Context())
-        wake_until_quiet(world, seconds=30)
+        edit_code(world)
     assert jobs(world) == 1
     app.on_run_requested(raw.run_requested({"dataset": "mnist", "requestId": "r-2"}), Context())
+    assert jobs(world) == 2
+
+
+def test_a_post_that_is_sent_again_starts_one_job_even_when_the_pipeline_was_edited_between(world: World) -> None:
+    dropped(world)
+    body = {"pipeline": "digits", "dataset": "mnist", "request_id": "r-1"}
+    changed = []
+    for _ in range(2):
+        changed.append(post(body)[1]["changed"])
+        edit_code(world)
+    assert (changed, jobs(world)) == ([True, False], 1)
+    assert post(body | {"request_id": "r-2"})[1]["changed"]
     assert jobs(world) == 2
 
 

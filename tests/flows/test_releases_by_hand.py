@@ -285,6 +285,8 @@ def test_what_waits_is_given_up_with_what_is_on_its_way() -> None:
     to_rest(it)
     _assert_live(it, champion)
     assert {digest.rpartition("-")[2] for digest in it.release.failed} == {run12(run.id) for run in runs}
+    told = [[what for what in it.told(f"run:{run12(run.id)}") if "given up" in what or "asked" in what] for run in runs]
+    assert told == [["release: given up"], ["release: rollback asked for"]]
 
 
 def test_a_rollback_to_a_version_finds_its_run_through_the_registry() -> None:
