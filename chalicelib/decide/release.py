@@ -141,7 +141,9 @@ def _idle(sight: Sight, desired: Target | None) -> Step:
     if live is None and sight.told_live:
         return Withdraw()
     left = _left(sight, desired)
-    if left is not None and not (isinstance(left, Wait) and release.pending):
+    # A rehearsal that still comes up keeps no other model waiting; the endpoint that clients would meet does.
+    beside = isinstance(left, Wait) and (live is not None or not _is_busy(endpoint))
+    if left is not None and not (beside and release.pending):
         return left
     if release.pending is not None:
         return Start()

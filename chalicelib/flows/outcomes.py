@@ -95,9 +95,12 @@ class Outcomes:
         self.ledger.record(release, _open(after, now), Entry(now, "back", {"config": live.config}), live)
 
     def tidy(self, release: Release, failed: Target) -> None:
-        """Delete the failed target's model and configuration, and want what is live again."""
+        """Delete the failed target's model and configuration, and want what is live again.
+
+        Also where a pending one is made of the same: it may be dropped, and makes them anew where it is not.
+        """
         now = self.clock()
-        self._clear_for(release, failed, keep=(release.live, release.previous, release.pending))
+        self._clear_for(release, failed, keep=(release.live, release.previous))
         after = _open(replace(release, desired=release.live), now)
         self.ledger.record(release, after, Entry(now, "cleared away", {"config": failed.config}))
         self.ledger.report_again(failed)
