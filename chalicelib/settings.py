@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from chalicelib.errors import BadSettingError
 from chalicelib.names import PREFIX_LIMIT, STAGE_LIMIT, Names
 
+_UNTOLD = "DROPFORGE_WEBHOOK_"
+"""What is wrong with these is told without their values: a secret may stand where its name belongs."""
 _WORD = "[a-z0-9]+"
 _REGION = "[a-z]{2}(-[a-z]+)+-[0-9]"
 _BUCKET = "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
@@ -104,9 +106,9 @@ def _webhook(env: Mapping[str, str]) -> str | None:
         return None
     host = _host(name, value, wanted)
     if value.startswith("http://") and host not in _LOOPBACK:
-        raise BadSettingError(f"{name} is {value!r}; it must be {wanted}.", variable=name, value=value)
+        raise BadSettingError(f"{name} is wrong; it must be {wanted}.", variable=name)
     if (address := _address(host)) and is_forbidden(address):
-        raise BadSettingError(f"{name} is {value!r}: a link-local address is no webhook's.", variable=name, value=value)
+        raise BadSettingError(f"{name} is a link-local address, which is no webhook's.", variable=name)
     return value
 
 
@@ -125,9 +127,9 @@ def _host(name: str, url: str, wanted: str) -> str:
         parts = urlsplit(url)
         _ = parts.port  # read, since it is checked only then
     except ValueError as error:
-        raise BadSettingError(f"{name} is {url!r}; it must be {wanted}.", variable=name, value=url) from error
+        raise BadSettingError(f"{name} is wrong; it must be {wanted}.", variable=name) from error
     if not parts.hostname:
-        raise BadSettingError(f"{name} is {url!r}; it must be {wanted}.", variable=name, value=url)
+        raise BadSettingError(f"{name} is wrong; it must be {wanted}.", variable=name)
     return parts.hostname
 
 
@@ -169,6 +171,8 @@ def _list(env: Mapping[str, str], variable: str, pattern: str, example: str) -> 
 
 
 def _checked(variable: str, value: str, pattern: str, wanted: str) -> str:
+    if re.fullmatch(pattern, value) is None and variable.startswith(_UNTOLD):
+        raise BadSettingError(f"{variable} is wrong; it must be {wanted}.", variable=variable)
     if re.fullmatch(pattern, value) is None:
         raise BadSettingError(f"{variable} is {value!r}; it must be {wanted}.", variable=variable, value=value)
     return value

@@ -14,6 +14,7 @@ from chalicelib.names import is_pipeline
 
 LIMIT = 50
 LIMIT_MOST = 100
+_LIMIT_DIGITS = len(str(LIMIT_MOST))
 TOKEN_LIMIT = 8192
 """Characters of a token; the gateway takes 10,240 bytes of request line and headers."""
 State = TypeVar("State", bound=StrEnum)
@@ -74,7 +75,7 @@ def _refuse_unknown(given: Iterable[str], known: tuple[str, ...]) -> None:
 def _limit(text: str | None) -> int:
     if text is None:
         return LIMIT
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:9]) <= LIMIT_MOST:
+    if not (text.isascii() and text.isdigit() and len(text) <= _LIMIT_DIGITS and 1 <= int(text) <= LIMIT_MOST):
         raise InvalidError(f'"limit" is a whole number from 1 to {LIMIT_MOST}.')
     return int(text)
 

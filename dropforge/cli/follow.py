@@ -39,8 +39,9 @@ _BEGUN_BY = {
 }
 """The lines of a run's timeline with which its stages begin."""
 
-_PROGRESS = re.compile(r"dropforge\.progress=(?P<share>[0-9.]+)\s*(?P<note>.*)")
-_METRIC = re.compile(r"dropforge\.metric (?P<name>[^\s=]+)=(?P<value>\S+)")
+_NUMBER = r"([0-9]+\.?[0-9]*|\.[0-9]+)"
+_PROGRESS = re.compile(rf"dropforge\.progress=(?P<share>{_NUMBER})(\s+(?P<note>.*))?")
+_METRIC = re.compile(rf"dropforge\.metric (?P<name>[^\s=]+)=(?P<value>[-+]?{_NUMBER}([eE][-+]?[0-9]+)?|nan|-?inf)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,10 @@ Change = StageReached | Said | Progressed | Measured
 
 
 def read_line(line: dict[str, Any]) -> Change:
-    """Read a log line: progress and metrics are lines, too."""
+    """Read a log line: progress and metrics are lines, too. What has no number where one belongs is a line alone."""
     text = str(line["text"]).rstrip()
     if found := _PROGRESS.fullmatch(text):
-        return Progressed(float(found["share"]), found["note"])
+        return Progressed(float(found["share"]), found["note"] or "")
     if found := _METRIC.fullmatch(text):
         return Measured(found["name"], float(found["value"]))
     return Said(text, str(line.get("at") or ""))

@@ -140,6 +140,22 @@ def test_a_topic_or_secret_out_of_the_roles_reach_is_told_at_start(variable: str
         Settings.from_env({**ENV, **HOOKED, variable: value})
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DROPFORGE_WEBHOOK_SECRET", "hunter2"),
+        ("DROPFORGE_WEBHOOK_URL", "https://user:hunter2@example.com/hook"),
+        ("DROPFORGE_WEBHOOK_URL", "http://example.com/hook/hunter2"),
+        ("DROPFORGE_WEBHOOK_URL", "https://[hunter2"),
+        ("DROPFORGE_WEBHOOK_URL", "https://169.254.169.254/hunter2"),
+    ],
+)
+def test_what_may_be_a_secret_is_not_told_with_what_is_wrong_with_it(variable: str, value: str) -> None:
+    with pytest.raises(BadSettingError) as error:
+        Settings.from_env({**ENV, **HOOKED, variable: value})
+    assert "hunter2" not in f"{error.value!r} {error.value} {error.value.facts}"
+
+
 def test_prefix_and_stage_can_be_read_alone() -> None:
     names = names_from_env({"DROPFORGE_PREFIX": "df", "DROPFORGE_STAGE": "test"})
     assert names.head == "df-test-"
