@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -14,9 +16,11 @@ from chalicelib.model import Command, ReleaseStage, Run, RunState
 from chalicelib.names import run12
 from tests.fakes.calls import CrashError
 from tests.flows.machines import GATE, SMOKE, TRAIN, Machines
+from tests.flows.stalled import Stall
 from tests.proof.levels import LEVEL
 
 ADA = "arn:aws:iam::000000000000:user/ada"
+PORTS = ("bucket", "records", "timer", "jobs", "registry", "hosting")
 MANUAL = TRAIN + GATE + 'approval = "manual"\n' + SMOKE
 
 
@@ -158,7 +162,7 @@ def test_an_order_whose_worker_dies_at_any_call_is_carried_out_once_or_never(
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_an_order_that_two_workers_carry_out_at_once_is_carried_out_once(name: str) -> None:
+def test_an_order_that_is_repeated_and_repeated_again_is_carried_out_once(name: str) -> None:
     case = CASES[name]
     it, run = case.prepare()
     for _ in range(2):
@@ -167,3 +171,29 @@ def test_an_order_that_two_workers_carry_out_at_once_is_carried_out_once(name: s
     _obey(case, it, run)
     _recover(it, run)
     _assert_true(case, it, run, repeated=True)
+
+
+def _stalling(it: Machines, stall: Stall) -> Machines:
+    """Give another worker in the same world: its calls stall, and what it knows is its own."""
+    worker, worker.world = copy(it), copy(it.world)
+    for port in PORTS:
+        setattr(worker.world, port, stall.port(getattr(it.world, port)))
+    worker.restart()
+    return worker
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_order_that_two_workers_carry_out_at_once_is_carried_out_once(name: str) -> None:
+    """The first has read the run, or done more, when the second carries out the whole order; then the first goes on."""
+    case, whole = CASES[name], Stall(0, lambda: None)
+    it, run = case.prepare()
+    _obey(case, _stalling(it, whole), run)
+    for at in range(1, whole.calls + 1):
+        it, run = case.prepare()
+        stall = Stall(at, partial(_obey, case, it, run))
+        _obey(case, _stalling(it, stall), run)
+        try:
+            _recover(it, run)
+            _assert_true(case, it, run, repeated=True)
+        except AssertionError as error:
+            raise AssertionError(f"stalled at call {at}") from error
