@@ -6,7 +6,7 @@ OUT ?= build/$(STAGE)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo up down test proof proof-quick proof-full check package lock clean
+.PHONY: demo up down test slow proof proof-quick proof-full check package lock clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.local  ## from a folder of pictures to a live model that answers over HTTP
@@ -18,8 +18,12 @@ up: .venv/.local  ## start the local cloud; its state stays in .dropforge/
 down: .venv/.local  ## stop it
 	@$(BIN)/dropforge down
 
-test: .venv/.dev  ## all tests but the proof, in random order, on three processes
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/proof
+# Files wait for clouds most of their time: twice as many processes as the two cores they were measured on.
+test: .venv/.dev  ## all tests but the slow ones and the proof, in random order
+	$(BIN)/pytest -m "not slow" -n 4 --dist loadfile --no-loadscope-reorder --ignore tests/proof
+
+slow: .venv/.dev  ## the slow ones: whole demos, ten thousand objects, workers that are killed
+	$(BIN)/pytest -m slow -n 3 --dist loadfile --no-loadscope-reorder tests/e2e
 
 proof: .venv/.dev  ## every call of every story goes wrong in every way; docs/reliability.md says what holds
 	DROPFORGE_PROOF=all $(BIN)/pytest tests/proof -n 2

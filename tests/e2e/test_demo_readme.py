@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.conftest import Cloud
 from tests.unit.docs import ROOT, blocks
 
+pytestmark = pytest.mark.slow
 README = ROOT / "README.md"
 
 

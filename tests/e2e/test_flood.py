@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
 from chalicelib.aws.records import Records
 from chalicelib.model import Channel, Dataset, DatasetId, DatasetState, Run, RunState
 from dropforge.local.functions.schedules import scheduled_event
@@ -18,6 +20,7 @@ from tests.e2e.pipelines import PIXEL, Tiny, drop, fresh, jobs_of, label_of, pus
 from tests.e2e.triggers import SCHEDULE, calls, errors, invocations, more, physical, queue_of, switched_off, waiting_in
 from tests.fakes.world import SETTINGS
 
+pytestmark = pytest.mark.slow
 STAGES = ("dev", "prod")
 _MANY = 10_000
 _HANDS = 8

@@ -35,6 +35,7 @@ from tests.e2e.pipelines import (
     until_stage,
 )
 
+pytestmark = pytest.mark.slow
 PATIENCE = 420.0
 """Seconds for a few deaths in each of a few pipelines, on a busy machine."""
 _KILLS_ITSELF = """
