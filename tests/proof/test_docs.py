@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.proof.conftest import KINDS
 from tests.proof.levels import LEVELS
 from tests.proof.planted import PLANTED
@@ -35,14 +37,27 @@ def test_the_page_tells_each_planted_bug_and_what_caught_it() -> None:
     assert part("planted") == planted()
 
 
-def test_the_page_tells_a_count_of_each_kind_and_no_violation() -> None:
-    lines = [line.rsplit(maxsplit=1) for line in part("counts").splitlines() if line and line[-1].isdigit()]
-    told = {kind: int(count.replace(",", "")) for kind, count in lines}
-    assert [*told] == [*KINDS, "planted bugs caught"]
-    assert {kind for kind, count in told.items() if count == 0} == {"violations"}
-    assert told["planted bugs caught"] == len(PLANTED)
+def counted() -> list[tuple[str, dict[str, int]]]:
+    """Read each block of counts, as the suite prints it: the level, and how much was tried of each kind."""
+    blocks = part("counts").replace("```", "").split("proof (")[1:]
+    return [(level, _counts(lines)) for level, lines in (block.strip().split(")\n", 1) for block in blocks)]
 
 
-def test_the_page_names_the_level_of_its_counts() -> None:
-    heads = [line for line in part("counts").splitlines() if line.startswith("proof")]
-    assert heads in [[f"proof ({level})"] for level in LEVELS]
+def _counts(lines: str) -> dict[str, int]:
+    parted = [line.rsplit(maxsplit=1) for line in lines.splitlines()]
+    return {kind: int(count.replace(",", "")) for kind, count in parted}
+
+
+def test_the_page_tells_the_counts_of_one_level_or_more_each_once() -> None:
+    levels = [level for level, _ in counted()]
+    assert levels
+    assert set(levels) <= set(LEVELS)
+    assert len(levels) == len(set(levels))
+
+
+@pytest.mark.parametrize(("level", "counts"), counted())
+def test_the_page_tells_a_count_of_each_kind_and_no_violation(level: str, counts: dict[str, int]) -> None:
+    assert [*counts] == [*KINDS, "planted bugs caught"]
+    untried = set() if LEVELS[level].pairs else {"pairs of faults"}
+    assert {kind for kind, count in counts.items() if count == 0} == {"violations"} | untried
+    assert counts["planted bugs caught"] == len(PLANTED)
