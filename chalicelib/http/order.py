@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from chalice.app import Request
 
+from chalicelib import wiring
 from chalicelib.errors import InvalidError
 from chalicelib.events import REASON_LIMIT
 from chalicelib.model import Command
@@ -68,6 +69,11 @@ def read(request: Request, now: float, *known: str) -> Order:
         if name not in known:
             raise InvalidError(f'There is no field "{name}" here; there are {", ".join((*known, "reason"))}.')
     return Order(caller(request), now, reason or None, said)
+
+
+def command(request: Request) -> Command:
+    """Read an order that has nothing but a reason."""
+    return read(request, wiring.flows().world.clock()).command
 
 
 def caller(request: Request) -> str:

@@ -20,29 +20,25 @@ door = Door(__name__, authorizer=IAMAuthorizer())
 @door.post("/v1/pipelines/{pipeline}/pause")
 def pause_pipeline(request: Request, pipeline: str) -> Json:
     """Start nothing more for a pipeline that costs money."""
-    flows = wiring.flows()
-    return _told(flows.pauses.pause(pipeline, order.read(request, flows.world.clock()).command))
+    return _told(wiring.flows().pauses.pause(pipeline, order.command(request)))
 
 
 @door.post("/v1/pipelines/{pipeline}/resume")
 def resume_pipeline(request: Request, pipeline: str) -> Json:
     """Let a pipeline go on."""
-    flows = wiring.flows()
-    return _told(flows.pauses.resume(pipeline, order.read(request, flows.world.clock()).command))
+    return _told(wiring.flows().pauses.resume(pipeline, order.command(request)))
 
 
 @door.post("/v1/pause")
 def pause_everything(request: Request) -> Json:
     """Start nothing more that costs money."""
-    flows = wiring.flows()
-    return _told(flows.pauses.pause(EVERYTHING, order.read(request, flows.world.clock()).command))
+    return _told(wiring.flows().pauses.pause(EVERYTHING, order.command(request)))
 
 
 @door.post("/v1/resume")
 def resume_everything(request: Request) -> Json:
     """Let everything go on that is not paused by itself."""
-    flows = wiring.flows()
-    return _told(flows.pauses.resume(EVERYTHING, order.read(request, flows.world.clock()).command))
+    return _told(wiring.flows().pauses.resume(EVERYTHING, order.command(request)))
 
 
 def _told(paused: Paused) -> Json:

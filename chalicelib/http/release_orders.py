@@ -39,8 +39,7 @@ def undeploy_release(request: Request, pipeline: str) -> Json:
 @door.post("/v1/releases/{pipeline}/redeploy")
 def redeploy_release(request: Request, pipeline: str) -> Json:
     """Bring back what was undeployed, or try again what failed last."""
-    flows = wiring.flows()
-    return _told(flows.releases.orders.redeploy(pipeline, order.read(request, flows.world.clock()).command))
+    return _told(wiring.flows().releases.orders.redeploy(pipeline, order.command(request)))
 
 
 def _must_mean(confirm: str | None, pipeline: str) -> None:

@@ -21,29 +21,25 @@ door = Door(__name__, authorizer=IAMAuthorizer())
 @door.post("/v1/runs/{run}/stop")
 def stop_run(request: Request, run: str) -> Json:
     """Let a run cost nothing further."""
-    flows = wiring.flows()
-    return _told(flows.run_orders.stop(named.run(run).id, order.read(request, flows.world.clock()).command))
+    return _told(wiring.flows().run_orders.stop(named.run(run).id, order.command(request)))
 
 
 @door.post("/v1/runs/{run}/retry")
 def retry_run(request: Request, run: str) -> Json:
     """Try a run again: train it once more, or offer its model to the release that refused it."""
-    flows = wiring.flows()
-    return _told(flows.run_orders.retry(named.run(run).id, order.read(request, flows.world.clock()).command))
+    return _told(wiring.flows().run_orders.retry(named.run(run).id, order.command(request)))
 
 
 @door.post("/v1/runs/{run}/approve")
 def approve_run(request: Request, run: str) -> Json:
     """Let a run's registered model go live."""
-    flows = wiring.flows()
-    return _told(flows.run_orders.approve(named.run(run).id, order.read(request, flows.world.clock()).command))
+    return _told(wiring.flows().run_orders.approve(named.run(run).id, order.command(request)))
 
 
 @door.post("/v1/runs/{run}/reject")
 def reject_run(request: Request, run: str) -> Json:
     """Keep a run's registered model from going live."""
-    flows = wiring.flows()
-    return _told(flows.run_orders.reject(named.run(run).id, order.read(request, flows.world.clock()).command))
+    return _told(wiring.flows().run_orders.reject(named.run(run).id, order.command(request)))
 
 
 def _told(ordered: Ordered) -> Json:
