@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from chalicelib.decide.run_steps import Move
-from chalicelib.decide.shortage import told, wait_more
+from chalicelib.decide.shortage import times, told, wait_more
 from chalicelib.model import Candidate, Entry, Run, RunState
 
 LOOK_AGAIN = 60.0
@@ -79,7 +79,7 @@ def wait_for_room(run: Run, reason: str, now: float, limit: float) -> Move:
             replace(run, shortage=None),
             RunState.FAILED,
             now,
-            f"AWS had no room for the training job ({reason.rstrip('.')}), tried {tries} times.",
+            f"AWS had no room for the training job ({reason.rstrip('.')}), tried {times(tries)}.",
             "Ask AWS for more (Service Quotas), take another instance_type, or raise capacity_wait_seconds in [train]; "
             "then `dropforge retry`.",
         )

@@ -40,11 +40,24 @@ def trying(seen: Shortage | None) -> Shortage | None:
 
 def told(seen: Shortage) -> str:
     """Say what is waited for, and until when."""
-    waits = f"AWS has no room for it now ({seen.reason.rstrip('.')}), tried {_times(seen.tries)}"
+    waits = f"AWS has no room for it now ({seen.reason.rstrip('.')}), tried {times(seen.tries)}"
     if seen.next_at is None:
         return f"{waits}."
     return f"{waits}; next try at {datetime.fromtimestamp(seen.next_at, UTC).strftime('%Y-%m-%d %H:%M:%S UTC')}."
 
 
-def _times(count: int) -> str:
+def lasting(seconds: float) -> str:
+    """Say how long that is in whole numbers, by the largest unit that gives one: 6 hours, 90 minutes."""
+    for unit, length in (("hour", 3600), ("minute", 60)):
+        count, rest = divmod(round(seconds), length)
+        if count and not rest:
+            return _counted(count, unit)
+    return _counted(round(seconds), "second")
+
+
+def _counted(count: int, unit: str) -> str:
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
+def times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"

@@ -9,7 +9,7 @@ from typing import assert_never
 from chalicelib.decide import release as decide
 from chalicelib.decide import release_steps as steps
 from chalicelib.decide.pauses import look_again
-from chalicelib.decide.shortage import trying, wait_more
+from chalicelib.decide.shortage import lasting, trying, wait_more
 from chalicelib.errors import AlreadyExistsError, ConflictError, ThrottledError, UnavailableError
 from chalicelib.flows.ledger import Ledger
 from chalicelib.flows.outcomes import Outcomes
@@ -192,7 +192,7 @@ class Rollout:
         limit = self.setups.of_target(release.pipeline, desired).capacity_wait
         shortage = wait_more(release.shortage, reason, now, limit)
         if shortage is None:
-            told = f"AWS had no room for it within {limit / 3600:g} hours: {reason}"
+            told = f"AWS had no room for it within {lasting(limit)}: {reason}"
             self._conclude(sight, decide.give_up(sight, told))
             return True
         self._calm_clients(sight)

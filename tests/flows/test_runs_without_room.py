@@ -93,6 +93,7 @@ def test_a_pipeline_that_waits_for_nothing_fails_at_once() -> None:
     it = Machines(IMPATIENT)
     run = begin(it, quota)
     assert it.run(run).state is RunState.FAILED
+    assert str(it.run(run).reason).endswith("), tried once.")
 
 
 def test_being_asked_to_slow_down_is_no_reason_to_give_up() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chalicelib.decide import orders
 from chalicelib.decide.proposal import Put, Undeployed, propose
-from chalicelib.decide.shortage import is_shortage, told, trying, wait_more
+from chalicelib.decide.shortage import is_shortage, lasting, told, trying, wait_more
 from chalicelib.decide.stage import under_way
 from chalicelib.model import Command, Release, ReleaseStage, Shortage
 from tests.unit.test_release_decisions import CHAMPION, NEXT, NOW, sights, target
@@ -139,3 +139,19 @@ def test_a_wait_says_what_for_how_often_and_until_when() -> None:
 )
 def test_sagemakers_own_sentences_tell_what_there_is_no_room_for(reason: str | None, short: bool) -> None:  # noqa: FBT001 -- a parameter of the table above
     assert is_shortage(reason) is short
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 seconds"),
+        (90, "90 seconds"),
+        (60, "1 minute"),
+        (600, "10 minutes"),
+        (3600, "1 hour"),
+        (5400, "90 minutes"),
+        (21_600.0, "6 hours"),
+    ],
+)
+def test_a_wait_is_told_in_whole_numbers(seconds: float, words: str) -> None:
+    assert lasting(seconds) == words
