@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from functools import partial
 from typing import Any
@@ -25,7 +26,7 @@ from tests.e2e.pipelines import (
     until_sealed,
     until_stage,
 )
-from tests.e2e.triggers import errors, invocations, more
+from tests.e2e.triggers import SCHEDULE, errors, invocations, more, switched_off
 
 _MANUAL = '[gate]\nmetric = "validation:accuracy"\napproval = "manual"\n'
 _LONG = {"seconds": 25}
@@ -96,13 +97,46 @@ def test_what_is_approved_or_rejected_with_sagemakers_own_sdk_is_followed(cloud:
     for status in ("Approved", "Rejected"):
         drop(cloud, tiny.name, status, knobs(label=status))
         runs[status] = until_sealed(cloud, tiny.name, status)
-    for status, stage in (("Approved", "registered"), ("Rejected", "rejected")):
-        package = until_stage(cloud, runs[status], "awaiting-approval")["package"]
-        cloud.client("sagemaker").update_model_package(
-            ModelPackageArn=package, ModelApprovalStatus=status, ApprovalDescription="seen by eye"
-        )
-        seen = until_stage(cloud, runs[status], stage)
-        assert (seen["approval"], seen["verdict"]["reason"]) == (status.lower(), "seen by eye")
+    packages = {status: until_stage(cloud, run, "awaiting-approval")["package"] for status, run in runs.items()}
+    before = invocations(cloud)["OnPackageChanged"]
+    with switched_off(cloud, SCHEDULE):  # which would find it, too, within a minute
+        for status, stage in (("Approved", "registered"), ("Rejected", "rejected")):
+            cloud.client("sagemaker").update_model_package(
+                ModelPackageArn=packages[status], ModelApprovalStatus=status, ApprovalDescription="seen by eye"
+            )
+            seen = until_stage(cloud, runs[status], stage)
+            assert (seen["approval"], seen["verdict"]["reason"]) == (status.lower(), "seen by eye")
+    assert invocations(cloud)["OnPackageChanged"] >= before + 2
+
+
+def test_an_event_of_ones_own_starts_a_run_and_one_for_another_deployment_wakes_nobody(cloud: Cloud) -> None:
+    tiny = Registered(fresh("begun"), quiet_seconds=900)
+    push(cloud, tiny)
+    for name in ("ours", "theirs"):
+        drop(cloud, tiny.name, name, knobs(label=name), ready=False)
+        until_dataset(cloud, tiny.name, name, "collecting")
+    before = invocations(cloud)["OnRunRequested"]
+    asked = [("dropforge-theirs", "theirs"), (cloud.card["stages"][cloud.stage]["stack"], "ours")]
+    put = cloud.client("events").put_events(Entries=[_asking(tiny.name, *each) for each in asked])
+    assert put["FailedEntryCount"] == 0, put
+    run = until_sealed(cloud, tiny.name, "ours")
+    until_stage(cloud, run, "registered")
+    [line] = [
+        entry["facts"]
+        for entry in cloud.get(f"/v1/datasets/{tiny.name}/ours/timeline")["timeline"]
+        if entry["what"] == "start asked for"
+    ]
+    account = cloud.card["account"]
+    assert line == {"by": f"lab.scheduler (account {account})", "reason": "nightly", "request": "night-ours"}
+    assert invocations(cloud)["OnRunRequested"] == before + 1
+    assert until_dataset(cloud, tiny.name, "theirs", "collecting")["run"] is None
+    assert len(jobs_of(cloud, tiny.name)) == 1
+
+
+def _asking(pipeline: str, deployment: str, dataset: str) -> dict[str, str]:
+    named = {"deployment": deployment, "pipeline": pipeline, "dataset": dataset}
+    detail = {**named, "requestId": f"night-{dataset}", "reason": "nightly"}
+    return {"Source": "lab.scheduler", "DetailType": "Dropforge Run Requested", "Detail": json.dumps(detail)}
 
 
 def _is_live(cloud: Cloud, pipeline: str, name: str) -> bool:
