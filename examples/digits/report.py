@@ -57,6 +57,7 @@ def show(terminal: Terminal, asked: Sequence[Asked], stages: Mapping[str, float]
     terminal.say("7. How long each stage took")
     for name, seconds in stages.items():
         terminal.say(f"   {name:<24}{duration(seconds):>8}")
+    terminal.say(f"   {'starting, and asking':<24}{duration(spent - sum(stages.values())):>8}")
     terminal.say(f"   {'all of it':<24}{duration(spent):>8}")
     terminal.say()
     terminal.say(NEXT)
