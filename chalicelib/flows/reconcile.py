@@ -24,7 +24,7 @@ log = Logger(service="dropforge", child=True)
 
 KINDS = ("pipeline", "dataset", "run", "release")
 ITEMS = 250
-"""Of each kind in one tick, if its time allows: a thousand pipelines with something open take four or five ticks."""
+"""Of each kind in one tick, if its time allows: a thousand pipelines with something open take four to six ticks."""
 SECONDS = 40.0
 """After which a tick begins nothing new: the next one is a minute away, and its own time-out near."""
 
