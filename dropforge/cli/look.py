@@ -15,7 +15,7 @@ from dropforge.cli.display import Display
 from dropforge.cli.errors import FailedError, TimedOutError, UsageError
 from dropforge.cli.follow import AWAITING, STAGES, Follower, StageReached
 from dropforge.cli.render import clean, duration
-from dropforge.cli.runs import outcome, resolve
+from dropforge.cli.runs import outcome, replaced, resolve
 from dropforge.cli.since import Since, seconds
 from dropforge.cli.tables import dataset_row, described, run_row
 
@@ -155,9 +155,10 @@ def wait(
     """Wait until a run has reached a stage; exit 3 if it was refused, 4 failed, 5 rejected, 6 timed out."""
     follower = _follower(session, run)
     _tell_if_unknown(session, follower)
+    display = Display(session.terminal)
     for change in follower.changes(seconds=timeout):
         if isinstance(change, StageReached) and not session.terminal.as_json:
-            Display(session.terminal).show(change)
+            display.show(change)
         if change is None and _reached(follower.stage, goal):
             break
     if session.terminal.as_json:
@@ -165,7 +166,7 @@ def wait(
     if _reached(follower.stage, goal):
         return
     if follower.stage == "replaced":
-        raise FailedError(f"The run {follower.run} was replaced by a newer one: `dropforge runs` shows which.")
+        raise FailedError(replaced(session.api, follower.last))
     if follower.stage == "undeployed":
         raise FailedError(f"The run {follower.run} was undeployed: `dropforge redeploy` brings it back.")
     if follower.stays_registered:

@@ -32,6 +32,18 @@ def outcome(seen: dict[str, Any], stage: str) -> CliError | None:
             return None
 
 
+def replaced(api: Api, seen: dict[str, Any]) -> str:
+    """Say what took a run's place, as far as its release tells: a rollback brings back what may be older."""
+    live = (api.find("v1", "releases", seen["pipeline"]) or {}).get("live")
+    if not live or live["run"] == seen["run"]:
+        return f"The run {seen['run']} was replaced by another; nothing failed: `dropforge runs` shows which."
+    by = "a rollback" if live["cause"] == "rollback" else "another run"
+    return (
+        f"The run {seen['run']} was replaced by {by}; nothing failed: "
+        f"version {live['model_version']} (run {live['run']}) is live."
+    )
+
+
 def known(session: Session, run: str, first_key: str) -> dict[str, Any] | None:
     """Give the run that a drop became if it was there before the drop's first file, and is not tried again for it.
 

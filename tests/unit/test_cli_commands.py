@@ -65,7 +65,7 @@ def test_a_long_list_is_read_page_by_page_up_to_its_limit(cloud: StubCloud, drop
         ("failed", 4, "failed: too low"),
         ("stopped", 4, "was stopped: too low"),
         ("release-failed", 4, "was not released: too low"),
-        ("replaced", 4, "was replaced by a newer one"),
+        ("replaced", 4, "was replaced by another; nothing failed: `dropforge runs` shows which."),
     ],
 )
 def test_wait_ends_as_the_run_did(cloud: StubCloud, dropforge: Tool, stage: str, code: int, word: str) -> None:
@@ -74,6 +74,25 @@ def test_wait_ends_as_the_run_did(cloud: StubCloud, dropforge: Tool, stage: str,
     assert ended.code == code, ended.err
     assert word in ended.err
     assert len(ended.err.splitlines()) == (2 if code else 1)
+
+
+@pytest.mark.parametrize(("cause", "by"), [("rollback", "a rollback"), ("trained", "another run")])
+def test_who_waits_for_a_run_that_was_replaced_is_told_by_what(
+    cloud: StubCloud, dropforge: Tool, cause: str, by: str
+) -> None:
+    cloud.routes[f"/api/v1/runs/{RUN}"] = 200, run("replaced", candidate=None)
+    live = {"run": "ff" * 6, "model_version": 1, "cause": cause}
+    cloud.routes["/api/v1/releases/digits"] = 200, {"live": live}
+    ended = dropforge("wait", RUN)
+    told = f"The run {RUN} was replaced by {by}; nothing failed: version 1 (run {'ff' * 6}) is live."
+    assert (ended.code, told in ended.err) == (4, True), ended.err
+
+
+def test_wait_counts_the_seconds_from_its_first_look(cloud: StubCloud, dropforge: Tool) -> None:
+    seen = [run("training", candidate=None), run("live", candidate=None)]
+    cloud.routes[f"/api/v1/runs/{RUN}"] = lambda _: (200, seen.pop(0) if len(seen) > 1 else seen[0])
+    first, second = (float(line.partition("s  ")[0]) for line in dropforge("wait", RUN).out.splitlines())
+    assert second > first
 
 
 @pytest.mark.parametrize("command", [("show", RUN, "--follow"), ("log", RUN, "--follow")])
