@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -20,8 +21,10 @@ from dropforge.local import launch
 from tests.e2e.conftest import SPEED, Cloud, wait_until
 from tests.e2e.copies import copy_project
 from tests.e2e.hook import SECRET, Hook, listening
+from tests.e2e.letters import Letters
 from tests.e2e.pipelines import (
     PIXEL,
+    Registered,
     Tiny,
     drop,
     fresh,
@@ -29,15 +32,19 @@ from tests.e2e.pipelines import (
     jobs_of,
     knobs,
     label_of,
+    log_of,
     push,
     release_of,
     until_sealed,
     until_stage,
 )
+from tests.e2e.tool import Tool
 
 pytestmark = pytest.mark.slow
 PATIENCE = 420.0
 """Seconds for a few deaths in each of a few pipelines, on a busy machine."""
+_TOPIC = "arn:aws:sns:us-east-1:000000000000:dropforge-dev-news"
+_LAKE = "lake"
 _KILLS_ITSELF = """
 
 def _die_where_planned():
@@ -112,6 +119,7 @@ class Stage:
     cloud: Cloud
     plans: Path
     hook: Hook
+    letters: Letters
 
     def plan(self, pipeline: str, *moments: Moment) -> None:
         for moment in moments:
@@ -153,17 +161,19 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with (project / "chalicelib" / "aws" / "clients.py").open("a") as clients:
         clients.write(_KILLS_ITSELF)
     with listening() as hook:
-        _name_the_hook(project / ".chalice" / "config.json", hook.url)
+        _set_up(project / ".chalice" / "config.json", hook.url)
         cloud = Cloud(launch.start(home, speed=SPEED, attached=True, project=project))
         cloud.client("ssm").put_parameter(Name="/dropforge-dev/webhook", Type="SecureString", Value=SECRET)
-        yield Stage(cloud, plans, hook)
+        yield Stage(cloud, plans, hook, Letters.subscribe(cloud, _TOPIC, {"state": ["live"]}))
         launch.stop(home)
 
 
-def _name_the_hook(file: Path, url: str) -> None:
+def _set_up(file: Path, url: str) -> None:
+    """Name who is told of what happens, and a bucket that data may lie in."""
     config = json.loads(file.read_text())
     told = {"DROPFORGE_WEBHOOK_URL": url, "DROPFORGE_WEBHOOK_SECRET": "/dropforge-dev/webhook"}
-    config["stages"]["dev"]["environment_variables"] |= told
+    more = {"DROPFORGE_TOPIC": _TOPIC, "DROPFORGE_SOURCES": f"{_LAKE}/digits/"}
+    config["stages"]["dev"]["environment_variables"] |= told | more
     file.write_text(json.dumps(config))
 
 
@@ -250,3 +260,31 @@ def test_a_webhook_hears_of_a_model_that_goes_live_signed_and_again_after_it_fai
     assert first == again
     assert (first["source"], first["detail"]["stage"]) == ("dropforge", "dev")
     assert stage.hook.unsigned == []
+
+
+def test_a_topic_hears_of_a_model_that_goes_live_beside_the_webhook(stage: Stage, untouched: Untouched) -> None:
+    def told() -> list[dict[str, Any]]:
+        found = [json.loads(letter["Message"]) for letter in stage.letters.of(untouched.pipeline)]
+        return [each for each in found if each["detail"]["run"] == untouched.run]
+
+    event, *_ = wait_until(told, PATIENCE)
+    assert (event["source"], event["detail-type"]) == ("dropforge", "Dropforge Release State Change")
+    assert (event["detail"]["stage"], event["detail"]["state"]) == ("dev", "live")
+    assert {letter["MessageAttributes"]["state"]["Value"] for letter in stage.letters.taken} == {"live"}
+
+
+def test_a_run_on_data_elsewhere_trains_on_it_where_it_lies(stage: Stage) -> None:
+    tiny, tool = Registered(fresh("lake")), Tool(stage.cloud.home)
+    push(stage.cloud, tiny, seconds=PATIENCE)
+    s3 = stage.cloud.client("s3")
+    s3.create_bucket(Bucket=_LAKE)
+    for name, body in knobs("digits", label="l").items():
+        s3.put_object(Bucket=_LAKE, Key=name, Body=body)
+    started = tool("start", tiny.name, "--channel", f"training=s3://{_LAKE}/digits/", "--json")
+    assert started.code == 0, started
+    run = str(json.loads(started.out)["run"])
+    job = until_stage(stage.cloud, run, "registered", seconds=PATIENCE)["candidate"]["job"]
+    assert {"seen training/data.csv", "seen training/knobs.json"} <= {*log_of(stage.cloud, run)}
+    [channel] = stage.cloud.client("sagemaker").describe_training_job(TrainingJobName=job)["InputDataConfig"]
+    manifest = stage.cloud.read(urlsplit(channel["DataSource"]["S3DataSource"]["S3Uri"]).path.lstrip("/"))
+    assert json.loads(manifest or b"") == [{"prefix": f"s3://{_LAKE}/digits/"}, "data.csv", "knobs.json"]
