@@ -21,7 +21,7 @@ _TIMEOUT = urllib3.Timeout(connect=5, read=35)
 _TRIES = 4
 _CALLED_WRONGLY = {400, 404, 413, 415}
 _REFUSED = {409, 422}
-_FORBIDDEN = 403
+_FORBIDDEN, _MISSING = 403, 404
 _TOO_MANY, _ERRORS, _SERVER_ERRORS = 429, 400, 500
 
 
@@ -32,6 +32,8 @@ class ApiError(CliError):
         self.status = status
         self.code = str(problem.get("code") or "")
         self.retryable = bool(problem.get("retryable"))
+        self.of_this_call = status not in {_FORBIDDEN, _MISSING} and self.code != "not-live"
+        """Whether a call for the same with another body may be answered well."""
         if status in _CALLED_WRONGLY:
             self.exit = Exit.USAGE
         if status in _REFUSED and not self.retryable:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,11 +14,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dropforge.cli import drop as drops
 from dropforge.cli import push as pushes
 from dropforge.cli import runs
+from dropforge.cli.api import ApiError
 from dropforge.cli.command import Session, command
-from dropforge.cli.errors import RefusedError, UsageError
+from dropforge.cli.errors import CliError, RefusedError, UsageError
 from dropforge.cli.render import Terminal, size
 
 app = typer.Typer()
+
+_NAMES = 1000
+"""Pipelines among which the one that may be meant is looked for."""
 
 _PipelineName = Annotated[str | None, typer.Option("--name", help="The pipeline's name; without it, the folder's own.")]
 _DatasetName = Annotated[
@@ -74,8 +79,10 @@ def drop(
 ) -> None:
     """Upload a dataset, one object at a time, `_READY` with its counts last; tell the run that it became."""
     plan = drops.plan_drop(pipeline, path, name)
-    if session.bucket.status(pipeline) is None and not any(session.bucket.keys(f"pipelines/{pipeline}/")):
-        session.terminal.note(f"There is no pipeline {pipeline} yet: the files will wait for it.")
+    missing = session.bucket.status(pipeline) is None and not any(session.bucket.keys(f"pipelines/{pipeline}/"))
+    if missing:
+        meant = _meant(session, pipeline)
+        session.terminal.note(f"There is no pipeline {pipeline} yet{meant}: the files will wait for it.")
         verdict = 0
     before = session.bucket.status(plan.dataset)
     count = len(plan.objects) + (plan.counts is not None)
@@ -97,6 +104,10 @@ def drop(
         session.terminal.data(said | {"objects": count, "bytes": plan.size} | more)
     if trouble := runs.outcome(said | {"stage": None}, str(said["state"])):
         raise trouble
+    if missing:
+        waits = f"The dataset {plan.dataset} waits for the pipeline {pipeline}"
+        session.terminal.say(f"{waits}: `dropforge push FOLDER --name {pipeline}` brings it.")
+        return
     session.terminal.say(_known(known) if known else _dropped(said))
 
 
@@ -107,14 +118,35 @@ def predict(
     model: Annotated[str, typer.Argument(help="The pipeline whose live model is asked.")],
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Pictures.", dir_okay=False, exists=True)],
 ) -> None:
-    """Ask the live model about pictures, over the clients' HTTP route."""
-    kinds = {path: _media_type(path) for path in files}
-    answers = [(path, session.api.predict(model, path.read_bytes(), kinds[path])) for path in files]
+    """Ask the live model about pictures, over the clients' HTTP route; exit as the worst of several."""
+    answers, failed = _ask(session, model, [(path, _media_type(path)) for path in files])
+    if failed and len(files) == 1:
+        raise failed[0][1]
     if session.terminal.as_json:
         session.terminal.data([{"file": str(path)} | answer for path, answer in answers])
-        return
-    columns = ("file", "label", "score", "next best", "model", "ms")
-    session.terminal.table(columns, (_row(*each) for each in answers), wide=("file",))
+    elif answers:
+        columns = ("file", "label", "score", "next best", "model", "ms")
+        session.terminal.table(columns, (_row(*each) for each in answers), wide=("file",))
+    for path, error in failed:
+        session.terminal.error(f"{path}: {error}")
+    if failed:
+        raise typer.Exit(max(error.exit for _, error in failed))
+
+
+def _ask(
+    session: Session, model: str, pictures: Sequence[tuple[Path, str]]
+) -> tuple[list[tuple[Path, dict[str, Any]]], list[tuple[Path, CliError]]]:
+    """Ask about each picture, until an error is not about the picture: the next would meet it, too."""
+    answers: list[tuple[Path, dict[str, Any]]] = []
+    failed: list[tuple[Path, CliError]] = []
+    for path, kind in pictures:
+        try:
+            answers.append((path, session.api.predict(model, path.read_bytes(), kind)))
+        except CliError as error:
+            failed.append((path, error))
+            if not (isinstance(error, ApiError) and error.of_this_call):
+                break
+    return answers, failed
 
 
 def _send(terminal: Terminal, title: str, count: int, keys: Iterator[str]) -> None:
@@ -149,8 +181,18 @@ def _waits_for_a_person(said: dict[str, Any]) -> bool:
 def _dropped(said: dict[str, Any]) -> str:
     if _run(said):
         return f"The dataset {said['dataset']} is sealed: run {said['run']}. `dropforge show {said['run']} --follow`"
-    waiting = f" ({said['reason']})" if said.get("reason") else ""
-    return f"The dataset {said['dataset']} is not sealed yet{waiting}. `dropforge show {said['dataset']} --follow`"
+    waiting = f" {str(said['reason']).rstrip('.')}." if said.get("reason") else ""
+    return f"The dataset {said['dataset']} is not sealed yet.{waiting} `dropforge show {said['dataset']} --follow`"
+
+
+def _meant(session: Session, pipeline: str) -> str:
+    """Ask after the nearest name that there is; whoever may only write to the bucket cannot know it."""
+    try:
+        names = [each["pipeline"] for each in session.api.listed("pipelines", limit=_NAMES)]
+    except CliError:
+        return ""
+    nearest = get_close_matches(pipeline, names, n=1)
+    return f" (did you mean {nearest[0]}?)" if nearest else ""
 
 
 def _known(run: dict[str, Any]) -> str:

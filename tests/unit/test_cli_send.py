@@ -81,6 +81,44 @@ def test_a_model_that_cannot_be_asked_says_what_to_do(
     assert (ended.code, advice in ended.err) == (code, True), ended
 
 
+def make_pictures(tmp_path: Path, *names: str) -> list[str]:
+    for name in names:
+        (tmp_path / name).write_bytes(name.encode())
+    return [str(tmp_path / name) for name in names]
+
+
+def one_bad(cloud: StubCloud, status: int, code: str) -> None:
+    """Answer the second picture with an error."""
+    answers = [(200, prediction("7")), (status, problem(status, code, "It is no picture.")), (200, prediction("8"))]
+    cloud.routes["/api/v1/models/digits/predict"] = lambda _: answers.pop(0)
+
+
+def test_one_bad_picture_is_named_and_takes_no_good_answer_away(
+    cloud: StubCloud, dropforge: Tool, tmp_path: Path
+) -> None:
+    files = make_pictures(tmp_path, "a.png", "b.png", "c.png")
+    one_bad(cloud, 422, "unreadable")
+    ended = dropforge("predict", "digits", *files)
+    assert [line.split("\t")[0] for line in ended.out.splitlines()[1:]] == [files[0], files[2]]
+    told = f"dropforge: {files[1]}: The API answered 422: It is no picture. [request r-1]"
+    assert (ended.code, ended.err.splitlines()[1:]) == (3, [told])
+    one_bad(cloud, 400, "invalid-request")
+    ended = dropforge("predict", "digits", *files, "--json")
+    assert ended.code == 2
+    assert [(each["file"], each["results"]) for each in json.loads(ended.out)] == [
+        (files[0], prediction("7")["results"]),
+        (files[2], prediction("8")["results"]),
+    ]
+
+
+def test_a_model_that_is_not_there_is_asked_about_one_picture_alone(
+    cloud: StubCloud, dropforge: Tool, tmp_path: Path
+) -> None:
+    ended = dropforge("predict", "nobody", *make_pictures(tmp_path, "a.png", "b.png", "c.png"))
+    assert (ended.code, ended.out, len(cloud.seen)) == (2, "", 1)
+    assert "a.png: The API answered 404" in ended.err
+
+
 def test_a_key_of_another_cloud_in_the_environment_is_named(cloud: StubCloud, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"x")
     cloud.routes["/api/v1/models/digits/predict"] = 403, {"message": "Forbidden"}
@@ -169,7 +207,17 @@ def test_a_drop_for_a_pipeline_that_is_not_there_is_sent_with_a_warning(
     assert ended.code == 0, ended.err
     assert ended.err.splitlines()[1:] == ["There is no pipeline nope yet: the files will wait for it."]
     assert cloud.put[-1] == "datasets/nope/first/_READY"
-    assert "is not sealed yet" in ended.out
+    waits = "The dataset nope/first waits for the pipeline nope: `dropforge push FOLDER --name nope` brings it."
+    assert ended.out.splitlines()[-1] == waits
+
+
+def test_a_drop_for_a_misspelt_pipeline_is_told_the_nearest_name_first(
+    cloud: StubCloud, dropforge: Tool, tmp_path: Path
+) -> None:
+    cloud.routes["/api/v1/pipelines"] = 200, {"pipelines": [{"pipeline": "cats"}, {"pipeline": "digits"}], "next": None}
+    ended = dropforge("drop", "digitz", str(make_drop(tmp_path)))
+    _, warned = ended.err.splitlines()
+    assert warned == "There is no pipeline digitz yet (did you mean digits?): the files will wait for it."
 
 
 @pytest.mark.parametrize("before", [None, RUN])
@@ -179,7 +227,7 @@ def test_a_drop_that_waits_to_be_started_by_hand_is_not_waited_for(
     why = "It starts when somebody starts it: dropforge start digits --dataset first."
     cloud.on_put = lambda _: seal(cloud, "collecting", run=before, reason=why)
     ended = dropforge("drop", "digits", str(make_drop(tmp_path)), "--verdict", "3600")
-    assert (ended.code, f"is not sealed yet ({why})" in ended.out) == (0, True), ended.err
+    assert (ended.code, f"is not sealed yet. {why} `dropforge show" in ended.out) == (0, True), ended.err
 
 
 def test_one_object_is_one_object(cloud: StubCloud, dropforge: Tool, tmp_path: Path) -> None:
