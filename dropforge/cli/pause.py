@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from dropforge.cli.command import Session, command
-from dropforge.cli.errors import UsageError
+from dropforge.cli.errors import CliError, UsageError
 
 app = typer.Typer()
 
@@ -24,8 +25,19 @@ def pause(session: Session, *, pipeline: _Pipeline = None, everything: _All = Fa
 
 @command(app, epilog="Example: dropforge resume --all")
 def resume(session: Session, *, pipeline: _Pipeline = None, everything: _All = False, reason: _Reason = None) -> None:
-    """Let what is paused go on, at once."""
+    """Let what is paused go on, at once; what is paused by its own name stays so after --all."""
     _order(session, "resume", pipeline, everything=everything, reason=reason)
+    if everything and session.terminal.live and (still := _still_paused(session)):
+        session.terminal.note(f"Still paused by their own names: {', '.join(still)}.")
+
+
+def _still_paused(session: Session) -> list[str]:
+    """Name the pipelines that are paused by themselves, as far as that can be known: the order was carried out."""
+    try:
+        found = list(session.api.listed("pipelines", limit=sys.maxsize))
+    except CliError:
+        return []
+    return [each["pipeline"] for each in found if each["paused"] and each["paused"]["scope"] == each["pipeline"]]
 
 
 def _order(session: Session, what: str, pipeline: str | None, *, everything: bool, reason: str | None) -> None:
