@@ -11,11 +11,11 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from chalicelib.decide.keys import Part, read_key, single_stem
+from chalicelib.decide.keys import Part, folder, read_key, single_stem
 from chalicelib.decide.layout import OBJECT_LIMIT, Survey
 from chalicelib.decide.listing import Row, Source, begin, fold, next_source
-from chalicelib.model import Dataset, Listing, S3Object
-from chalicelib.names import sealing_key
+from chalicelib.model import Dataset, DatasetId, Listing, S3Object
+from chalicelib.names import is_junk, sealing_key
 from chalicelib.ports import Bucket, Clock, Page
 
 PAGES = 50
@@ -48,6 +48,12 @@ def written(bucket: Bucket, found: Survey) -> Iterator[bytes]:
         yield bucket.read(key)
     if found.rows:
         yield found.rows
+
+
+def lying(bucket: Bucket, dataset: DatasetId) -> Iterator[S3Object]:
+    """Give what lies under a dataset's name, a page of its folder at most: nobody may have told of it yet."""
+    yield from (it for it in bucket.page(folder(dataset)).items if not is_junk(it.key))
+    yield from _singles(bucket, Dataset(dataset))
 
 
 def list_page(bucket: Bucket, source: Source, after: str) -> Page[S3Object]:

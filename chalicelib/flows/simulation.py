@@ -14,12 +14,13 @@ from io import StringIO
 
 from aws_lambda_powertools import Logger
 
-from chalicelib.decide.keys import folder, single_stem
+from chalicelib.decide.keys import folder
 from chalicelib.errors import DropforgeError, InvalidError, NotFoundError
 from chalicelib.events import Heard, Ticked
 from chalicelib.flows import triggers
-from chalicelib.model import Dataset, DatasetId, PipelineRecord, Release, Run, RunState, S3Object
-from chalicelib.names import is_junk, run12
+from chalicelib.flows.listing import lying
+from chalicelib.model import Dataset, DatasetId, PipelineRecord, Release, Run, RunState
+from chalicelib.names import run12
 from chalicelib.ports import Records
 from chalicelib.simulated import Journal, SimulatedWorld, SimulationEnd
 from chalicelib.simulated.journal import Kept
@@ -109,7 +110,7 @@ class Simulation:
 
     def _look_at_dataset(self, dataset: DatasetId, subject: str) -> None:
         if self._records.dataset(dataset) is None:
-            there = [*self._lying(dataset)]
+            there = [*lying(self.flows.world.bucket, dataset)]
             if not there:
                 raise NotFoundError(f"Nothing lies under {folder(dataset)}, and no dataset is known by that name.")
             self._act(subject, lambda: triggers.arrive(self.flows, there))
@@ -126,14 +127,6 @@ class Simulation:
         found = self._records.run(run)
         if found is not None and found.state is RunState.REGISTERED and self._records.release(found.pipeline):
             self._look(f"release:{found.pipeline}")
-
-    def _lying(self, dataset: DatasetId) -> Iterator[S3Object]:
-        """Give what lies under a dataset's name and nobody told of, a page of it at most."""
-        bucket = self.flows.world.bucket
-        found = [*bucket.page(folder(dataset)).items]
-        beside = bucket.prefixes(f"{single_stem(dataset)}.").items
-        found += [it for key in beside if not key.endswith("/") and (it := bucket.head(key))]
-        return (it for it in found if not is_junk(it.key))
 
     def _follow(self, reach: float) -> None:
         """Go through the wake-ups that would arrive within reach, in their order."""

@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from chalicelib.decide import start as decide
-from chalicelib.decide.keys import Refusal, is_dataset
+from chalicelib.decide.keys import Refusal, is_dataset, read_key
 from chalicelib.decide.sources import name_of, read_channels
 from chalicelib.decide.stage import stage_of
 from chalicelib.decide.start import Wish
 from chalicelib.errors import InvalidError, NotFoundError, NotNowError, RefusedError
 from chalicelib.flows.again import until_undisturbed
+from chalicelib.flows.listing import lying
 from chalicelib.flows.sight import Sight
 from chalicelib.model import Dataset, DatasetId, DatasetState, Run
 from chalicelib.names import is_pipeline, run12
@@ -86,7 +87,7 @@ class Starts:
     def _remember(self, wish: Wish, dataset: DatasetId, sources: Mapping[str, str]) -> tuple[Dataset | None, bool]:
         """Remember the order, unless it is known; gives the dataset as it was before, and whether it is known."""
         seen = self.records.dataset(dataset) if is_dataset(dataset.name) else None
-        if seen is None and not sources:
+        if seen is None and not sources and not self._lies_there(dataset):
             raise NotFoundError(f'There is no dataset "{dataset}".')
         if seen is not None and sources and seen.sources != sources:
             raise NotNowError(
@@ -98,6 +99,11 @@ class Starts:
             return seen, True
         self.records.save(step.dataset, step.entry)
         return seen, False
+
+    def _lies_there(self, dataset: DatasetId) -> bool:
+        """Tell whether files of it are there that no event has told of yet."""
+        found = lying(self.sight.bucket, dataset) if is_dataset(dataset.name) else ()
+        return any((drop := read_key(it.key)) is not None and drop.dataset == dataset for it in found)
 
     def _tell(self, before: tuple[Dataset | None, bool], name: DatasetId) -> Started:
         seen, known = before

@@ -54,6 +54,40 @@ def test_a_drop_that_collects_is_sealed_at_once_when_it_is_asked_for() -> None:
     assert (asked.facts["by"], asked.facts["reason"]) == ("arn:ada", "by hand")
 
 
+@pytest.mark.parametrize("key", [FIRST, "datasets/digits/mnist.csv"])
+def test_a_drop_that_no_event_told_of_yet_is_started_and_its_event_starts_nothing_more(key: str) -> None:
+    yard = Yard()
+    yard.pipeline()
+    yard.put(key)  # its event is under way
+    said = yard.start()
+    assert (said.changed, said.stage) == (True, "preparing")
+    assert yard.dataset().state is DatasetState.SEALED
+    yard.begin_training()
+    yard.wait(600)
+    assert [run.id for run in yard.all_runs()] == [yard.run().id]
+    assert yard.ready == [run12(yard.run().id)]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("mnist", "mnist/"),  # the "folder" that a console makes
+        ("mnist", "mnist/.DS_Store"),
+        ("mnist/training", "mnist/training/a.png"),
+        ("mnist", "mnist.v2.csv"),
+        ("~odd", "~odd/training/a.png"),
+        ("..", "../training/a.png"),
+    ],
+)
+def test_a_name_under_which_no_dataset_lies_is_not_found(name: str, key: str) -> None:
+    yard = Yard()
+    yard.pipeline()
+    yard.put(f"datasets/digits/{key}", told=False)
+    with pytest.raises(NotFoundError, match="no dataset"):
+        yard.start(name)
+    assert yard.world.records.datasets().items == ()
+
+
 def test_what_is_a_run_already_starts_nothing_and_says_which() -> None:
     yard = sealed()
     before = yard.run()
@@ -525,14 +559,26 @@ def test_a_bucket_that_cannot_be_read_is_refused_by_its_name() -> None:
 # Dying
 
 
+def collecting_by_hand() -> Yard:
+    return collecting(MANUAL)
+
+
+def unheard() -> Yard:
+    """Make a yard with a drop that no event has told of yet."""
+    yard = Yard()
+    yard.pipeline()
+    yard.put(FIRST, told=False)
+    return yard
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("elsewhere", [False, True], ids=["a drop", "elsewhere"])
-def test_an_order_is_carried_out_once_wherever_the_worker_dies(*, elsewhere: bool, after: bool) -> None:
-    channels = LENT if elsewhere else None
+@pytest.mark.parametrize("made", [collecting_by_hand, unheard, lent], ids=["a drop", "unheard", "elsewhere"])
+def test_an_order_is_carried_out_once_wherever_the_worker_dies(made: Callable[[], Yard], *, after: bool) -> None:
+    channels = LENT if made is lent else None
     number = 0
     while True:
         number += 1
-        yard = lent() if elsewhere else collecting(MANUAL)
+        yard = made()
         yard.world.fail_at(number, after=after)
         try:
             yard.start(channels=channels, request="r-1")
