@@ -15,7 +15,7 @@ from tests.proof.cloud.mail import Message
 from tests.proof.stories import (
     BETTER,
     FIRST,
-    LONG,
+    FOR_HOURS,
     PIPELINE,
     SECOND,
     THIRD,
@@ -25,7 +25,6 @@ from tests.proof.stories import (
     Story,
     drop,
     push,
-    run_in,
     run_name,
 )
 from tests.proof.world import DAY, Deed, World
@@ -68,11 +67,7 @@ def when(there: str, do: Callable[[World], None]) -> Callable[[World], None]:
 
 
 def stop(dataset: str) -> Callable[[World], None]:
-    def do(world: World) -> None:
-        run = run_in(world, dataset)
-        order(lambda flows, command: flows.run_orders.stop(run, command))(world)
-
-    return do
+    return order(lambda flows, command: flows.run_orders.stop(run_name(FOR_HOURS, dataset), command))
 
 
 def retry(dataset: str, story: Story = SECOND) -> Callable[[World], None]:
@@ -134,16 +129,16 @@ GIVEN_UP = Story(
 )
 STOPPED = Story(
     "a person stops a training",
-    (Deed(0, drop("two", BETTER, LONG)), Deed(5, when(TRAINING, stop("two")))),
+    (*FOR_HOURS.deeds, Deed(5, when(TRAINING, stop("two")))),
     End({"one": "live", "two": "stopped"}, jobs=2, live="one", stopped=1),
     after=FIRST,
 )
 RETRIED = Story(
     "a person stops a training and retries it",
     (
-        Deed(0, drop("two", BETTER, LONG)),
+        *FOR_HOURS.deeds,
         Deed(5, when(TRAINING, stop("two"))),
-        Deed(6, when('"state":"stopped"', retry("two", STOPPED))),
+        Deed(6, when('"state":"stopped"', retry("two", FOR_HOURS))),
     ),
     End({"one": "replaced", "two": "live"}, jobs=3, live="two", stopped=1),
     after=FIRST,

@@ -115,6 +115,7 @@ SECOND = Story(
     End({"one": "replaced", "two": "live"}, jobs=2, live="two"),
     after=FIRST,
 )
+FOR_HOURS = replace(SECOND, name="a second drop trains for hours", deeds=(Deed(0, drop("two", BETTER, LONG)),))
 FAILS = Story(
     "a training fails",
     (Deed(0, drop("two", "fails=ImportError")),),
@@ -222,12 +223,7 @@ def _again(world: World, name: str, other: str) -> None:
 
 def run_name(story: Story, dataset: str) -> str:
     """Name the run that a drop becomes."""
-    return run_in(finished(story), dataset)
-
-
-def run_in(world: World, dataset: str) -> str:
-    """Name the run that a drop has become by now."""
-    items = world.account.dynamodb.items
+    items = finished(story).account.dynamodb.items
     return str(json.loads(items[f"dataset#{PIPELINE}/{dataset}", "dataset"]["doc"]["S"])["run"])
 
 
