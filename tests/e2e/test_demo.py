@@ -73,7 +73,7 @@ def test_the_demo_ends_with_a_live_model_that_was_right_about_digits_it_never_sa
     assert accuracy is not None
     assert float(accuracy[1]) >= 0.95
     for stage in ("arriving and settling", "training", "gate and registry", "rehearsal", "endpoint rollout"):
-        assert re.search(rf"^   {stage} +[0-9.]+ s$", said, re.MULTILINE), stage
+        assert re.search(rf"^   {stage} +([0-9]+ min )?[0-9.]+ s$", said, re.MULTILINE), stage
     assert list(tmp_path.iterdir()) == []
     assert not any(answers(port) for port in ports_in(said))
 
