@@ -124,6 +124,8 @@ def local_place(home: Path, stage: str) -> Place:
         raise CliError(
             f"{home / 'cloud.json'} cannot be read ({error}): `dropforge down`, then `dropforge up`."
         ) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CliError(f"{home / 'cloud.json'} tells of no cloud: `dropforge down`, then `dropforge up`.") from error
 
 
 def described_place(cloud: Mapping[str, Any], home: Path, stage: str) -> Place:

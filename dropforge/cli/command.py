@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dropforge.cli.api import Api
 from dropforge.cli.bucket import Bucket
 from dropforge.cli.cloud import Kind, Place, find_place
-from dropforge.cli.errors import CliError, Exit
+from dropforge.cli.errors import CliError, Exit, UnreadError
 from dropforge.cli.render import Terminal
 
 P = ParamSpec("P")
@@ -91,7 +92,10 @@ def command(app: typer.Typer, **how: Any) -> Callable[[Callable[Concatenate[Sess
     def register(act: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:
         @wraps(act)
         def called(cloud: Kind | None, home: Path, stage: str, as_json: bool, *args: Any, **kwargs: Any) -> None:
-            act(Session(kind=cloud, home=home, stage=stage, as_json=as_json), *args, **kwargs)
+            try:
+                act(Session(kind=cloud, home=home, stage=stage, as_json=as_json), *args, **kwargs)
+            except BrokenPipeError as error:
+                raise UnreadError from error
 
         own = list(inspect.signature(act, eval_str=True).parameters.values())[1:]
         shared = [
@@ -117,6 +121,8 @@ def _option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 def end(app: Callable[[], object]) -> None:
     """Run the app and leave with its exit code: an error is one sentence, never a stack trace."""
     terminal = Terminal()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except CliError as error:
@@ -124,9 +130,7 @@ def end(app: Callable[[], object]) -> None:
         sys.exit(error.exit)
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python would complain once more while it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except UnreadError:
         sys.exit(Exit.OK)
     except ClientError as error:
         said = error.response["Error"]
@@ -142,3 +146,13 @@ def end(app: Callable[[], object]) -> None:
             raise
         terminal.error(f"This should not happen: {type(error).__name__}: {error}. DROPFORGE_DEBUG=1 shows where.")
         sys.exit(Exit.TROUBLE)
+    finally:
+        _let_go_of_stdout()
+
+
+def _let_go_of_stdout() -> None:
+    """Write what is still to be written; where nobody reads any more, Python would complain of it at its own end."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -54,7 +54,7 @@ _Goal = Annotated[
     str,
     typer.Option("--for", metavar="STAGE", parser=one_of(_GOALS), help=f"The stage to wait for: {listed(_GOALS)}."),
 ]
-_Limit = Annotated[int, typer.Option(min=1, help="How many at most, newest first.")]
+_Limit = Annotated[int, typer.Option(min=1, max=1_000_000, help="How many at most, newest first.")]
 _Run = Annotated[str, typer.Argument(help="A run's hex digits or their beginning, `latest`, or PIPELINE/DATASET.")]
 _RunOrFunction = Annotated[
     str | None,

@@ -147,8 +147,12 @@ def clean(text: str) -> str:
 
 
 def _json(value: Any, indent: int | None = None) -> str:
-    """Write JSON for people and programs; JSON itself escapes only the controls of ASCII."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    """Write JSON for people and programs; JSON itself escapes only the controls of ASCII.
+
+    What stdout's encoding may lack is escaped as JSON escapes it: Python's own escapes are none of JSON's.
+    """
+    narrow = (sys.stdout.encoding or "utf-8").lower().replace("-", "") != "utf8"
+    text = json.dumps(value, ensure_ascii=narrow, indent=indent)
     return re.sub(r"[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

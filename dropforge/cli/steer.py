@@ -76,7 +76,9 @@ def _run(api: Api, text: str) -> str:
 
 def _of_version(api: Api, model: str, version: str) -> str:
     runs = api.listed("runs", limit=_SEARCHED, pipeline=model)
-    found = next((each["run"] for each in runs if str(each.get("package")).endswith(f"/{int(version)}")), None)
+    # Digits are compared as they stand: Python makes no number of thousands of them.
+    end = f"/{version.lstrip('0') or '0'}"
+    found = next((each["run"] for each in runs if str(each.get("package")).endswith(end)), None)
     if found is None:
         raise UsageError(
             f"The model {model} has no version {version}: `dropforge runs --pipeline {model}` lists its runs."

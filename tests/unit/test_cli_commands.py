@@ -39,6 +39,43 @@ def test_a_table_in_a_pipe_is_plain_lines_with_tabs(cloud: StubCloud, dropforge:
     assert row.split("\t")[:4] == [RUN, "digits/first", "live", "validation:accuracy = 0.97"]
 
 
+@pytest.mark.parametrize("words", [("runs",), ("runs", "--json")])
+def test_a_terminal_of_another_alphabet_is_written_to_all_the_same(cloud: StubCloud, words: tuple[str, ...]) -> None:
+    cloud.routes["/api/v1/runs"] = 200, {"runs": [run("live", dataset="digits/größe-七-😀")], "next": None}
+    with Tool(cloud, {"PYTHONIOENCODING": "ascii"}).start(*words) as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err.count("\n")) == (0, 1), err
+    assert "--json" not in words or json.loads(out)[0]["dataset"] == "digits/größe-七-😀"
+    assert "digits/gr\\" in out
+
+
+@pytest.mark.parametrize("words", [("runs",), ("runs", "--json"), ("log", RUN)])
+def test_who_stops_reading_ends_it_quietly(cloud: StubCloud, dropforge: Tool, words: tuple[str, ...]) -> None:
+    lines = [{"at": None, "text": "epoch"}] * 3
+    cloud.routes["/api/v1/runs"] = 200, {"runs": [run("live")], "next": None}
+    cloud.routes[f"/api/v1/runs/{RUN}"] = 200, run("live")
+    cloud.routes[f"/api/v1/runs/{RUN}/log"] = 200, {"lines": lines, "next": None}
+    with dropforge.start(*words) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert len(process.stderr.read().splitlines()) == 1
+    assert process.returncode == 0
+
+
+def test_a_limit_beyond_all_numbers_is_a_usage_error(dropforge: Tool) -> None:
+    ended = dropforge("runs", "--limit", "9" * 20)
+    assert (ended.code, "--limit" in ended.err) == (2, True), ended.err
+
+
+@pytest.mark.parametrize("card", ["{}", "[]", "null", '{"stages": {"dev": null}}', '{"stages": {"dev": {"api": 1}}}'])
+def test_a_cloud_json_that_tells_of_no_cloud_is_named(cloud: StubCloud, dropforge: Tool, card: str) -> None:
+    (cloud.home / "cloud.json").write_text(card)
+    ended = dropforge("runs")
+    told = f"{cloud.home / 'cloud.json'} tells of no cloud: `dropforge down`, then `dropforge up`."
+    assert (ended.code, told in ended.err) == (1, True), ended.err
+
+
 def test_json_is_all_there_is_on_stdout(cloud: StubCloud, dropforge: Tool) -> None:
     cloud.routes["/api/v1/runs"] = 200, {"runs": [run("live")], "next": None}
     assert json.loads(dropforge("runs", "--json").out)[0]["run"] == RUN

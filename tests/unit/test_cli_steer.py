@@ -75,12 +75,13 @@ def test_a_run_is_meant_by_its_dataset_or_the_version_of_its_model(cloud: StubCl
     ("name", "why"),
     [
         ("digits:8", "The model digits has no version 8"),
+        (f"digits:{'9' * 5000}", "The model digits has no version 999"),
         ("digits/none", "There is no dataset digits/none"),
         ("digits/waiting", "The dataset digits/waiting is no run yet"),
     ],
 )
 def test_a_name_that_means_no_run_is_called_wrongly(cloud: StubCloud, dropforge: Tool, name: str, why: str) -> None:
-    cloud.routes["/api/v1/runs"] = 200, {"runs": [], "next": None}
+    cloud.routes["/api/v1/runs"] = 200, {"runs": [run("live", package="arn/7")], "next": None}
     cloud.routes["/api/v1/datasets/digits/waiting"] = 200, {"state": "collecting", "run": None}
     ended = dropforge("approve", name)
     assert (ended.code, why in ended.err) == (2, True), ended.err
