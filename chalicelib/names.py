@@ -14,6 +14,7 @@ PIPELINE_LIMIT = 20
 PREFIX_LIMIT = 9
 STAGE_LIMIT = 8
 
+_RUN = re.compile(r"[0-9a-f]{12}|v1[0-9a-f]{64}")
 _JOB = re.compile(r"(?P<pipeline>.+)-(?P<run12>[0-9a-f]{12})-(?P<candidate>\d+)-a(?P<attempt>\d+)")
 _ENDPOINT = re.compile(r"(?P<pipeline>.+?)-(?:realtime|rehearse-(?P<digest12>[0-9a-f]{12}))")
 _JUNK = re.compile(r"(^|/)(\.DS_Store|Thumbs\.db|desktop\.ini|__MACOSX(/.*)?|\._[^/]*)$")
@@ -33,6 +34,11 @@ def no_pipeline(name: str) -> str:
 def is_junk(key: str) -> bool:
     """Tell whether a key is what file managers leave behind, or a "folder" object: not data."""
     return key.endswith("/") or _JUNK.search(key) is not None
+
+
+def is_run(name: str) -> bool:
+    """Tell whether it may name a run: whole, or by its twelve digits."""
+    return _RUN.fullmatch(name) is not None
 
 
 def run12(run: str) -> str:

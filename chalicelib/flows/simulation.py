@@ -20,7 +20,7 @@ from chalicelib.events import Heard, Ticked
 from chalicelib.flows import triggers
 from chalicelib.flows.listing import lying
 from chalicelib.model import Dataset, DatasetId, PipelineRecord, Release, Run, RunState
-from chalicelib.names import run12
+from chalicelib.names import is_pipeline, is_run, run12
 from chalicelib.ports import Records
 from chalicelib.simulated import Journal, SimulatedWorld, SimulationEnd
 from chalicelib.simulated.journal import Kept
@@ -81,19 +81,19 @@ class Simulation:
         return self._carry_out(subject, lambda: self._look_at_dataset(dataset, subject), _ALL)
 
     def run(self, run: str) -> Simulated:
-        found = self._records.run(run)
+        found = self._records.run(run) if is_run(run) else None
         if found is None:
             raise NotFoundError(f'There is no run "{run}".')
         subject = f"run:{run12(found.id)}"
         return self._carry_out(subject, lambda: self._look_at_run(found.id), _SOON)
 
     def release(self, pipeline: str) -> Simulated:
-        if self._records.release(pipeline) is None:
+        if not is_pipeline(pipeline) or self._records.release(pipeline) is None:
             raise NotFoundError(f'The pipeline "{pipeline}" has released nothing.')
         return self._carry_out(f"release:{pipeline}", lambda: self._look(f"release:{pipeline}"), _SOON)
 
     def pipeline(self, name: str) -> Simulated:
-        if self._records.pipeline(name) is None:
+        if not is_pipeline(name) or self._records.pipeline(name) is None:
             raise NotFoundError(f'There is no pipeline "{name}".')
         return self._carry_out(f"pipeline:{name}", lambda: self._look(f"pipeline:{name}"), _ALL)
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from urllib.parse import unquote
 
 from chalicelib import wiring
 from chalicelib.errors import NotFoundError
 from chalicelib.model import Dataset, DatasetId, PipelineRecord, Release, Run, Serving
-from chalicelib.names import is_pipeline
+from chalicelib.names import is_pipeline, is_run
 
 KEY_LIMIT = 1024
 """Bytes of a key in S3."""
-_RUN = re.compile(r"[0-9a-f]{12}|v1[0-9a-f]{64}")
 
 
 def pipeline(name: str) -> PipelineRecord:
@@ -30,7 +28,7 @@ def model(name: str) -> Serving:
 
 
 def run(name: str) -> Run:
-    found = wiring.flows().world.records.run(name) if _RUN.fullmatch(name) else None
+    found = wiring.flows().world.records.run(name) if is_run(name) else None
     if found is None:
         raise NotFoundError(f'There is no run "{name}".')
     return found

@@ -39,7 +39,7 @@ class RelabellingError(DropforgeError):
 
 
 class NotLiveError(DropforgeError):
-    """No model is live here yet."""
+    """No model is live here."""
 
     status = 503
     code = "not-live"
