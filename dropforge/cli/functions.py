@@ -36,7 +36,7 @@ class Line:
 def show(session: Session, name: str | None, *, seconds: int, follow: bool) -> None:
     """Print what the functions have logged, or the one that is named; with `follow`, for as long as it is let."""
     reader = Reader(session.place.client("logs"), session.place.stack, name)
-    begin = int((time.time() - seconds) * 1000)
+    begin = max(0, int((time.time() - seconds) * 1000))
     while True:
         for line in reader.news(begin):
             _print(session, line)

@@ -55,7 +55,12 @@ def redeploy(session: Session, *, model: _Model, reason: _Reason = None) -> None
 def _ask(session: Session, model: str) -> None:
     if not session.terminal.live:
         raise UsageError(f"Say --yes to undeploy {model}: clients will get no answers.")
-    typer.confirm(f"Clients of {model} will get no answers. Undeploy it?", abort=True)
+    try:
+        sure = typer.confirm(f"Clients of {model} will get no answers. Undeploy it?")
+    except typer.Abort:
+        raise KeyboardInterrupt from None  # Ctrl-C, which ends with 130 everywhere
+    if not sure:
+        raise typer.Abort
 
 
 def _tell(session: Session, said: dict[str, Any]) -> None:

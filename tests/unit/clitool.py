@@ -38,11 +38,12 @@ class Tool:
             out, err = process.communicate(timeout=60)
         return Ended(process.returncode, out, err)
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, stdin: int | None = None) -> subprocess.Popen[str]:
         """Call it in a process of its own, to be interrupted and watched."""
         return subprocess.Popen(
             [sys.executable, "-m", "dropforge.cli.main", *words],
             env=self.environment,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

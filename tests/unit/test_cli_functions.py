@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from dropforge.cli import since
+from dropforge.cli.command import Session
 from dropforge.cli.errors import UsageError
-from dropforge.cli.functions import Reader, function_of, words
+from dropforge.cli.functions import Reader, function_of, show, words
 from dropforge.cli.metrics import Figure, _figures, _row
+from dropforge.cli.render import Terminal
 
 
 class Logs:
@@ -46,6 +49,20 @@ def test_the_lines_of_all_functions_come_in_the_order_of_time_and_each_once() ->
         ("on_wake", "a"), ("reconcile", "b"), ("on_wake", "c"),
     ]  # fmt: skip
     assert reader.news(0) == []
+
+
+def test_a_span_beyond_all_time_is_read_from_the_first_line_on() -> None:
+    asked: list[int] = []
+
+    class Asked(Logs):
+        def filter(self, logGroupName: str, startTime: int) -> Iterator[dict[str, Any]]:  # noqa: N803 -- AWS's own names
+            asked.append(startTime)
+            return super().filter(logGroupName, startTime)
+
+    place = SimpleNamespace(client=lambda _: Asked(OnWake=[(1_000, "a")]), stack="dropforge-dev")
+    session = SimpleNamespace(place=place, terminal=Terminal())
+    show(cast("Session", session), None, seconds=since.seconds("999999d"), follow=False)
+    assert asked == [0]
 
 
 def test_a_line_that_comes_late_is_not_lost() -> None:

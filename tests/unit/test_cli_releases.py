@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,17 @@ def test_an_undeploy_is_confirmed(cloud: StubCloud, dropforge: Tool) -> None:
     assert cloud.posted == []
     assert dropforge("undeploy", "digits", "--yes").out == "It is being undeployed.\n"
     assert cloud.posted == [("/api/v1/releases/digits/undeploy", {"confirm": "digits"})]
+
+
+def test_ctrl_c_at_the_question_exits_130_as_everywhere(cloud: StubCloud) -> None:
+    with Tool(cloud, {"FORCE_COLOR": "1"}).start("undeploy", "digits", stdin=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        read = process.stdout.read
+        asked = "".join(iter(lambda: read(1), "?"))
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert asked == "Clients of digits will get no answers. Undeploy it"
+    assert (process.returncode, "Aborted" in err, cloud.posted) == (130, False, [])
 
 
 @pytest.mark.parametrize("words", [("rollback",), ("undeploy", "--yes"), ("redeploy",)])
