@@ -11,6 +11,7 @@ import typer
 
 from dropforge.cli.command import Session, command
 from dropforge.cli.errors import RefusedError, UsageError
+from dropforge.cli.follow import ENDS
 
 app = typer.Typer()
 
@@ -54,7 +55,9 @@ def start(
     if said["state"] == "refused":
         raise RefusedError(said["what"])
     session.terminal.say(said["what"])
-    session.terminal.say(f"`dropforge show {said['run'] or said['dataset']} --follow` shows how it goes on.")
+    show = f"dropforge show {said['run'] or said['dataset']}"
+    over = said["stage"] in ENDS | {"registered"}
+    session.terminal.say(f"`{show}` shows what became of it." if over else f"`{show} --follow` shows how it goes on.")
 
 
 def _channels(given: Sequence[str]) -> dict[str, str]:

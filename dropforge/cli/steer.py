@@ -10,6 +10,7 @@ import typer
 from dropforge.cli.api import Api
 from dropforge.cli.command import Session, command
 from dropforge.cli.errors import UsageError
+from dropforge.cli.follow import ENDS
 from dropforge.cli.runs import resolve
 
 app = typer.Typer()
@@ -55,7 +56,11 @@ def _order(session: Session, what: str, run: str, reason: str | None) -> None:
         return
     already = "" if said["changed"] else "Nothing changed. "
     session.terminal.say(f"{already}{said['what']}")
-    session.terminal.say(f"It is {said['stage']} now: `dropforge show {said['run']} --follow` shows how it goes on.")
+    show = f"dropforge show {said['run']}"
+    then = (
+        f"`{show}` shows how it came to that." if said["stage"] in ENDS else f"`{show} --follow` shows how it goes on."
+    )
+    session.terminal.say(f"It is {said['stage']} now: {then}")
 
 
 def _run(api: Api, text: str) -> str:

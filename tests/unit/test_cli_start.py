@@ -28,7 +28,8 @@ def dropforge(cloud: StubCloud) -> Tool:
 
 
 def answer(**more: Any) -> dict[str, Any]:
-    return {"changed": True, "state": "sealed", "run": RUN, "dataset": "digits/friday", "what": SAID} | more
+    said = {"changed": True, "state": "sealed", "stage": "preparing", "run": RUN, "dataset": "digits/friday"}
+    return said | {"what": SAID} | more
 
 
 @pytest.mark.parametrize("name", ["friday", "digits/friday"])
@@ -40,6 +41,14 @@ def test_a_dataset_is_started_with_values_of_toml(cloud: StubCloud, dropforge: T
     train = {"hyperparameters": {"epochs": 50}, "instance_type": "ml.m5.xlarge"}
     asked = {"pipeline": "digits", "dataset": "friday", "set": {"train": train}, "reason": "once more"}
     assert cloud.posted == [("/api/v1/runs", asked)]
+
+
+@pytest.mark.parametrize("stage", ["live", "registered", "failed"])
+def test_what_is_over_already_is_not_said_to_go_on(cloud: StubCloud, dropforge: Tool, stage: str) -> None:
+    said = answer(changed=False, stage=stage, what="It is a run already; nothing was started.")
+    cloud.routes["/api/v1/runs"] = 202, said
+    told = ["It is a run already; nothing was started.", f"`dropforge show {RUN}` shows what became of it."]
+    assert dropforge("start", "digits", "--dataset", "friday").out.splitlines() == told
 
 
 def test_data_elsewhere_is_started_by_its_channels(cloud: StubCloud, dropforge: Tool) -> None:

@@ -43,6 +43,13 @@ def test_an_order_is_sent_with_its_reason_and_its_answer_told(cloud: StubCloud, 
     assert cloud.posted == [(f"/api/v1/runs/{RUN}/{what}", {"reason": "because"})]
 
 
+@pytest.mark.parametrize("stage", ["stopped", "rejected", "live", "replaced"])
+def test_what_is_over_is_not_said_to_go_on(cloud: StubCloud, dropforge: Tool, stage: str) -> None:
+    cloud.routes[f"/api/v1/runs/{RUN}/stop"] = 200, answer(stage=stage)
+    told = f"It is {stage} now: `dropforge show {RUN}` shows how it came to that."
+    assert dropforge("stop", RUN).out.splitlines()[-1] == told
+
+
 def test_an_order_that_changed_nothing_says_so(cloud: StubCloud, dropforge: Tool) -> None:
     cloud.routes[f"/api/v1/runs/{RUN}/stop"] = 200, answer("The run was stopped by ada.", changed=False)
     assert dropforge("stop", RUN).out.startswith("Nothing changed. The run was stopped by ada.\n")
