@@ -14,17 +14,24 @@ from dropforge.cli.api import Api
 from dropforge.cli.command import Session, command
 from dropforge.cli.errors import UsageError
 from dropforge.cli.render import local_time, moment
+from dropforge.cli.since import is_span, seconds
 
 app = typer.Typer(help="What the app tells the world.", no_args_is_help=True)
 
 _PAGE = 100
 _BACK = timedelta(seconds=5)
 """How far each look overlaps the last: two functions that publish at one moment may be seen in either order."""
+_KEPT = 14 * 86_400
+"""Seconds for which an event is kept."""
 _KNOWN = 2000
 """Events of which a tail remembers that it has shown them."""
 
 _Since = Annotated[
-    str | None, typer.Option(help="From this moment on, such as 2031-05-01T10:00:00Z; at most 14 days back.")
+    str | None,
+    typer.Option(
+        metavar="SPAN|MOMENT",
+        help="How far back: 15m, 2h, 3d, … or from 2031-05-01T10:00:00Z on; at most 14 days back.",
+    ),
 ]
 _Limit = Annotated[int, typer.Option(min=1, max=_PAGE, help="Without --since: how many of the newest to begin with.")]
 _Follow = Annotated[bool, typer.Option("--follow/--no-follow", help="Go on until interrupted.")]
@@ -87,8 +94,14 @@ def line(event: dict[str, Any]) -> str:
 
 
 def _moment(text: str | None) -> str | None:
-    """Read a moment as people write it; without a zone it is meant in the terminal's own."""
+    """Read a moment as people write it, in the terminal's own zone if it names none; or a span of time before now."""
+    if text and is_span(text):
+        if seconds(text) > _KEPT:
+            raise UsageError("Events are kept for 14 days: ask for --since 14d.")
+        return datetime.fromtimestamp(time.time() - seconds(text), UTC).isoformat()
     try:
         return None if text is None else datetime.fromisoformat(text).astimezone(UTC).isoformat()
     except ValueError as error:
-        raise UsageError(f"--since takes a moment such as 2031-05-01T10:00:00Z, not {text!r}.") from error
+        raise UsageError(
+            f"--since takes a moment such as 2031-05-01T10:00:00Z or a span of time such as 15m, not {text!r}."
+        ) from error

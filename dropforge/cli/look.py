@@ -76,6 +76,8 @@ def datasets(session: Session, *, pipeline: _Pipeline = None, state: _DatasetSta
     columns = ("dataset", "state", "run", "objects", "size", "last object", "why")
     short = session.terminal.live
     session.terminal.table(columns, (dataset_row(each, short=short) for each in found), wide=("why",))
+    if not found:
+        _tell_of_none(session, "datasets", chosen=bool(pipeline or state))
 
 
 @command(app, epilog="Example: dropforge runs --pipeline digits --limit 5")
@@ -87,6 +89,13 @@ def runs(session: Session, *, pipeline: _Pipeline = None, state: _RunState = Non
         return
     columns, short = ("run", "dataset", "stage", "metrics", "sealed", "why"), session.terminal.live
     session.terminal.table(columns, (run_row(each, short=short) for each in found), wide=("why", "metrics"))
+    if not found:
+        _tell_of_none(session, "runs", chosen=bool(pipeline or state))
+
+
+def _tell_of_none(session: Session, plural: str, *, chosen: bool) -> None:
+    nothing = "Nothing yet: `dropforge drop PIPELINE FOLDER` begins with a dataset."
+    session.terminal.note(f"Nothing of that kind: `dropforge {plural}` lists all." if chosen else nothing)
 
 
 def _runs(session: Session, pipeline: str | None, state: str | None, limit: int) -> Iterator[dict[str, Any]]:

@@ -11,8 +11,12 @@ _SPAN = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>[smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
+def is_span(text: str) -> bool:
+    return _SPAN.fullmatch(text) is not None
+
+
 def _checked(text: str) -> str:
-    if _SPAN.fullmatch(text) is None:
+    if not is_span(text):
         raise typer.BadParameter(f"{text!r} is no span of time such as 90s, 15m, 2h or 3d.")
     return text
 

@@ -26,10 +26,23 @@ def dropforge(cloud: StubCloud) -> Tool:
 
 
 def test_every_header_names_the_cloud_that_is_meant(cloud: StubCloud, dropforge: Tool) -> None:
-    cloud.routes["/api/v1/runs"] = 200, {"runs": [], "next": None}
+    cloud.routes["/api/v1/runs"] = 200, {"runs": [run("live")], "next": None}
     ended = dropforge("runs")
     assert ended.code == 0
     assert ended.err.strip() == f"local cloud at {cloud.home} · stage dev"
+
+
+@pytest.mark.parametrize("name", ["runs", "datasets"])
+def test_an_empty_list_says_what_would_fill_it(cloud: StubCloud, dropforge: Tool, name: str) -> None:
+    cloud.routes[f"/api/v1/{name}"] = 200, {name: [], "next": None}
+    for words, told in (
+        ((), "Nothing yet: `dropforge drop PIPELINE FOLDER` begins with a dataset."),
+        (("--pipeline", "cats"), f"Nothing of that kind: `dropforge {name}` lists all."),
+    ):
+        ended = dropforge(name, *words)
+        assert (ended.code, len(ended.out.splitlines()), ended.err.splitlines()[1:]) == (0, 1, [told])
+        ended = dropforge(name, *words, "--json")
+        assert (ended.out, len(ended.err.splitlines())) == ("[]\n", 1)
 
 
 def test_a_table_in_a_pipe_is_plain_lines_with_tabs(cloud: StubCloud, dropforge: Tool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -82,6 +83,21 @@ def test_since_reads_page_by_page(cloud: StubCloud, dropforge: Tool) -> None:
     shown = dropforge("events", "tail", "--no-follow", "--since", "2031-05-01T09:00:00Z", "--json").out.splitlines()
     assert [json.loads(line)["id"] for line in shown] == [str(number) for number in range(250)]
     assert [each.get("next") for each in log.asked] == [None, "100", "200"]
+
+
+@pytest.mark.parametrize(("span", "seconds"), [("15m", 900), ("2d", 172_800)])
+def test_since_takes_a_span_of_time_too(cloud: StubCloud, dropforge: Tool, span: str, seconds: int) -> None:
+    cloud.routes["/api/v1/events"] = log = Log()
+    before = time.time()
+    assert dropforge("events", "tail", "--no-follow", "--since", span).code == 0
+    since = datetime.fromisoformat(log.asked[0]["since"]).timestamp()
+    assert before - seconds <= since <= time.time() - seconds
+
+
+@pytest.mark.parametrize("span", ["15d", "999999d"])
+def test_a_span_beyond_what_is_kept_is_a_usage_error(dropforge: Tool, span: str) -> None:
+    ended = dropforge("events", "tail", "--since", span)
+    assert (ended.code, "ask for --since 14d" in ended.err) == (2, True), ended
 
 
 def test_a_moment_that_is_none_is_a_usage_error(dropforge: Tool) -> None:
