@@ -48,6 +48,11 @@ TAKEN_BACK = "the run ended before it was started"
 _ENDS = {state.value for state in RunState if state.final}
 
 
+def _ends_again(line: Entry) -> bool:
+    """Tell whether a run that had ended may end once more: tried again, or turned away by a person, not by its gate."""
+    return line.what.startswith(("trying again: wanted", "retr")) or (line.what == "rejected" and "by" in line.facts)
+
+
 def broken(world: World, end: End, *, lenient: bool = False, calm: bool = False) -> list[str]:
     """Name what does not hold, as `invariant: what`.
 
@@ -368,7 +373,7 @@ class Judge:
             if any(count > 1 for count in started.values()) or len(started) != jobs:
                 yield f"{name} has {jobs} jobs and tells of the attempts {dict(started)}"
             ends = [line.what for line in lines if line.what in _ENDS]
-            again = sum(line.what.startswith(("trying again: wanted", "retr", "reject")) for line in lines)
+            again = sum(_ends_again(line) for line in lines)
             if run is not None and (len(ends) not in {1, 1 + again} or (ends and run.state.value not in ends)):
                 yield f"{name} is {run.state} and tells of the ends {ends}"
 
