@@ -27,7 +27,7 @@ def pause(session: Session, *, pipeline: _Pipeline = None, everything: _All = Fa
 def resume(session: Session, *, pipeline: _Pipeline = None, everything: _All = False, reason: _Reason = None) -> None:
     """Let what is paused go on, at once; what is paused by its own name stays so after --all."""
     _order(session, "resume", pipeline, everything=everything, reason=reason)
-    if everything and session.terminal.live and (still := _still_paused(session)):
+    if everything and (still := _still_paused(session)):
         session.terminal.note(f"Still paused by their own names: {', '.join(still)}.")
 
 

@@ -44,14 +44,16 @@ def test_everything_is_resumed(cloud: StubCloud, dropforge: Tool) -> None:
     assert cloud.posted == [("/api/v1/resume", {})]
 
 
-def test_who_watches_is_told_which_pipelines_stay_paused_by_their_own_names(cloud: StubCloud) -> None:
+def test_who_resumes_everything_is_told_which_pipelines_stay_paused_by_their_own_names(
+    cloud: StubCloud, dropforge: Tool
+) -> None:
     def told(name: str, scope: str | None) -> dict[str, Any]:
         return {"pipeline": name, "paused": {"scope": scope} if scope else None}
 
     found = [told("cats", "cats"), told("digits", "digits"), told("late", "*"), told("free", None)]
     cloud.routes["/api/v1/resume"] = 200, answer(what="Everything goes on.")
     cloud.routes["/api/v1/pipelines"] = 200, {"pipelines": found, "next": None}
-    ended = Tool(cloud, {"FORCE_COLOR": "1"})("resume", "--all")
+    ended = dropforge("resume", "--all")
     assert "Everything goes on." in ended.out
     assert "Still paused by their own names: cats, digits." in ended.err
 
