@@ -137,6 +137,7 @@ class Loop(RuleBasedStateMachine):
         try:
             world.post = promptly
             world.account.wire.planned.clear()
+            world.run_for(orders.AGAIN * orders.TRIES)  # who got no answer asks again, also for a pause
             orders.RESUME(world)
             for name in sorted(self.unheard):  # somebody drops again what nobody can have heard of
                 drop(name, "last=yes", file="3.txt")(world)
