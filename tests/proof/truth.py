@@ -254,14 +254,14 @@ class Judge:
                 yield f"{did.what} while it was in use: {did.name}"
 
     def _was_undeployed(self, did: Did) -> bool:
-        """Tell whether a person had ordered it, nothing was started since, and clients were told."""
+        """Tell whether a person had ordered it, nothing went live since, and clients were told."""
         ordered, live = False, False
         for (subject, sort), item in self.account.dynamodb.written[: did.writes]:
             said = json.loads(item["doc"]["S"]) if item is not None and "doc" in item else {}
             if subject == f"serving#{PIPELINE}":
                 live = said["live"]
             if subject == f"release#{PIPELINE}" and sort.startswith("at#"):
-                ordered = said["what"] == "undeploy asked for" or (ordered and said["what"] != "started")
+                ordered = said["what"] == "undeploy asked for" or (ordered and said["what"] != "live")
         return ordered and not live
 
     def _champion(self) -> Iterator[str]:
@@ -374,7 +374,7 @@ class Judge:
                 yield f"{name} has {jobs} jobs and tells of the attempts {dict(started)}"
             ends = [line.what for line in lines if line.what in _ENDS]
             again = sum(_ends_again(line) for line in lines)
-            if run is not None and (len(ends) not in {1, 1 + again} or (ends and run.state.value not in ends)):
+            if run is not None and (not 1 <= len(ends) <= 1 + again or run.state.value not in ends):
                 yield f"{name} is {run.state} and tells of the ends {ends}"
 
     def _strange(self, run12: str) -> int:
