@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
 from urllib.parse import unquote
 
 from chalicelib import wiring
@@ -11,27 +12,22 @@ from chalicelib.names import is_pipeline, is_run
 
 KEY_LIMIT = 1024
 """Bytes of a key in S3."""
+Named = TypeVar("Named")
 
 
 def pipeline(name: str) -> PipelineRecord:
     found = wiring.flows().world.records.pipeline(name) if is_pipeline(name) else None
-    if found is None:
-        raise NotFoundError(f'There is no pipeline "{name}".')
-    return found
+    return _there(found, f'There is no pipeline "{name}".')
 
 
 def model(name: str) -> Serving:
     found = wiring.flows().world.records.serving(name) if is_pipeline(name) else None
-    if found is None:
-        raise NotFoundError(f'There is no model "{name}".')
-    return found
+    return _there(found, f'There is no model "{name}".')
 
 
 def run(name: str) -> Run:
     found = wiring.flows().world.records.run(name) if is_run(name) else None
-    if found is None:
-        raise NotFoundError(f'There is no run "{name}".')
-    return found
+    return _there(found, f'There is no run "{name}".')
 
 
 def dataset(pipeline: str, name: str) -> Dataset:
@@ -39,15 +35,17 @@ def dataset(pipeline: str, name: str) -> Dataset:
     records = wiring.flows().world.records
     names = [each for each in (name, unquote(name)) if is_pipeline(pipeline) and _fits_a_key(each)]
     found = next((found for each in names if (found := records.dataset(DatasetId(pipeline, each)))), None)
-    if found is None:
-        raise NotFoundError(f'There is no dataset "{pipeline}/{name}".')
-    return found
+    return _there(found, f'There is no dataset "{pipeline}/{name}".')
 
 
 def release(pipeline: str) -> Release:
     found = wiring.flows().world.records.release(pipeline) if is_pipeline(pipeline) else None
+    return _there(found, f'The pipeline "{pipeline}" has released nothing.')
+
+
+def _there(found: Named | None, why_not: str) -> Named:
     if found is None:
-        raise NotFoundError(f'The pipeline "{pipeline}" has released nothing.')
+        raise NotFoundError(why_not)
     return found
 
 
