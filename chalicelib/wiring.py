@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from aws_lambda_powertools import Logger
 
 from chalicelib import lines
-from chalicelib.errors import ConflictError, ThrottledError, UnavailableError
+from chalicelib.errors import ThrottledError, UnavailableError
 from chalicelib.model import Command, DatasetId, Run
 from chalicelib.ports import Bucket, Bus, Clock, Hosting, Jobs, Mail, Records, Registry, Timer
 from chalicelib.settings import Settings
@@ -278,7 +278,7 @@ class Flows:
         """Let a dataset seal that somebody asked for. That stands already: where it cannot now, it is woken."""
         try:
             self.datasets.advance(dataset)
-        except (ConflictError, ThrottledError, UnavailableError):
+        except (ThrottledError, UnavailableError):
             told = "What was asked for did not start at once; it is woken"
             log.exception(told, step="start", outcome=lines.AGAIN, dataset=str(dataset), pipeline=dataset.pipeline)
             self.world.timer.wake(f"dataset:{dataset}", seconds=0)

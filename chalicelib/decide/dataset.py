@@ -189,6 +189,11 @@ def going_on(dataset: Dataset, step: GoOn, now: float) -> Note:
     return Note(replace(dataset, listing=step.listing, waiting=told, timer=now, due=now + GRACE), now, opened=False)
 
 
+def disturbed(dataset: Dataset, now: float) -> float:
+    """Give the seconds after which to look again where a look was in vain: others wrote while it was under way."""
+    return _slower(dataset, now, READY_QUIET, WAKE_LIMIT)
+
+
 def no_pipeline(why: str, now: float) -> Wait:
     """Wait for a pipeline: its arrival wakes the dataset, so looking once a day is only for news that was lost."""
     return Wait(now + DAY, why, far=True)

@@ -18,7 +18,7 @@ from chalicelib.decide import dataset as decide
 from chalicelib.decide import sources
 from chalicelib.decide.keys import Refusal, folder
 from chalicelib.decide.layout import Survey
-from chalicelib.errors import DropforgeError, RefusedError
+from chalicelib.errors import ConflictError, DropforgeError, RefusedError
 from chalicelib.events import UploadSeen
 from chalicelib.flows import listing, sealing
 from chalicelib.flows.again import until_undisturbed
@@ -36,6 +36,7 @@ _OPEN = 500
 _ALL_DUE = 2 * decide.DAY
 """No open dataset is due later: none waits longer than a day before it is looked at."""
 _WAKES_A_SECOND = 20
+_LOOKS = 2
 
 
 class Reports(Protocol):
@@ -86,8 +87,15 @@ class Datasets:
         until_undisturbed(lambda retold: self._note(dataset, arrivals, retold=retold))
 
     def advance(self, dataset: DatasetId) -> None:
-        """Look at a dataset, and do what its time has come for."""
-        until_undisturbed(lambda retold: self._advance(dataset, retold=retold))
+        """Look at a dataset, and do what its time has come for; a little later where files keep arriving under it.
+
+        A listing takes longer than the noting of a batch: looking again at once would be disturbed again, and a failed
+        wake-up would come again after minutes, while those who note what arrives count on it.
+        """
+        try:
+            until_undisturbed(lambda retold: self._advance(dataset, retold=retold), _LOOKS)
+        except ConflictError:
+            self._look_later(dataset)
 
     def pipeline_accepted(self, name: str) -> None:
         """Wake the datasets that were there first, a few a second."""
@@ -97,6 +105,11 @@ class Datasets:
     def check_run(self, run: str) -> bool:
         """Stop a run that no dataset holds any more, where a crash left that unsaid; tell whether it may go on."""
         return self.seals.handover.check(run)
+
+    def _look_later(self, dataset: DatasetId) -> None:
+        seen = self.records.dataset(dataset)
+        if seen is not None:
+            self._wake(dataset, decide.disturbed(seen, self.clock()))
 
     def _collecting(self, pipeline: str) -> Iterator[DatasetId]:
         """Find a pipeline's open datasets among all that are open: its own list grows with its history.
@@ -200,7 +213,7 @@ class Datasets:
         if noted != seen:
             self.records.save(noted, *([Entry(self.clock(), "collecting")] if note.opened else []))
         if note.wake is not None:
-            self._wake(noted.id, math.ceil(note.wake - self.clock()))
+            self._wake(noted.id, note.wake - self.clock())
 
     def _refuse(self, seen: Dataset, step: decide.Refuse) -> None:
         found = step.survey
@@ -231,5 +244,5 @@ class Datasets:
         why = self.sight.why_missing(seen.id.pipeline)
         self._act(seen, decide.no_pipeline(why, self.clock()), retold=retold)
 
-    def _wake(self, dataset: DatasetId, seconds: int) -> None:
-        self.timer.wake(f"dataset:{dataset}", seconds=max(0, min(seconds, decide.WAKE_LIMIT)))
+    def _wake(self, dataset: DatasetId, seconds: float) -> None:
+        self.timer.wake(f"dataset:{dataset}", seconds=max(0, min(math.ceil(seconds), decide.WAKE_LIMIT)))

@@ -6,7 +6,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,9 +20,11 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 
 from dropforge.local import launch
+from dropforge.local.home import Home
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEED = 0.02
+_LAST_LINES = 60
 Seen = TypeVar("Seen")
 
 
@@ -179,3 +181,24 @@ def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     card = launch.start(home, speed=SPEED, stages=stages, attached=True, project=ROOT)
     yield Cloud(card)
     launch.stop(home)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show beside a failure what its cloud had to say: it may not fail again for a long time."""
+    report = yield
+    cloud = getattr(item, "funcargs", {}).get("cloud")
+    if report.when == "call" and report.failed and isinstance(cloud, Cloud):
+        report.sections.append(("cloud", _told_by(cloud)))
+    return report
+
+
+def _told_by(cloud: Cloud) -> str:
+    try:
+        told = [str({name: cloud.status()[name] for name in ("functions", "inbox")})]
+        told += [cloud.http("GET", f"/v1/{what}", signed=True).body.decode() for what in ("datasets", "runs")]
+    except (OSError, KeyError) as error:
+        told = [f"It does not answer: {error}"]
+    for log in [Home(cloud.home).log, *sorted((cloud.home / "logs").glob("*.log"))]:
+        told += [f"== {log.name}", *log.read_text(errors="replace").splitlines()[-_LAST_LINES:]]
+    return "\n".join(told)

@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
-from chalicelib.model import Dataset, DatasetId, DatasetState
+from chalicelib.model import Dataset, DatasetId, DatasetState, S3Object
+from chalicelib.ports import Page
 from tests.fakes.timer import FakeTimer
 from tests.flows.yard import FIRST, MNIST, Yard
+
+
+class BusyBucket:
+    """A bucket into which somebody uploads while it is being listed; each upload is noted before the listing ends."""
+
+    def __init__(self, yard: Yard, uploads: int) -> None:
+        self._bucket = yard.world.bucket
+        self._yard = yard
+        self._left = uploads
+        self.listings = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bucket, name)
+
+    def page(self, prefix: str, *, after: str = "", limit: int = 1000) -> Page[S3Object]:
+        found = self._bucket.page(prefix, after=after, limit=limit)
+        self.listings += 1
+        if self._left:
+            self._left -= 1
+            self._yard.put(f"datasets/digits/mnist/training/late{self._left}.png")
+            self._yard.deliver()
+        return found
 
 
 class ImpatientTimer(FakeTimer):
@@ -52,3 +76,20 @@ def test_a_wake_up_that_arrives_at_once_finds_what_it_is_about() -> None:
     yard.deliver()
     assert yard.dataset().state is DatasetState.SEALED
     assert len(yard.all_runs()) == 1
+
+
+def test_files_that_arrive_under_every_listing_put_it_off_and_lose_no_wake_up() -> None:
+    yard = Yard()
+    yard.pipeline()
+    yard.put("datasets/digits/mnist/_READY", json.dumps({"training": 12}))
+    yard.deliver()
+    yard.world.timer.due()
+    busy = BusyBucket(yard, 12)
+    yard.world.bucket = busy  # type: ignore[assignment] # what it does not do itself, the one in it does
+    yard.restart()
+    yard.datasets.advance(MNIST)
+    assert busy.listings == 2  # not again and again: the next one would be disturbed, too
+    assert yard.dataset().state is DatasetState.COLLECTING
+    yard.wait(300)  # by wake-ups alone, no schedule
+    assert yard.dataset().state is DatasetState.SEALED
+    assert [run.channels[0].objects for run in yard.all_runs()] == [12]
