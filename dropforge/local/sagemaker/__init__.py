@@ -1,6 +1,7 @@
 """SageMaker on one machine: the same API, honest states, real programs in sandboxes, real events.
 
-Everything is driven by botocore's own description of the service. See `operations.py` for what is here.
+Everything is driven by botocore's own description of the service. Each room lists its operations; all others are
+refused by name.
 """
 
 from __future__ import annotations

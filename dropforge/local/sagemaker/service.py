@@ -6,16 +6,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dropforge.local.sagemaker import endpoints, hosting, images, jobs, operations, protocol, registry, tags, training
+from dropforge.local.sagemaker import images, tags
 from dropforge.local.sagemaker.account import Account
 from dropforge.local.sagemaker.events import Emit, Messenger
-from dropforge.local.sagemaker.invoke import Invoker
+from dropforge.local.sagemaker.hosting import endpoints, models
+from dropforge.local.sagemaker.hosting.invoke import Invoker
+from dropforge.local.sagemaker.hosting.rollout import Rollout
+from dropforge.local.sagemaker.hosting.serving import Place
+from dropforge.local.sagemaker.jobs import running, training
 from dropforge.local.sagemaker.limits import Limits
 from dropforge.local.sagemaker.logs import Logs
-from dropforge.local.sagemaker.rollout import Rollout
-from dropforge.local.sagemaker.serving import Place
+from dropforge.local.sagemaker.registry import packages
 from dropforge.local.sagemaker.store import Store
-from dropforge.local.sagemaker.web import Web
+from dropforge.local.sagemaker.wire import protocol
+from dropforge.local.sagemaker.wire.web import Web
 
 
 class SageMaker:
@@ -43,20 +47,19 @@ class SageMaker:
         self._store = Store(folder / "state.sqlite")
         self._logs = Logs(client)
         self._messenger = Messenger(self._store, emit)
-        self._training = training.Training(self._store, folder / "jobs", client, self._logs, known, limit)
+        self._training = running.Training(self._store, folder / "jobs", client, self._logs, known, limit)
         self._rollout = Rollout(self._store, Place(folder / "endpoints", client, self._logs, known, limit))
         self._invoker = Invoker(self._rollout.fleet, owner, limit.invoke)
-        packages = registry.Registry(self._store, owner)
-        self._web = Web(
-            operations.table(
-                jobs.Jobs(self._store, owner, client, known, self._training.launch, self._training.stop),
-                packages,
-                hosting.Hosting(self._store, owner, client, known, packages.container),
-                endpoints.Endpoints(self._store, owner, self._rollout.launch),
-                tags.Tags(self._store),
-            ),
-            self._invoker,
+        registry = packages.Registry(self._store, owner)
+        rooms = (
+            training.TrainingJobs(self._store, owner, client, known, self._training.launch, self._training.stop),
+            registry,
+            models.Models(self._store, owner, client, known, registry.container),
+            endpoints.Endpoints(self._store, owner, self._rollout.launch),
+            tags.Tags(self._store),
         )
+        self.operations = {name: each for room in rooms for name, each in room.operations().items()}
+        self._web = Web(self.operations, self._invoker)
         self.asgi = self._web
 
     def start(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from dropforge.local.sagemaker.errors import ValidationError
 from dropforge.local.sagemaker.store import Doc, MissingError, Store
+from dropforge.local.sagemaker.wire.operation import Operation
 
 _MOST = 50
 
@@ -16,6 +17,13 @@ class Tags:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    def operations(self) -> dict[str, Operation]:
+        return {
+            "AddTags": Operation(self.add),
+            "ListTags": Operation(self.list),
+            "DeleteTags": Operation(self.delete),
+        }
 
     def add(self, request: Mapping[str, Any]) -> Doc:
         def merge(doc: Doc) -> None:

@@ -106,17 +106,3 @@ def test_a_prefix_that_names_nothing_is_refused_at_once(world: World) -> None:
     with pytest.raises(ClientError, match="No S3 objects found under S3 URL") as refused:
         world.sagemaker.create_training_job(**request)
     assert refused.value.response["Error"]["Code"] == "ValidationException"
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"InputMode": "Pipe"}, "File only"),
-        ({"CompressionType": "Gzip"}, "CompressionType"),
-        ({"RecordWrapperType": "RecordIO"}, "RecordWrapperType"),
-    ],
-)
-def test_what_a_channel_cannot_do_here_is_refused_by_name(world: World, change: dict[str, str], words: str) -> None:
-    channel = {**_channel(_place(world, "a")), **change}
-    with pytest.raises(ClientError, match=words):
-        world.sagemaker.create_training_job(**world.job_request("raises.py", InputDataConfig=[channel]))

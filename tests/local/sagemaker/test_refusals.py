@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dropforge.local.sagemaker import constraints, protocol
 from dropforge.local.sagemaker.errors import SageMakerError
+from dropforge.local.sagemaker.wire import constraints, protocol
 from tests.local.sagemaker.world import IMAGE, ROLE, World
 
 _JOB: dict[str, Any] = {
@@ -173,34 +173,6 @@ def test_an_image_that_nothing_stands_in_for_is_refused_by_name(world: World) ->
     }
     with pytest.raises(ClientError, match="stand-ins for: sagemaker-scikit-learn"):
         world.sagemaker.create_training_job(**{**_JOB, **change})
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        {
-            "RollingUpdatePolicy": {
-                "MaximumBatchSize": {"Type": "INSTANCE_COUNT", "Value": 1},
-                "WaitIntervalInSeconds": 1,
-            }
-        },
-        {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": {"Type": "CANARY", "WaitIntervalInSeconds": 1}}},
-    ],
-)
-def test_a_rollout_that_would_be_another_one_is_refused(world: World, config: dict[str, Any]) -> None:
-    request = {"EndpointName": "any", "EndpointConfigName": "any", "DeploymentConfig": config}
-    with pytest.raises(ClientError, match="ALL_AT_ONCE only"):
-        world.sagemaker.update_endpoint(**request)
-
-
-def test_serverless_variants_are_refused_by_name(world: World) -> None:
-    variant = {
-        "VariantName": "main",
-        "ModelName": "any",
-        "ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1},
-    }
-    with pytest.raises(ClientError, match="ServerlessConfig of a production variant is not in the local cloud"):
-        world.sagemaker.create_endpoint_config(EndpointConfigName="serverless", ProductionVariants=[variant])
 
 
 def test_a_payload_over_the_limit_is_refused_before_it_reaches_a_server(world: World) -> None:

@@ -10,8 +10,8 @@ from botocore.exceptions import ParamValidationError
 from botocore.session import get_session
 from botocore.validate import ParamValidator
 
-from dropforge.local.sagemaker import constraints
 from dropforge.local.sagemaker.errors import SageMakerError
+from dropforge.local.sagemaker.wire import constraints
 from tests.proof.cloud.errors import refusal
 from tests.proof.cloud.sound import Sound, sound
 

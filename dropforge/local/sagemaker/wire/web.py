@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from dropforge.local.sagemaker import protocol
 from dropforge.local.sagemaker.errors import NotHereError, SageMakerError
+from dropforge.local.sagemaker.wire import protocol
+from dropforge.local.sagemaker.wire.operation import Operation
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-Operation = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 Invoke = Callable[[Scope, bytes], Awaitable[tuple[int, list[tuple[bytes, bytes]], bytes]]]
 _AT_ONCE = 16
 _LARGEST_BODY = 32 * 1024 * 1024

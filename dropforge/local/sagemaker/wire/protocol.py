@@ -10,8 +10,8 @@ from typing import Any
 import botocore.loaders
 import botocore.model
 
-from dropforge.local.sagemaker import constraints
 from dropforge.local.sagemaker.errors import SageMakerError, SerializationError
+from dropforge.local.sagemaker.wire import constraints
 
 TARGET = "SageMaker."
 CONTENT_TYPE = "application/x-amz-json-1.1"

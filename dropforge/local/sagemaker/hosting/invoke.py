@@ -11,11 +11,11 @@ from urllib.parse import unquote
 
 from dropforge.local.sagemaker.account import Account
 from dropforge.local.sagemaker.errors import InvokeValidationError, ModelError, SageMakerError, ServiceUnavailableError
-from dropforge.local.sagemaker.exchange import BrokenError, Connection, Reply
-from dropforge.local.sagemaker.fleet import Fleet, NobodyError
+from dropforge.local.sagemaker.hosting.exchange import BrokenError, Connection, Reply
+from dropforge.local.sagemaker.hosting.fleet import Fleet, NobodyError
+from dropforge.local.sagemaker.hosting.serving import Server
 from dropforge.local.sagemaker.logs import ENDPOINT_GROUP
 from dropforge.local.sagemaker.sandbox import SandboxError
-from dropforge.local.sagemaker.serving import Server
 
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 _LARGEST_BODY = 6 * 1024 * 1024

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from dropforge.local.sagemaker import events, hosting, listing
+from dropforge.local.sagemaker import events, listing
 from dropforge.local.sagemaker.account import Account
 from dropforge.local.sagemaker.errors import ValidationError
+from dropforge.local.sagemaker.hosting import fields, models
 from dropforge.local.sagemaker.store import Doc, Event, MissingError, Store, TakenError
+from dropforge.local.sagemaker.wire.operation import Operation
 
 KIND = "endpoint"
 _SUMMARY = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
@@ -23,12 +25,20 @@ class Endpoints:
         self._account = account
         self._launch = launch
 
+    def operations(self) -> dict[str, Operation]:
+        return {
+            "CreateEndpoint": Operation(self.create, fields.ENDPOINT_UNUSED, fields.ENDPOINT_REFUSED),
+            "UpdateEndpoint": Operation(self.update, fields.UPDATE_UNUSED, fields.UPDATE_REFUSED),
+            "DescribeEndpoint": Operation(self.describe),
+            "DeleteEndpoint": Operation(self.delete),
+            "ListEndpoints": Operation(self.list),
+        }
+
     def create(self, request: Mapping[str, Any]) -> Doc:
         name = request["EndpointName"]
         arn = self._account.arn(KIND, name)
         if self._store.get(KIND, name) is not None:
             raise ValidationError(f'Cannot create already existing endpoint "{arn}".')
-        _check_deployment(request)
         now = time.time()
         plan = self._plan(request["EndpointConfigName"])
         doc: Doc = {"EndpointName": name, "EndpointArn": arn, "EndpointConfigName": plan["config"]}
@@ -43,7 +53,6 @@ class Endpoints:
 
     def update(self, request: Mapping[str, Any]) -> Doc:
         name = request["EndpointName"]
-        _check_deployment(request)
         self._find(name)
         plan = self._plan(request["EndpointConfigName"])
 
@@ -88,16 +97,16 @@ class Endpoints:
 
     def _plan(self, config_name: str) -> Doc:
         """Resolve a configuration into all that serving needs; later deletions do not touch it."""
-        config = self._store.get(hosting.CONFIG, config_name)
+        config = self._store.get(models.CONFIG, config_name)
         if config is None:
-            arn = self._account.arn(hosting.CONFIG, config_name)
+            arn = self._account.arn(models.CONFIG, config_name)
             raise ValidationError(f'Could not find endpoint configuration "{arn}".')
         return {"config": config_name, "variants": [self._variant(variant) for variant in config["ProductionVariants"]]}
 
     def _variant(self, variant: Mapping[str, Any]) -> Doc:
-        model = self._store.get(hosting.MODEL, variant["ModelName"])
+        model = self._store.get(models.MODEL, variant["ModelName"])
         if model is None:
-            arn = self._account.arn(hosting.MODEL, variant["ModelName"])
+            arn = self._account.arn(models.MODEL, variant["ModelName"])
             raise ValidationError(f'Could not find model "{arn}".')
         container = model["PrimaryContainer"]
         return {
@@ -138,13 +147,3 @@ def summary(plan: Mapping[str, Any]) -> list[Doc]:
         }
         for variant in plan["variants"]
     ]
-
-
-def _check_deployment(request: Mapping[str, Any]) -> None:
-    """Refuse rollouts that would be silently another one: here all traffic moves at once."""
-    config = request.get("DeploymentConfig") or {}
-    routing = (config.get("BlueGreenUpdatePolicy") or {}).get("TrafficRoutingConfiguration") or {}
-    if config.get("RollingUpdatePolicy") or routing.get("Type", "ALL_AT_ONCE") != "ALL_AT_ONCE":
-        raise ValidationError("DeploymentConfig: the local cloud knows blue/green with ALL_AT_ONCE only.")
-    if (config.get("AutoRollbackConfiguration") or {}).get("Alarms"):
-        raise ValidationError("DeploymentConfig: AutoRollbackConfiguration is not in the local cloud.")

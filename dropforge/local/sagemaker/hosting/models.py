@@ -13,13 +13,14 @@ from dropforge.local.sagemaker import images, listing
 from dropforge.local.sagemaker.account import Account
 from dropforge.local.sagemaker.artifacts import split_uri
 from dropforge.local.sagemaker.errors import ValidationError
+from dropforge.local.sagemaker.hosting import fields
 from dropforge.local.sagemaker.store import Doc, Store, TakenError
+from dropforge.local.sagemaker.wire.operation import Operation
 
 MODEL, CONFIG = "model", "endpoint-config"
-_NOT_HERE = ("AsyncInferenceConfig", "DataCaptureConfig", "ShadowProductionVariants", "ExplainerConfig")
 
 
-class Hosting:
+class Models:
     """The operations on models and endpoint configurations. `package` gives the container of a model package."""
 
     def __init__(
@@ -35,6 +36,18 @@ class Hosting:
         self._client = client
         self._known = known
         self._package = package
+
+    def operations(self) -> dict[str, Operation]:
+        return {
+            "CreateModel": Operation(self.create_model, fields.MODEL_UNUSED, fields.MODEL_REFUSED),
+            "DescribeModel": Operation(self.describe_model),
+            "DeleteModel": Operation(self.delete_model),
+            "ListModels": Operation(self.list_models),
+            "CreateEndpointConfig": Operation(self.create_config, fields.CONFIG_UNUSED, fields.CONFIG_REFUSED),
+            "DescribeEndpointConfig": Operation(self.describe_config),
+            "DeleteEndpointConfig": Operation(self.delete_config),
+            "ListEndpointConfigs": Operation(self.list_configs),
+        }
 
     def create_model(self, request: Mapping[str, Any]) -> Doc:
         name = request["ModelName"]
@@ -65,9 +78,6 @@ class Hosting:
     def create_config(self, request: Mapping[str, Any]) -> Doc:
         name = request["EndpointConfigName"]
         arn = self._account.arn(CONFIG, name)
-        for key in _NOT_HERE:
-            if request.get(key):
-                raise ValidationError(f"{key} is not in the local cloud.")
         variants = [self._variant(variant) for variant in request["ProductionVariants"]]
         if len({variant["VariantName"] for variant in variants}) != len(variants):
             raise ValidationError("Production variant names must be unique within an endpoint configuration.")
@@ -121,9 +131,6 @@ class Hosting:
             raise ValidationError(f"Could not find model data at {uri}.") from error
 
     def _variant(self, given: Mapping[str, Any]) -> Doc:
-        for key in ("ServerlessConfig", "ManagedInstanceScaling", "RoutingConfig", "CoreDumpConfig"):
-            if given.get(key):
-                raise ValidationError(f"{key} of a production variant is not in the local cloud.")
         if not given.get("ModelName"):
             raise ValidationError("The local cloud needs the ModelName of each production variant.")
         if not given.get("InstanceType") or not given.get("InitialInstanceCount"):

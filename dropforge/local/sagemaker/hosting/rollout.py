@@ -8,9 +8,10 @@ import threading
 import time
 from typing import Any
 
-from dropforge.local.sagemaker import endpoints, events
-from dropforge.local.sagemaker.fleet import Fleet
-from dropforge.local.sagemaker.serving import Place, StartError
+from dropforge.local.sagemaker import events
+from dropforge.local.sagemaker.hosting import endpoints
+from dropforge.local.sagemaker.hosting.fleet import Fleet
+from dropforge.local.sagemaker.hosting.serving import Place, StartError
 from dropforge.local.sagemaker.store import Doc, Event, Store
 
 _RESUME_SECONDS = 15.0

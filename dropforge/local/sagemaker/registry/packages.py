@@ -9,13 +9,20 @@ from typing import Any
 from dropforge.local.sagemaker import events, listing
 from dropforge.local.sagemaker.account import Account
 from dropforge.local.sagemaker.errors import ConflictError, ValidationError
+from dropforge.local.sagemaker.registry import fields
 from dropforge.local.sagemaker.store import Doc, Event, Store, TakenError
+from dropforge.local.sagemaker.wire.operation import Operation
 
 GROUP, PACKAGE = "model-package-group", "model-package"
 _CARRIED = (
     "ModelPackageDescription", "InferenceSpecification", "ModelMetrics", "MetadataProperties", "Domain", "Task",
     "CustomerMetadataProperties", "SamplePayloadUrl", "AdditionalInferenceSpecifications", "DriftCheckBaselines",
-    "SourceUri", "ApprovalDescription",
+    "SourceUri", "ApprovalDescription", "ModelCard", "ModelLifeCycle", "ModelPackageRegistrationType",
+    "SkipModelValidation", "SecurityConfig",
+)  # fmt: skip
+_UPDATED = (
+    "ModelApprovalStatus", "ApprovalDescription", "InferenceSpecification", "SourceUri", "ModelCard", "ModelLifeCycle",
+    "ModelPackageRegistrationType",
 )  # fmt: skip
 _SUMMARY = (
     "ModelPackageName", "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageDescription",
@@ -33,6 +40,22 @@ class Registry:
     def __init__(self, store: Store, account: Account) -> None:
         self._store = store
         self._account = account
+
+    def operations(self) -> dict[str, Operation]:
+        return {
+            "CreateModelPackageGroup": Operation(
+                self.create_group, {"ManagedConfiguration": "archives stay where they are"}
+            ),
+            "DescribeModelPackageGroup": Operation(self.describe_group),
+            "ListModelPackageGroups": Operation(
+                self.list_groups, {"CrossAccountFilterOption": "nothing is shared by accounts"}
+            ),
+            "CreateModelPackage": Operation(self.create, fields.CREATE_UNUSED, fields.CREATE_REFUSED),
+            "DescribeModelPackage": Operation(self.describe, {"IncludedData": "everything is told"}),
+            "ListModelPackages": Operation(self.list, {"ModelPackageType": "all have versions"}),
+            "UpdateModelPackage": Operation(self.update, fields.UPDATE_UNUSED),
+            "DeleteModelPackage": Operation(self.delete),
+        }
 
     def create_group(self, request: Mapping[str, Any]) -> Doc:
         name = request["ModelPackageGroupName"]
@@ -95,9 +118,11 @@ class Registry:
 
     def update(self, request: Mapping[str, Any]) -> Doc:
         def edit(doc: Doc) -> list[Event]:
-            for key in ("ModelApprovalStatus", "ApprovalDescription", "InferenceSpecification", "SourceUri"):
+            for key in _UPDATED:
                 if request.get(key) is not None:
                     doc[key] = request[key]
+            if added := request.get("AdditionalInferenceSpecificationsToAdd"):
+                doc["AdditionalInferenceSpecifications"] = [*doc.get("AdditionalInferenceSpecifications", []), *added]
             kept = {**doc.get("CustomerMetadataProperties", {}), **request.get("CustomerMetadataProperties", {})}
             removed = request.get("CustomerMetadataPropertiesToRemove", ())
             doc["CustomerMetadataProperties"] = {key: value for key, value in kept.items() if key not in removed}

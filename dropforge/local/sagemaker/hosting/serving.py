@@ -17,7 +17,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dropforge.local.sagemaker import artifacts, images, sandbox, source
-from dropforge.local.sagemaker.exchange import Connection
+from dropforge.local.sagemaker.hosting.exchange import Connection
 from dropforge.local.sagemaker.limits import Limits
 from dropforge.local.sagemaker.logs import ENDPOINT_GROUP, Logs
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from dropforge.local.sagemaker import artifacts, container, events, images, inputs, jobs, metrics, sandbox, source
+from dropforge.local.sagemaker import artifacts, events, images, sandbox, source
+from dropforge.local.sagemaker.jobs import container, inputs, metrics, training
 from dropforge.local.sagemaker.limits import Limits
 from dropforge.local.sagemaker.logs import TRAINING_GROUP, Logs, Stream
 from dropforge.local.sagemaker.sandbox.view import HOST
@@ -68,7 +69,7 @@ class Training:
         self._grace = limits.stop
         self._live: dict[str, Live] = {}
         self._closing = threading.Event()
-        unfinished = store.select("kind = ? AND status IN (?, ?)", (jobs.KIND, "InProgress", "Stopping"))
+        unfinished = store.select("kind = ? AND status IN (?, ?)", (training.KIND, "InProgress", "Stopping"))
         self._left = [row.name for row in unfinished]  # known before the first call of this life
 
     def launch(self, name: str) -> None:
@@ -153,7 +154,7 @@ class Training:
 
     def _watch(self, process: sandbox.Process, job: Doc, folder: Path, live: Live) -> End:
         """Wait for the program's end, for the end of its time, or for the wish to stop it."""
-        limit = time.monotonic() + job["StoppingCondition"].get("MaxRuntimeInSeconds", 86400)
+        limit = time.monotonic() + job["StoppingCondition"]["MaxRuntimeInSeconds"]
         while (code := process.wait(_GLANCE)) is None:
             if live.stop.is_set():
                 self._end(process)
@@ -198,17 +199,17 @@ class Training:
             doc.update(more)
             if doc["_stop"]:  # its status is Stopping until it is over
                 return []
-            jobs.enter(doc, secondary)
+            training.enter(doc, secondary)
             return [events.training(doc)]
 
-        return self._store.change(jobs.KIND, name, step)
+        return self._store.change(training.KIND, name, step)
 
     def _change(self, name: str, edit: Callable[[Doc], None]) -> None:
         def step(doc: Doc) -> list[Event]:
             edit(doc)
             return []
 
-        self._store.change(jobs.KIND, name, step)
+        self._store.change(training.KIND, name, step)
 
     def _finish(self, name: str, end: End) -> None:
         def step(doc: Doc) -> list[Event]:
@@ -220,10 +221,10 @@ class Training:
                 doc |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
             if end.reason:
                 doc["FailureReason"] = end.reason
-            jobs.enter(doc, end.secondary, end.reason)
+            training.enter(doc, end.secondary, end.reason)
             return [events.training(doc)]
 
-        self._store.change(jobs.KIND, name, step)
+        self._store.change(training.KIND, name, step)
 
 
 def _read(process: sandbox.Process, stream: Stream, figures: metrics.Metrics) -> None:

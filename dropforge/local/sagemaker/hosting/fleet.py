@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from dropforge.local.sagemaker.serving import Place, Server, StartError, no_ping
+from dropforge.local.sagemaker.hosting.serving import Place, Server, StartError, no_ping
 
 _MOST_SERVERS = 4  # of one variant: one machine plays all the instances
 _GLANCE = 0.02

@@ -153,5 +153,7 @@ def _download(s3: Any, item: Item, target: Path) -> None:
 
 
 def _source(channel: Mapping[str, Any]) -> Mapping[str, Any]:
-    source: Mapping[str, Any] = channel["DataSource"]["S3DataSource"]
+    source: Mapping[str, Any] | None = channel["DataSource"].get("S3DataSource")
+    if source is None:
+        raise ValidationError(f"Channel {channel['ChannelName']} needs an S3DataSource.")
     return source

@@ -1,4 +1,4 @@
-"""Training jobs: what the API says of them. `training.py` runs them."""
+"""Training jobs: what the API says of them. `running.py` runs them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dropforge.local.sagemaker import events, images, inputs, listing, metrics
+from dropforge.local.sagemaker import events, images, listing
 from dropforge.local.sagemaker.account import Account
 from dropforge.local.sagemaker.errors import ResourceInUseError, ValidationError
+from dropforge.local.sagemaker.jobs import fields, inputs, metrics
 from dropforge.local.sagemaker.store import Doc, Event, MissingError, Store, TakenError
+from dropforge.local.sagemaker.wire.operation import Operation
 
 KIND = "training-job"
+_LONGEST = 86_400
+"""Seconds that a job may run where it does not say: SageMaker's default of MaxRuntimeInSeconds."""
 _CARRIED = (
     "TrainingJobName", "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig",
     "ResourceConfig", "VpcConfig", "StoppingCondition", "Environment", "ExperimentConfig", "ProfilerConfig",
@@ -40,7 +44,7 @@ _MESSAGES = {
 FINAL = frozenset({"Completed", "Failed", "Stopped"})
 
 
-class Jobs:
+class TrainingJobs:
     """The operations on training jobs. `launch` and `stop` reach the one who runs them."""
 
     def __init__(
@@ -59,6 +63,14 @@ class Jobs:
         self._launch = launch
         self._stop = stop
 
+    def operations(self) -> dict[str, Operation]:
+        return {
+            "CreateTrainingJob": Operation(self.create, fields.TRAINING_UNUSED, fields.TRAINING_REFUSED),
+            "DescribeTrainingJob": Operation(self.describe),
+            "ListTrainingJobs": Operation(self.list, refused=fields.LIST_TRAINING_REFUSED),
+            "StopTrainingJob": Operation(self.stop),
+        }
+
     def create(self, request: Mapping[str, Any]) -> Doc:
         name = request["TrainingJobName"]
         arn = self._account.arn(KIND, name)
@@ -66,6 +78,7 @@ class Jobs:
             raise _taken(arn)
         self._check(request)
         doc: Doc = {key: request[key] for key in _CARRIED if request.get(key) is not None}
+        doc.setdefault("StoppingCondition", {"MaxRuntimeInSeconds": _LONGEST})
         doc |= {"TrainingJobArn": arn, "TrainingJobStatus": "InProgress", "CreationTime": time.time()}
         doc |= {"SecondaryStatusTransitions": [], "_tags": list(request.get("Tags", ())), "_stop": False}
         enter(doc, "Starting")
@@ -105,20 +118,20 @@ class Jobs:
         return {}
 
     def _check(self, request: Mapping[str, Any]) -> None:
-        algorithm = request["AlgorithmSpecification"]
+        algorithm = request.get("AlgorithmSpecification") or {}
         if not algorithm.get("TrainingImage"):
             raise ValidationError("The local cloud needs AlgorithmSpecification.TrainingImage.")
         images.folder(algorithm["TrainingImage"], self._known)
         metrics.check(algorithm.get("MetricDefinitions", ()))
-        if request["ResourceConfig"].get("InstanceCount", 1) != 1:
+        resources = request.get("ResourceConfig") or {}
+        if not resources.get("InstanceType") or not resources.get("InstanceCount"):
+            raise ValidationError("ResourceConfig needs InstanceType and InstanceCount.")
+        if resources["InstanceCount"] != 1:
             raise ValidationError("The local cloud trains on one instance: ResourceConfig.InstanceCount must be 1.")
-        if request.get("EnableManagedSpotTraining"):
-            raise ValidationError("Managed spot training is not in the local cloud.")
         names = [channel["ChannelName"] for channel in request.get("InputDataConfig", ())]
         if len(names) != len(set(names)):
             raise ValidationError("Channel names must be unique within a training job.")
         for channel in request.get("InputDataConfig", ()):
-            _check_channel(channel, algorithm)
             inputs.check(self._client("s3"), channel, request["RoleArn"], self._account.region)
 
 
@@ -132,22 +145,6 @@ def enter(doc: Doc, secondary: str, message: str | None = None) -> None:
         step["EndTime"] = now
     doc["SecondaryStatusTransitions"].append(step)
     doc |= {"SecondaryStatus": secondary, "LastModifiedTime": now}
-
-
-def _check_channel(channel: Mapping[str, Any], algorithm: Mapping[str, Any]) -> None:
-    name = channel["ChannelName"]
-    source = channel["DataSource"].get("S3DataSource")
-    if source is None:
-        raise ValidationError(f"Channel {name}: the local cloud reads S3DataSource only.")
-    if channel.get("InputMode", algorithm["TrainingInputMode"]) != "File":
-        raise ValidationError(f"Channel {name}: the local cloud knows the input mode File only.")
-    if source["S3DataType"] not in {"S3Prefix", "ManifestFile"}:
-        raise ValidationError(
-            f"Channel {name}: the local cloud knows S3Prefix and ManifestFile, not {source['S3DataType']}."
-        )
-    for key in ("CompressionType", "RecordWrapperType"):
-        if channel.get(key, "None") != "None":
-            raise ValidationError(f"Channel {name}: {key} {channel[key]} is not in the local cloud.")
 
 
 def _taken(arn: str) -> ResourceInUseError:

@@ -34,7 +34,15 @@ _KINDS = (
 
 def check(shape: Any, given: dict[str, Any]) -> None:
     """Raise ValidationException with every constraint that fails, or SerializationException for a wrong type."""
-    found = list(_structure(shape, given, ""))
+    _raise(list(_structure(shape, given, "")))
+
+
+def check_value(shape: Any, value: Any) -> None:
+    """Check one value as `check` does a whole request."""
+    _raise(list(_value(shape, value, "")))
+
+
+def _raise(found: list[str]) -> None:
     if found:
         plural = "error" if len(found) == 1 else "errors"
         raise ValidationError(f"{len(found)} validation {plural} detected: {'; '.join(found)}")

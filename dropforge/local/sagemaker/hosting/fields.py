@@ -1,0 +1,87 @@
+"""Members of the requests of hosting that have no effect here, and those that are refused, each with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_ALONE = "every program here is alone already, with no network but its own"
+_PLAIN = "nothing on this machine is encrypted"
+_ONE_MACHINE = "one machine plays all the instances"
+_COMPONENTS = "there are no inference components"
+
+_CONTAINER_UNUSED = {
+    "ContainerHostname": "nobody calls a container by its name",
+    "ContainerMetricsConfig": "a container's own metrics are not read",
+    "ImageConfig": "images are folders of this machine",
+}
+_CONTAINER_REFUSED = {
+    "AdditionalModelDataSources": "a container has one archive",
+    "InferenceSpecificationName": "a package has one specification",
+    "Mode=MultiModel": "a container serves one model",
+    "ModelDataSource": "name the archive in ModelDataUrl",
+    "MultiModelConfig": "a container serves one model",
+}
+_CONTAINERS = ("PrimaryContainer", "Containers[]")
+MODEL_UNUSED: Mapping[str, str] = {
+    "EnableNetworkIsolation": _ALONE,
+    "ExecutionRoleArn": "a container has no network and so no use for a role; it is kept and told",
+    "VpcConfig": _ALONE,
+    **{f"{container}.{name}": why for container in _CONTAINERS for name, why in _CONTAINER_UNUSED.items()},
+}
+MODEL_REFUSED: Mapping[str, str] = {
+    "InferenceExecutionConfig": "a model has one container",
+    **{f"{container}.{name}": why for container in _CONTAINERS for name, why in _CONTAINER_REFUSED.items()},
+}
+_VARIANT_UNUSED = {
+    "AcceleratorType": "there are no accelerators",
+    "EnableSSMAccess": "there is nothing to log in to",
+    "InferenceAmiVersion": _ONE_MACHINE,
+    "InstanceType": f"{_ONE_MACHINE}; the name is checked and told",
+    "VolumeSizeInGB": "a server has the disk of this machine",
+}
+_VARIANT_REFUSED = {
+    "CapacityReservationConfig": "there is nothing to reserve",
+    "ContainerStartupHealthCheckTimeoutInSeconds": "the cloud's own limit holds",
+    "CoreDumpConfig": "core dumps are not kept",
+    "InstancePools": _ONE_MACHINE,
+    "ManagedInstanceScaling": _COMPONENTS,
+    "ModelDataDownloadTimeoutInSeconds": "the cloud's own limit holds",
+    "RoutingConfig": "requests go to the least busy server",
+    "ServerlessConfig": "servers run all the time",
+    "VariantInstanceProvisionTimeoutInSeconds": _ONE_MACHINE,
+}
+CONFIG_UNUSED: Mapping[str, str] = {
+    "EnableNetworkIsolation": _ALONE,
+    "ExecutionRoleArn": _COMPONENTS,
+    "KmsKeyId": _PLAIN,
+    "MetricsConfig": "metrics come as they come",
+    "VpcConfig": _ALONE,
+    **{f"ProductionVariants[].{name}": why for name, why in _VARIANT_UNUSED.items()},
+}
+CONFIG_REFUSED: Mapping[str, str] = {
+    "AsyncInferenceConfig": "requests are answered at once",
+    "DataCaptureConfig": "nothing is captured",
+    "ExplainerConfig": "there is no Clarify",
+    "ShadowProductionVariants": "every variant answers",
+    **{f"ProductionVariants[].{name}": why for name, why in _VARIANT_REFUSED.items()},
+}
+_DEPLOYMENT_REFUSED = {
+    "DeploymentConfig.AutoRollbackConfiguration": "no alarm is watched",
+    "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.CanarySize": "all traffic moves at once",
+    "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.LinearStepSize": "all traffic moves at once",
+    "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.Type=CANARY": "all traffic moves at once",
+    "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.Type=LINEAR": "all traffic moves at once",
+    "DeploymentConfig.RollingUpdatePolicy": "all traffic moves at once",
+}
+_DEPLOYMENT_UNUSED = {
+    "DeploymentConfig.BlueGreenUpdatePolicy": "all traffic moves at once, without waiting",
+}
+ENDPOINT_UNUSED: Mapping[str, str] = _DEPLOYMENT_UNUSED
+ENDPOINT_REFUSED: Mapping[str, str] = _DEPLOYMENT_REFUSED
+UPDATE_UNUSED: Mapping[str, str] = _DEPLOYMENT_UNUSED
+UPDATE_REFUSED: Mapping[str, str] = {
+    **_DEPLOYMENT_REFUSED,
+    "ExcludeRetainedVariantProperties": "variants are as their configuration says",
+    "RetainAllVariantProperties": "variants are as their configuration says",
+    "RetainDeploymentConfig": "no deployment is kept",
+}

@@ -1,0 +1,1 @@
+"""The registry: groups of model packages, and the versions in them."""

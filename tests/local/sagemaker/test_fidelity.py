@@ -1,0 +1,118 @@
+"""What the tables say of each operation is what the code does."""
+
+from __future__ import annotations
+
+import ast
+import http.client
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dropforge.local.sagemaker as package
+from dropforge.local.sagemaker import SageMaker
+from dropforge.local.sagemaker.wire import fidelity, protocol
+from dropforge.local.sagemaker.wire.operation import Operation, refusal
+from tests.local.sagemaker.samples import least, with_member
+from tests.local.sagemaker.world import World
+
+_DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "local-sagemaker.md"
+_SOURCES = Path(package.__file__).parent
+
+
+@pytest.fixture(scope="module")
+def operations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Operation]:
+    home = tmp_path_factory.mktemp("tables")
+    made = SageMaker(home, client=_nobody, emit=_nobody, speed=1, account="0" * 12, region="us-east-1")
+    return made.operations
+
+
+def _nobody(*_: object) -> None:
+    return None
+
+
+def _shape(name: str) -> Any:
+    return protocol.service().operation_model(name).input_shape
+
+
+def _refused(operations: dict[str, Operation]) -> Iterator[tuple[str, str, str]]:
+    for name, operation in operations.items():
+        for path, why in operation.refused.items():
+            yield name, path, refusal(path, why)
+
+
+def test_every_member_that_is_refused_is_refused_in_the_words_of_the_table(
+    world: World, operations: dict[str, Operation]
+) -> None:
+    connection = http.client.HTTPConnection(world.sagemaker.meta.endpoint_url.removeprefix("http://"))
+    wrong = []
+    for name, path, told in _refused(operations):
+        asked, _, value = path.partition("=")
+        request = with_member(_shape(name), asked, value)
+        connection.request("POST", "/", json.dumps(request), {"X-Amz-Target": f"SageMaker.{name}"})
+        answer = json.loads(connection.getresponse().read())
+        if (answer.get("__type"), answer.get("message")) != ("ValidationException", told):
+            wrong.append(f"{name} {path}: {answer}")
+    connection.close()
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_member_that_a_request_may_have_meets_an_internal_error(
+    world: World, operations: dict[str, Operation]
+) -> None:
+    connection = http.client.HTTPConnection(world.sagemaker.meta.endpoint_url.removeprefix("http://"))
+    wrong = []
+    for name in operations:
+        shape = _shape(name)
+        for request in [least(shape), *(with_member(shape, member) for member in shape.members)]:
+            connection.request("POST", "/", json.dumps(request), {"X-Amz-Target": f"SageMaker.{name}"})
+            answer = connection.getresponse()
+            body = answer.read()
+            if answer.status not in {200, 400}:
+                wrong.append(f"{name} {request}: {body!r}")
+    connection.close()
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_path_of_the_tables_is_a_member(operations: dict[str, Operation]) -> None:
+    for name, operation in operations.items():
+        there = {path for path, _ in fidelity.members(_shape(name))}
+        for path in [*operation.unused, *operation.refused]:
+            assert path.partition("=")[0] in there, f"{name} has no {path}"
+
+
+def test_every_member_that_counts_as_honoured_is_known_to_the_code(operations: dict[str, Operation]) -> None:
+    known = _literals()
+    unknown = [
+        f"{name} {path}"
+        for name, operation in operations.items()
+        for path, member in fidelity.members(_shape(name))
+        if not _contains_members(member)
+        and fidelity.standing(operation, path)[0] == fidelity.HONOURED
+        and path.rpartition(".")[2] not in known
+        and not any(each.startswith(f"{path}=") for each in operation.refused)
+    ]
+    assert not unknown, "in no table and unknown to the code:\n" + "\n".join(unknown)
+
+
+def test_the_document_has_the_tables_of_the_code(operations: dict[str, Operation]) -> None:
+    command = "python -m dropforge.local.sagemaker.wire.fidelity"
+    written = _DOCUMENT.read_text().partition(f"<!-- {command} -->\n")[2].partition("<!-- end -->")[0]
+    assert written.strip() == fidelity.document(operations).strip(), f"write it again with {command}"
+
+
+def _contains_members(shape: Any) -> bool:
+    return bool(getattr(shape.member if shape.type_name == "list" else shape, "members", None))
+
+
+def _literals() -> set[str]:
+    """Every text in the code of the service, but for the tables themselves."""
+    return {
+        node.value
+        for path in _SOURCES.rglob("*.py")
+        if path.name != "fields.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
