@@ -9,24 +9,37 @@ from typing import Any
 from dropforge.local.sagemaker import images, tags
 from dropforge.local.sagemaker.account import Account
 from dropforge.local.sagemaker.events import Emit, Messenger
+from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting import endpoints, models
+from dropforge.local.sagemaker.hosting import states as hosting
 from dropforge.local.sagemaker.hosting.invoke import Invoker
 from dropforge.local.sagemaker.hosting.rollout import Rollout
-from dropforge.local.sagemaker.hosting.serving import Place
 from dropforge.local.sagemaker.jobs import running, training
+from dropforge.local.sagemaker.jobs import states as jobs
 from dropforge.local.sagemaker.limits import Limits
 from dropforge.local.sagemaker.logs import Logs
 from dropforge.local.sagemaker.registry import packages
+from dropforge.local.sagemaker.registry import states as registry
+from dropforge.local.sagemaker.states import AT_ONCE, Graph, Pace
 from dropforge.local.sagemaker.store import Store
 from dropforge.local.sagemaker.wire import protocol
 from dropforge.local.sagemaker.wire.web import Web
+
+GRAPHS: Mapping[str, Graph] = {
+    training.KIND: jobs.TRAINING,
+    endpoints.KIND: hosting.ENDPOINT,
+    packages.GROUP: registry.GROUP,
+    packages.PACKAGE: registry.PACKAGE,
+}
 
 
 class SageMaker:
     """A SageMaker over one home folder.
 
     `client` makes boto3 clients that reach S3 and Logs, `emit` publishes a state change (detail type, detail,
-    resources); both are called from threads of ours. `asgi` may be served before `start`, which needs S3 to answer.
+    resources); both are called from threads of ours. `speed` scales the limits that a cloud sets (limits.py), `pace`
+    the time that AWS takes for what needs none here (states.py). `asgi` may be served before `start`, which needs S3
+    to answer.
     """
 
     def __init__(
@@ -39,24 +52,33 @@ class SageMaker:
         account: str,
         region: str,
         limits: Limits | None = None,
+        pace: Pace = AT_ONCE,
         known: Mapping[str, Path] = images.STAND_INS,
     ) -> None:
         folder = home / "sagemaker"
         folder.mkdir(parents=True, exist_ok=True)
-        owner, limit = Account(account, region), (limits or Limits()).scaled(speed)
-        self._store = Store(folder / "state.sqlite")
         self._logs = Logs(client)
-        self._messenger = Messenger(self._store, emit)
-        self._training = running.Training(self._store, folder / "jobs", client, self._logs, known, limit)
-        self._rollout = Rollout(self._store, Place(folder / "endpoints", client, self._logs, known, limit))
-        self._invoker = Invoker(self._rollout.fleet, owner, limit.invoke)
-        registry = packages.Registry(self._store, owner)
+        ground = self._ground = Ground(
+            home=folder,
+            store=Store(folder / "state.sqlite", GRAPHS),
+            account=Account(account, region),
+            client=client,
+            logs=self._logs,
+            images=known,
+            limits=(limits or Limits()).scaled(speed),
+            pace=pace,
+        )
+        self._messenger = Messenger(ground.store, emit)
+        self._training = running.Training(ground)
+        self._rollout = Rollout(ground)
+        self._invoker = Invoker(ground, self._rollout.fleet)
+        versions = packages.Registry(ground)
         rooms = (
-            training.TrainingJobs(self._store, owner, client, known, self._training.launch, self._training.stop),
-            registry,
-            models.Models(self._store, owner, client, known, registry.container),
-            endpoints.Endpoints(self._store, owner, self._rollout.launch),
-            tags.Tags(self._store),
+            training.TrainingJobs(ground, self._training.launch, self._training.stop),
+            versions,
+            models.Models(ground, versions.container),
+            endpoints.Endpoints(ground, self._rollout.launch),
+            tags.Tags(ground),
         )
         self.operations = {name: each for room in rooms for name, each in room.operations().items()}
         self._web = Web(self.operations, self._invoker)
@@ -78,7 +100,7 @@ class SageMaker:
         self._messenger.stop()
         self._web.close()
         self._invoker.close()
-        self._store.close()
+        self._ground.store.close()
 
     def status(self) -> dict[str, Any]:
         """Tell what runs now."""

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dropforge.local.sagemaker.states import Graph
+
 Doc = dict[str, Any]
 
 _TABLES = """
@@ -59,7 +61,9 @@ class Row:
 class Store:
     """Documents by kind and name, and the events not yet sent. Any thread may call."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, graphs: Mapping[str, Graph]) -> None:
+        """Keep documents at `path`; those of a kind that has a graph move along it, or ImpossibleError is raised."""
+        self._graphs = graphs
         self._lock = threading.RLock()
         self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         # WAL with NORMAL survives any kill of this process; only a power cut may cost the last moments.
@@ -67,12 +71,13 @@ class Store:
         self._news = threading.Condition(self._lock)
 
     def create(self, kind: str, name: str, doc: Doc, *events: Event, group: str = "") -> None:
+        status = self._moved(kind, "", doc)
         with self._lock, self._transaction():
             now = time.time()
             try:
                 self._database.execute(
                     "INSERT INTO things VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (kind, name, group, _status(doc), doc.get("CreationTime", now), now, json.dumps(doc)),
+                    (kind, name, group, status, doc.get("CreationTime", now), now, json.dumps(doc)),
                 )
             except sqlite3.IntegrityError as error:
                 raise TakenError(name) from error
@@ -89,10 +94,12 @@ class Store:
             doc = self.get(kind, name)
             if doc is None:
                 raise MissingError(name)
+            before = self._status(kind, doc)
             events = edit(doc)
+            status = self._moved(kind, before, doc)
             self._database.execute(
                 "UPDATE things SET doc = ?, status = ?, modified = ? WHERE kind = ? AND name = ?",
-                (json.dumps(doc), _status(doc), doc.get("LastModifiedTime", time.time()), kind, name),
+                (json.dumps(doc), status, doc.get("LastModifiedTime", time.time()), kind, name),
             )
             self._remember(events or ())
         return doc
@@ -146,6 +153,16 @@ class Store:
             self._database.execute("INSERT INTO events (event) VALUES (?)", (text,))
             self._news.notify_all()
 
+    def _status(self, kind: str, doc: Doc) -> str:
+        graph = self._graphs.get(kind)
+        return str(doc.get(graph.member, "")) if graph else ""
+
+    def _moved(self, kind: str, before: str, doc: Doc) -> str:
+        status = self._status(kind, doc)
+        if kind in self._graphs:
+            self._graphs[kind].check(before, status)
+        return status
+
     def _transaction(self) -> _Transaction:
         return _Transaction(self._database)
 
@@ -164,7 +181,3 @@ class _Transaction:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if not self._outer:
             self._database.execute("COMMIT" if kind is None else "ROLLBACK")
-
-
-def _status(doc: Doc) -> str:
-    return str(doc.get("TrainingJobStatus") or doc.get("EndpointStatus") or doc.get("ModelPackageStatus") or "")

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dropforge.local.sagemaker.errors import ValidationError
-from dropforge.local.sagemaker.store import Doc, MissingError, Store
+from dropforge.local.sagemaker.ground import Ground
+from dropforge.local.sagemaker.store import Doc, MissingError
 from dropforge.local.sagemaker.wire.operation import Operation
 
 _MOST = 50
@@ -15,8 +16,8 @@ _MOST = 50
 class Tags:
     """AddTags, ListTags and DeleteTags; the tags stand in the document of the thing itself."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, ground: Ground) -> None:
+        self._store = ground.store
 
     def operations(self) -> dict[str, Operation]:
         return {

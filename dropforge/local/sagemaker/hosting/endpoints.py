@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from dropforge.local.sagemaker import events, listing
-from dropforge.local.sagemaker.account import Account
 from dropforge.local.sagemaker.errors import ValidationError
+from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting import fields, models
-from dropforge.local.sagemaker.store import Doc, Event, MissingError, Store, TakenError
+from dropforge.local.sagemaker.store import Doc, Event, MissingError, TakenError
 from dropforge.local.sagemaker.wire.operation import Operation
 
 KIND = "endpoint"
@@ -20,9 +20,9 @@ _SUMMARY = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "
 class Endpoints:
     """The operations on endpoints. `launch` reaches the one who carries a change out."""
 
-    def __init__(self, store: Store, account: Account, launch: Callable[[str], None]) -> None:
-        self._store = store
-        self._account = account
+    def __init__(self, ground: Ground, launch: Callable[[str], None]) -> None:
+        self._store = ground.store
+        self._account = ground.account
         self._launch = launch
 
     def operations(self) -> dict[str, Operation]:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from dropforge.local.sagemaker.hosting.serving import Place, Server, StartError, no_ping
+from dropforge.local.sagemaker.ground import Ground
+from dropforge.local.sagemaker.hosting.serving import Server, StartError, no_ping
 
 _MOST_SERVERS = 4  # of one variant: one machine plays all the instances
 _GLANCE = 0.02
@@ -22,13 +23,13 @@ class NobodyError(Exception):
 class Fleet:
     """The servers of a plan. `take` and `give_back` frame each request, so that nothing is cut off when it leaves."""
 
-    def __init__(self, place: Place, endpoint: str, plan: Mapping[str, Any]) -> None:
+    def __init__(self, ground: Ground, endpoint: str, plan: Mapping[str, Any]) -> None:
         self._lock = threading.Lock()
-        self._startup = place.limits.startup
+        self._startup = ground.limits.startup
         self._leaving = False
         self._weights = {variant["name"]: float(variant["weight"]) for variant in plan["variants"]}
         self.servers = [
-            Server(place, endpoint, variant)
+            Server(ground, endpoint, variant)
             for variant in plan["variants"]
             for _ in range(min(variant["count"], _MOST_SERVERS))
         ]

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import unquote
 
-from dropforge.local.sagemaker.account import Account
 from dropforge.local.sagemaker.errors import InvokeValidationError, ModelError, SageMakerError, ServiceUnavailableError
+from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting.exchange import BrokenError, Connection, Reply
 from dropforge.local.sagemaker.hosting.fleet import Fleet, NobodyError
 from dropforge.local.sagemaker.hosting.serving import Server
@@ -33,10 +33,10 @@ _OUT_OF_TIME = (
 class Invoker:
     """Answers the runtime's paths. `fleet` tells which servers answer for an endpoint."""
 
-    def __init__(self, fleet: Callable[[str], Fleet | None], account: Account, seconds: float) -> None:
+    def __init__(self, ground: Ground, fleet: Callable[[str], Fleet | None]) -> None:
         self._fleet = fleet
-        self._account = account
-        self._seconds = seconds
+        self._account = ground.account
+        self._seconds = ground.limits.invoke
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="sagemaker-connect")
 
     async def __call__(self, scope: Mapping[str, Any], body: bytes) -> Answer:

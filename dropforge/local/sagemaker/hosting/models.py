@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from dropforge.local.sagemaker import images, listing
-from dropforge.local.sagemaker.account import Account
 from dropforge.local.sagemaker.artifacts import split_uri
 from dropforge.local.sagemaker.errors import ValidationError
+from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting import fields
-from dropforge.local.sagemaker.store import Doc, Store, TakenError
+from dropforge.local.sagemaker.store import Doc, TakenError
 from dropforge.local.sagemaker.wire.operation import Operation
 
 MODEL, CONFIG = "model", "endpoint-config"
@@ -23,18 +22,11 @@ MODEL, CONFIG = "model", "endpoint-config"
 class Models:
     """The operations on models and endpoint configurations. `package` gives the container of a model package."""
 
-    def __init__(
-        self,
-        store: Store,
-        account: Account,
-        client: Callable[[str], Any],
-        known: Mapping[str, Path],
-        package: Callable[[str], Doc],
-    ) -> None:
-        self._store = store
-        self._account = account
-        self._client = client
-        self._known = known
+    def __init__(self, ground: Ground, package: Callable[[str], Doc]) -> None:
+        self._store = ground.store
+        self._account = ground.account
+        self._client = ground.client
+        self._known = ground.images
         self._package = package
 
     def operations(self) -> dict[str, Operation]:

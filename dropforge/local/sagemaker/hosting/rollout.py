@@ -9,10 +9,11 @@ import time
 from typing import Any
 
 from dropforge.local.sagemaker import events
+from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting import endpoints
 from dropforge.local.sagemaker.hosting.fleet import Fleet
-from dropforge.local.sagemaker.hosting.serving import Place, StartError
-from dropforge.local.sagemaker.store import Doc, Event, Store
+from dropforge.local.sagemaker.hosting.serving import StartError, servers_in
+from dropforge.local.sagemaker.store import Doc, Event
 
 _RESUME_SECONDS = 15.0
 
@@ -22,14 +23,14 @@ logger = logging.getLogger(__name__)
 class Rollout:
     """Knows which servers answer for an endpoint, and moves endpoints along."""
 
-    def __init__(self, store: Store, place: Place) -> None:
-        self._store = store
-        self._place = place
+    def __init__(self, ground: Ground) -> None:
+        self._store = ground.store
+        self._ground = ground
         self._fleets: dict[str, Fleet] = {}
         self._closing = threading.Event()
         self._threads: set[threading.Thread] = set()
-        shutil.rmtree(place.home, ignore_errors=True)  # what a kill left; models are fetched again
-        self._left = store.select("kind = ?", (endpoints.KIND,))  # known before the first call of this life
+        shutil.rmtree(servers_in(ground), ignore_errors=True)  # what a kill left; models are fetched again
+        self._left = self._store.select("kind = ?", (endpoints.KIND,))  # known before the first call of this life
 
     def fleet(self, endpoint: str) -> Fleet | None:
         """Give the servers that answer for an endpoint now."""
@@ -45,7 +46,7 @@ class Rollout:
         """Serve again what served, go on with what was under way; returns when the former answer, or after a while."""
         for row in self._left:
             if plan := row.doc.get("_plan"):
-                self._fleets[row.name] = fleet = Fleet(self._place, row.name, plan)
+                self._fleets[row.name] = fleet = Fleet(self._ground, row.name, plan)
                 fleet.start()
         deadline = time.monotonic() + _RESUME_SECONDS
         for fleet in list(self._fleets.values()):
@@ -83,7 +84,7 @@ class Rollout:
             self._threads.discard(threading.current_thread())
 
     def _move(self, name: str, plan: Doc) -> None:
-        new = Fleet(self._place, name, plan)
+        new = Fleet(self._ground, name, plan)
         new.start()
         try:
             new.wait(self._closing)
@@ -95,7 +96,7 @@ class Rollout:
         self._fleets[name] = new  # from here on requests meet the new servers; those under way finish on the old
         self._change(name, EndpointStatus="InService", EndpointConfigName=plan["config"], _plan=plan, _wanted=None)
         if old:
-            old.leave(self._place.limits.invoke)
+            old.leave(self._ground.limits.invoke)
 
     def _fail(self, name: str, reason: str) -> None:
         """A creation that fails leaves Failed; an update that fails leaves what was there, InService."""
@@ -107,7 +108,7 @@ class Rollout:
     def _delete(self, name: str) -> None:
         fleet = self._fleets.pop(name, None)
         if fleet:
-            fleet.leave(self._place.limits.invoke)
+            fleet.leave(self._ground.limits.invoke)
         if not self._closing.is_set():
             self._store.delete(endpoints.KIND, name)
 

@@ -9,17 +9,16 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from dropforge.local.sagemaker import artifacts, images, sandbox, source
+from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting.exchange import Connection
-from dropforge.local.sagemaker.limits import Limits
-from dropforge.local.sagemaker.logs import ENDPOINT_GROUP, Logs
+from dropforge.local.sagemaker.logs import ENDPOINT_GROUP
 
 PORT = 8080
 _PING_PAUSE = 0.05
@@ -35,25 +34,19 @@ class StartError(Exception):
     """A server did not come up; the message is for FailureReason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What all servers of this machine share."""
-
-    home: Path
-    client: Callable[[str], Any]
-    logs: Logs
-    known: Mapping[str, Path]
-    limits: Limits
+def servers_in(ground: Ground) -> Path:
+    """Give the folder that has one of each server's own."""
+    return ground.home / "endpoints"
 
 
 class Server:
     """One server of a variant. It is `healthy` from its first answered ping until its process ends."""
 
-    def __init__(self, place: Place, endpoint: str, variant: Mapping[str, Any]) -> None:
-        self._place = place
+    def __init__(self, ground: Ground, endpoint: str, variant: Mapping[str, Any]) -> None:
+        self._ground = ground
         self.endpoint = endpoint
         self._variant = variant
-        self._folder = place.home / f"{endpoint}-{uuid.uuid4().hex[:12]}"
+        self._folder = servers_in(ground) / f"{endpoint}-{uuid.uuid4().hex[:12]}"
         self._closing = threading.Event()
         self._process: sandbox.Process | None = None
         self._thread = threading.Thread(target=self._run, name=f"server-{endpoint}", daemon=True)
@@ -78,7 +71,7 @@ class Server:
         process = self._process
         if process is None:
             raise sandbox.SandboxError("the server is not running")
-        return process.connect(PORT, self._place.limits.ping)
+        return process.connect(PORT, self._ground.limits.ping)
 
     def close(self) -> None:
         """Ask the server to end, make it end, and remove what it had."""
@@ -87,7 +80,7 @@ class Server:
         process = self._process
         if process:
             process.signal(signal.SIGTERM)
-            if process.wait(min(self._place.limits.stop, 2.0)) is None:
+            if process.wait(min(self._ground.limits.stop, 2.0)) is None:
                 process.kill()
         if self._thread.is_alive():
             self._thread.join(10)
@@ -117,7 +110,7 @@ class Server:
 
     def _prepare(self) -> None:
         """Bring the model to the place where the container looks for it."""
-        s3, uri = self._place.client("s3"), self._variant.get("data")
+        s3, uri = self._ground.client("s3"), self._variant.get("data")
         model = self._folder / "ml" / "model"
         model.mkdir(parents=True)
         try:
@@ -139,9 +132,9 @@ class Server:
     def _live(self) -> float:
         """Run the server until it ends; gives how long it was there."""
         began = time.monotonic()
-        image = images.folder(self._variant["image"], self._place.known)
+        image = images.folder(self._variant["image"], self._ground.images)
         environment = {"SAGEMAKER_BIND_TO_PORT": str(PORT), **self._variant["environment"]}
-        spec = sandbox.Spec(("serve",), self._folder, environment, image=image, hidden=(self._place.home.parents[1],))
+        spec = sandbox.Spec(("serve",), self._folder, environment, image=image, hidden=(self._ground.home,))
         process = self._process = sandbox.start(spec)
         reader = threading.Thread(target=self._read, args=(process,), name=f"log-{self.endpoint}", daemon=True)
         reader.start()
@@ -162,7 +155,7 @@ class Server:
     def _pings(self, process: sandbox.Process) -> bool:
         connection = http.client.HTTPConnection("localhost", PORT)
         try:
-            connection.sock = process.connect(PORT, self._place.limits.ping)
+            connection.sock = process.connect(PORT, self._ground.limits.ping)
             connection.request("GET", "/ping")
             return connection.getresponse().status == http.HTTPStatus.OK
         except (OSError, http.client.HTTPException, sandbox.SandboxError):
@@ -171,11 +164,11 @@ class Server:
             connection.close()
 
     def _read(self, process: sandbox.Process) -> None:
-        stream = self._place.logs.open(ENDPOINT_GROUP + self.endpoint, self.log)
+        stream = self._ground.logs.open(ENDPOINT_GROUP + self.endpoint, self.log)
         with process.output as output:
             while line := output.readline(_LONGEST_LINE):
                 stream.write(line.decode(errors="replace").rstrip("\r\n"))
-        self._place.logs.close(stream)
+        self._ground.logs.close(stream)
 
 
 def no_ping(variant: str) -> str:

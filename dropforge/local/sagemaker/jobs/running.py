@@ -8,7 +8,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dropforge.local.sagemaker import artifacts, events, images, sandbox, source
+from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import container, inputs, metrics, training
-from dropforge.local.sagemaker.limits import Limits
-from dropforge.local.sagemaker.logs import TRAINING_GROUP, Logs, Stream
+from dropforge.local.sagemaker.logs import TRAINING_GROUP, Stream
 from dropforge.local.sagemaker.sandbox.view import HOST
-from dropforge.local.sagemaker.store import Doc, Event, Store
+from dropforge.local.sagemaker.store import Doc, Event
 
 _GLANCE = 0.05
 _LAST_LINES_SECONDS = 10
@@ -52,24 +52,15 @@ class Live:
 class Training:
     """Runs jobs, each in a sandbox, and tells the store of every step."""
 
-    def __init__(
-        self,
-        store: Store,
-        home: Path,
-        client: Callable[[str], Any],
-        logs: Logs,
-        known: Mapping[str, Path],
-        limits: Limits,
-    ) -> None:
-        self._store = store
-        self._home = home
-        self._client = client
-        self._logs = logs
-        self._known = known
-        self._grace = limits.stop
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._store = ground.store
+        self._home = ground.home / "jobs"
+        self._client = ground.client
+        self._logs = ground.logs
         self._live: dict[str, Live] = {}
         self._closing = threading.Event()
-        unfinished = store.select("kind = ? AND status IN (?, ?)", (training.KIND, "InProgress", "Stopping"))
+        unfinished = self._store.select("kind = ? AND status IN (?, ?)", (training.KIND, "InProgress", "Stopping"))
         self._left = [row.name for row in unfinished]  # known before the first call of this life
 
     def launch(self, name: str) -> None:
@@ -135,10 +126,10 @@ class Training:
 
     def _train(self, name: str, job: Doc, folder: Path, live: Live) -> End:
         algorithm = job["AlgorithmSpecification"]
-        image = images.folder(algorithm["TrainingImage"], self._known)
+        image = images.folder(algorithm["TrainingImage"], self._ground.images)
         command = ("train",)
         process = sandbox.start(
-            sandbox.Spec(command, folder, container.environment(job), image=image, hidden=(self._home.parents[1],))
+            sandbox.Spec(command, folder, container.environment(job), image=image, hidden=(self._ground.home,))
         )
         live.process = process
         stream = self._logs.open(TRAINING_GROUP, f"{name}/{HOST}-{int(job['CreationTime'])}")
@@ -170,7 +161,7 @@ class Training:
 
     def _end(self, process: sandbox.Process) -> None:
         process.signal(signal.SIGTERM)
-        deadline = time.monotonic() + self._grace
+        deadline = time.monotonic() + self._ground.limits.stop
         while process.wait(_GLANCE) is None:
             if time.monotonic() > deadline or self._closing.is_set():
                 process.kill()

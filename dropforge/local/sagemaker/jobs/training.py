@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from dropforge.local.sagemaker import events, images, listing
-from dropforge.local.sagemaker.account import Account
 from dropforge.local.sagemaker.errors import ResourceInUseError, ValidationError
-from dropforge.local.sagemaker.jobs import fields, inputs, metrics
-from dropforge.local.sagemaker.store import Doc, Event, MissingError, Store, TakenError
+from dropforge.local.sagemaker.ground import Ground
+from dropforge.local.sagemaker.jobs import fields, inputs, metrics, states
+from dropforge.local.sagemaker.store import Doc, Event, MissingError, TakenError
 from dropforge.local.sagemaker.wire.operation import Operation
 
 KIND = "training-job"
@@ -41,25 +40,16 @@ _MESSAGES = {
     "Stopped": "Training job stopped",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
 }
-FINAL = frozenset({"Completed", "Failed", "Stopped"})
 
 
 class TrainingJobs:
     """The operations on training jobs. `launch` and `stop` reach the one who runs them."""
 
-    def __init__(
-        self,
-        store: Store,
-        account: Account,
-        client: Callable[[str], Any],
-        known: Mapping[str, Path],
-        launch: Callable[[str], None],
-        stop: Callable[[str], None],
-    ) -> None:
-        self._store = store
-        self._account = account
-        self._client = client
-        self._known = known
+    def __init__(self, ground: Ground, launch: Callable[[str], None], stop: Callable[[str], None]) -> None:
+        self._store = ground.store
+        self._account = ground.account
+        self._client = ground.client
+        self._known = ground.images
         self._launch = launch
         self._stop = stop
 
@@ -101,7 +91,7 @@ class TrainingJobs:
 
     def stop(self, request: Mapping[str, Any]) -> Doc:
         def ask(doc: Doc) -> list[Event]:
-            if doc["TrainingJobStatus"] in FINAL:
+            if doc["TrainingJobStatus"] in states.FINAL:
                 status = doc["TrainingJobStatus"]
                 raise ValidationError(f"The request was rejected because the training job is in status {status}.")
             if doc["_stop"]:
@@ -141,7 +131,7 @@ def enter(doc: Doc, secondary: str, message: str | None = None) -> None:
     if doc["SecondaryStatusTransitions"]:
         doc["SecondaryStatusTransitions"][-1]["EndTime"] = now
     step: Doc = {"Status": secondary, "StartTime": now, "StatusMessage": message or _MESSAGES[secondary]}
-    if secondary in FINAL | {"MaxRuntimeExceeded"}:
+    if secondary in states.FINAL | {"MaxRuntimeExceeded"}:
         step["EndTime"] = now
     doc["SecondaryStatusTransitions"].append(step)
     doc |= {"SecondaryStatus": secondary, "LastModifiedTime": now}

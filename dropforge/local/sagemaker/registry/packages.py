@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from dropforge.local.sagemaker import events, listing
-from dropforge.local.sagemaker.account import Account
 from dropforge.local.sagemaker.errors import ConflictError, ValidationError
+from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.registry import fields
-from dropforge.local.sagemaker.store import Doc, Event, Store, TakenError
+from dropforge.local.sagemaker.store import Doc, Event, TakenError
 from dropforge.local.sagemaker.wire.operation import Operation
 
 GROUP, PACKAGE = "model-package-group", "model-package"
@@ -37,9 +37,9 @@ _GROUP_SUMMARY = (
 class Registry:
     """The operations on groups and packages."""
 
-    def __init__(self, store: Store, account: Account) -> None:
-        self._store = store
-        self._account = account
+    def __init__(self, ground: Ground) -> None:
+        self._store = ground.store
+        self._account = ground.account
 
     def operations(self) -> dict[str, Operation]:
         return {

@@ -1,0 +1,30 @@
+"""What all rooms of one SageMaker share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dropforge.local.sagemaker.account import Account
+from dropforge.local.sagemaker.limits import Limits
+from dropforge.local.sagemaker.logs import Logs
+from dropforge.local.sagemaker.states import Pace
+from dropforge.local.sagemaker.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    home: Path
+    """A folder of its own; nothing that runs in a sandbox sees it."""
+    store: Store
+    account: Account
+    client: Callable[[str], Any]
+    """Makes boto3 clients that reach S3 and Logs; called from any thread."""
+    logs: Logs
+    images: Mapping[str, Path]
+    """The folders that stand in for images, by the name of their repository."""
+    limits: Limits
+    """Already scaled."""
+    pace: Pace
