@@ -34,18 +34,6 @@ class ConflictError(SageMakerError):
     code = "ConflictException"
 
 
-class SerializationError(SageMakerError):
-    """The body is not what the protocol says."""
-
-    code = "SerializationException"
-
-
-class NotHereError(SageMakerError):
-    """An operation that AWS has and the local cloud has not."""
-
-    code = "UnsupportedOperation"
-
-
 class InvokeValidationError(SageMakerError):
     """The runtime spells it without `Exception`."""
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dropforge.local.sagemaker.errors import ValidationError
 from dropforge.local.sagemaker.store import Doc, Store
+from dropforge.local.sagemaker.wire import refusals
 
 _COLUMNS = {
     "Name": "name",
@@ -74,5 +74,5 @@ def _read(token: str) -> list[Any]:
     try:
         value, name = json.loads(base64.urlsafe_b64decode(token))
     except (ValueError, TypeError) as error:
-        raise ValidationError("Invalid NextToken.") from error
+        raise refusals.BAD_TOKEN() from error
     return [value, name]

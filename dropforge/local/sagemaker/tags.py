@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dropforge.local.sagemaker.errors import ValidationError
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.store import Doc, MissingError
+from dropforge.local.sagemaker.wire import refusals
 from dropforge.local.sagemaker.wire.operation import Operation
 
 _MOST = 50
@@ -30,7 +30,7 @@ class Tags:
         def merge(doc: Doc) -> None:
             tags = {tag["Key"]: tag["Value"] for tag in [*doc.get("_tags", []), *request["Tags"]]}
             if len(tags) > _MOST:
-                raise ValidationError(f"A resource has at most {_MOST} tags.")
+                raise refusals.TOO_MANY_TAGS(most=_MOST)
             doc["_tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
 
         return {"Tags": self._change(request["ResourceArn"], merge)["_tags"]}
@@ -51,4 +51,4 @@ class Tags:
         try:
             return self._store.change(kind, found[0].name if found else "", edit)
         except MissingError as error:
-            raise ValidationError(f"Could not find resource {arn}.") from error
+            raise refusals.RESOURCE_MISSING(arn=arn) from error

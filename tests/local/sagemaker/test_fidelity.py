@@ -13,8 +13,10 @@ import pytest
 
 import dropforge.local.sagemaker as package
 from dropforge.local.sagemaker import SageMaker
+from dropforge.local.sagemaker.service import GRAPHS
 from dropforge.local.sagemaker.wire import fidelity, protocol
 from dropforge.local.sagemaker.wire.operation import Operation, refusal
+from dropforge.local.sagemaker.wire.refusal import Refusal
 from tests.local.sagemaker.samples import least, with_member
 from tests.local.sagemaker.world import World
 
@@ -100,11 +102,20 @@ def test_every_member_that_counts_as_honoured_is_known_to_the_code(operations: d
 def test_the_document_has_the_tables_of_the_code(operations: dict[str, Operation]) -> None:
     command = "python -m dropforge.local.sagemaker.wire.fidelity"
     written = _DOCUMENT.read_text().partition(f"<!-- {command} -->\n")[2].partition("<!-- end -->")[0]
-    assert written.strip() == fidelity.document(operations).strip(), f"write it again with {command}"
+    assert written.strip() == fidelity.document(operations, GRAPHS.values()).strip(), f"write it again with {command}"
 
 
 def _contains_members(shape: Any) -> bool:
     return bool(getattr(shape.member if shape.type_name == "list" else shape, "members", None))
+
+
+def test_every_refusal_of_the_tables_is_raised_somewhere() -> None:
+    code = "".join(path.read_text() for path in _SOURCES.rglob("*.py"))
+    rows = {
+        name for room in fidelity.rooms_of_refusals() for name, row in vars(room).items() if isinstance(row, Refusal)
+    }
+    assert len(rows) > 10
+    assert [name for name in sorted(rows) if f"refusals.{name}" not in code] == []
 
 
 def _literals() -> set[str]:

@@ -67,6 +67,37 @@ def test_approval_and_metadata_can_be_changed_and_the_change_is_told(world: Worl
     assert len(found["ModelPackageSummaryList"]) == 1
 
 
+def test_the_number_of_a_deleted_version_is_never_given_again(world: World, group: str) -> None:
+    _register(world, group)
+    world.sagemaker.delete_model_package(ModelPackageName=_register(world, group))
+    third = world.sagemaker.describe_model_package(ModelPackageName=_register(world, group))
+    assert third["ModelPackageVersion"] == 3
+
+
+def test_a_group_is_deleted_when_it_is_empty_and_not_before(world: World, group: str) -> None:
+    arn = _register(world, group)
+    with pytest.raises(ClientError, match="still contains Model Packages") as refused:
+        world.sagemaker.delete_model_package_group(ModelPackageGroupName=group)
+    assert refused.value.response["Error"]["Code"] == "ConflictException"
+    world.sagemaker.delete_model_package(ModelPackageName=arn)
+    world.sagemaker.delete_model_package_group(ModelPackageGroupName=group)
+    with pytest.raises(ClientError, match="does not exist"):
+        world.sagemaker.describe_model_package_group(ModelPackageGroupName=group)
+
+
+def test_what_is_known_of_a_version_may_grow(world: World, group: str) -> None:
+    arn = _register(world, group)
+    more = {"Name": "small", "Containers": [{"Image": IMAGE}]}
+    world.sagemaker.update_model_package(
+        ModelPackageArn=arn,
+        AdditionalInferenceSpecificationsToAdd=[more],
+        ModelLifeCycle={"Stage": "Staging", "StageStatus": "PendingApproval"},
+    )
+    seen = world.sagemaker.describe_model_package(ModelPackageName=arn)
+    assert seen["AdditionalInferenceSpecifications"] == [more]
+    assert seen["ModelLifeCycle"] == {"Stage": "Staging", "StageStatus": "PendingApproval"}
+
+
 def test_a_group_exists_once(world: World, group: str) -> None:
     with pytest.raises(ClientError, match="Model Package Group already exists"):
         world.sagemaker.create_model_package_group(ModelPackageGroupName=group)

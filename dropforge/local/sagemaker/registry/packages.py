@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dropforge.local.sagemaker import events, listing
-from dropforge.local.sagemaker.errors import ConflictError, ValidationError
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.registry import fields
+from dropforge.local.sagemaker.registry import fields, refusals
 from dropforge.local.sagemaker.store import Doc, Event, TakenError
 from dropforge.local.sagemaker.wire.operation import Operation
 
@@ -50,6 +49,7 @@ class Registry:
             "ListModelPackageGroups": Operation(
                 self.list_groups, {"CrossAccountFilterOption": "nothing is shared by accounts"}
             ),
+            "DeleteModelPackageGroup": Operation(self.delete_group),
             "CreateModelPackage": Operation(self.create, fields.CREATE_UNUSED, fields.CREATE_REFUSED),
             "DescribeModelPackage": Operation(self.describe, {"IncludedData": "everything is told"}),
             "ListModelPackages": Operation(self.list, {"ModelPackageType": "all have versions"}),
@@ -72,7 +72,7 @@ class Registry:
         try:
             self._store.create(GROUP, name, doc)
         except TakenError as error:
-            raise ValidationError(f"Model Package Group already exists: {arn}") from error
+            raise refusals.GROUP_TAKEN(arn=arn) from error
         return {"ModelPackageGroupArn": arn}
 
     def describe_group(self, request: Mapping[str, Any]) -> Doc:
@@ -85,21 +85,24 @@ class Registry:
             **more,
         }
 
+    def delete_group(self, request: Mapping[str, Any]) -> Doc:
+        group = self._group(request["ModelPackageGroupName"])
+        name = group["ModelPackageGroupName"]
+        with self._store.alone():
+            if self._store.select("kind = ? AND grouped = ?", (PACKAGE, name), limit=1):
+                raise refusals.GROUP_IN_USE(arn=group["ModelPackageGroupArn"])
+            self._store.delete(GROUP, name)
+        return {}
+
     def create(self, request: Mapping[str, Any]) -> Doc:
         """Add the group's next version; the same ClientToken gives the version it gave before."""
         if not request.get("ModelPackageGroupName"):
-            raise ValidationError(
-                "The local cloud knows versioned model packages only: ModelPackageGroupName is needed."
-            )
+            raise refusals.NO_GROUP()
         group = self._group(request["ModelPackageGroupName"])["ModelPackageGroupName"]
         with self._store.alone():
-            versions = self._store.select("kind = ? AND grouped = ?", (PACKAGE, group))
-            doc = self._package(
-                request, group, 1 + max((row.doc["ModelPackageVersion"] for row in versions), default=0)
-            )
-            for row in versions:
-                if doc["_token"] and row.doc["_token"] == doc["_token"]:
-                    return {"ModelPackageArn": _same(row.doc, doc)["ModelPackageArn"]}
+            if there := self._made_with(group, request.get("ClientToken")):
+                return {"ModelPackageArn": _same(there, request)["ModelPackageArn"]}
+            doc = self._package(request, group, self._next_version(group))
             name = doc["ModelPackageArn"].partition("/")[2]
             self._store.create(PACKAGE, name, doc, events.package(doc), group=group)
         return {"ModelPackageArn": doc["ModelPackageArn"]}
@@ -143,6 +146,19 @@ class Registry:
         container: Doc = self._find(name)["InferenceSpecification"]["Containers"][0]
         return container
 
+    def _made_with(self, group: str, token: str | None) -> Doc | None:
+        condition = "kind = ? AND grouped = ? AND json_extract(doc, '$._token') = ?"
+        found = self._store.select(condition, (PACKAGE, group, token), limit=1) if token else []
+        return found[0].doc if found else None
+
+    def _next_version(self, group: str) -> int:
+        """Count up, also past versions that were deleted: a number is given once."""
+
+        def count(doc: Doc) -> None:
+            doc["_versions"] = doc.get("_versions", 0) + 1
+
+        return int(self._store.change(GROUP, group, count)["_versions"])
+
     def _package(self, request: Mapping[str, Any], group: str, version: int) -> Doc:
         doc: Doc = {key: request[key] for key in _CARRIED if request.get(key) is not None}
         return doc | {
@@ -162,18 +178,18 @@ class Registry:
         plain = name.rpartition("/")[2]
         doc = self._store.get(GROUP, plain)
         if doc is None:
-            raise ValidationError(f"ModelPackageGroup {self._account.arn(GROUP, plain)} does not exist.")
+            raise refusals.GROUP_MISSING(arn=self._account.arn(GROUP, plain))
         return doc
 
     def _find(self, name: str) -> Doc:
         """Find a package by its ARN."""
         doc = self._store.get(PACKAGE, name.partition("/")[2])
         if doc is None:
-            raise ValidationError(f"ModelPackage {name} does not exist.")
+            raise refusals.PACKAGE_MISSING(name=name)
         return doc
 
 
-def _same(there: Doc, asked: Doc) -> Doc:
+def _same(there: Doc, asked: Mapping[str, Any]) -> Doc:
     if any(there.get(key) != asked.get(key) for key in ("InferenceSpecification", "ModelMetrics")):
-        raise ConflictError("The ClientToken was used before, with another request.")
+        raise refusals.TOKEN_TAKEN()
     return there

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from dropforge.local.sagemaker.errors import SerializationError, ValidationError
+from dropforge.local.sagemaker.wire import refusals
 
 _PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
     "structure": dict,
@@ -45,7 +45,7 @@ def check_value(shape: Any, value: Any) -> None:
 def _raise(found: list[str]) -> None:
     if found:
         plural = "error" if len(found) == 1 else "errors"
-        raise ValidationError(f"{len(found)} validation {plural} detected: {'; '.join(found)}")
+        raise refusals.BROKEN_CONSTRAINT(number=len(found), errors=plural, told="; ".join(found))
 
 
 def _structure(shape: Any, value: dict[str, Any], path: str) -> Iterator[str]:
@@ -61,7 +61,7 @@ def _value(shape: Any, value: Any, path: str) -> Iterator[str]:
     kind = shape.type_name
     expected = _PYTHON_TYPES.get(kind)
     if expected and (not isinstance(value, expected) or (isinstance(value, bool) and kind != "boolean")):
-        raise SerializationError(f"{type(value).__name__} value cannot be converted to {kind} at '{path}'.")
+        raise refusals.WRONG_TYPE(type=type(value).__name__, kind=kind, path=path)
     match kind:
         case "structure":
             yield from _structure(shape, value, path)

@@ -1,18 +1,23 @@
-"""What each operation's request may ask for here, as the tables of docs/local-sagemaker.md tell it.
+"""What is here and what is not, as the tables of docs/local-sagemaker.md tell it: they are made of the code's own.
 
 `python -m dropforge.local.sagemaker.wire.fidelity` prints them.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from dropforge.local.sagemaker.states import Graph
 from dropforge.local.sagemaker.wire import protocol
 from dropforge.local.sagemaker.wire.operation import Operation
+from dropforge.local.sagemaker.wire.refusal import Refusal
 
 HONOURED, UNUSED, REFUSED = "honoured", "no effect", "refused"
 
@@ -55,20 +60,50 @@ def table(name: str, operation: Operation) -> Iterator[str]:
     yield ""
 
 
-def document(operations: Mapping[str, Operation]) -> str:
-    """Give all tables, in the order of their names, and the names of what is not here."""
+def statuses(graphs: Iterable[Graph]) -> Iterator[str]:
+    """Give the lines of the table of statuses: what may follow what, and where that is told."""
+    yield from ("| Status of | From | To | Source |", "|---|---|---|---|")
+    for graph in sorted(graphs, key=lambda graph: graph.member):
+        for before, after in graph.after.items():
+            followers = ", ".join(f"`{status}`" for status in sorted(after))
+            yield f"| `{graph.member}` | {f'`{before}`' if before else 'its creation'} | {followers} | {graph.source} |"
+    yield ""
+
+
+def refusals() -> Iterator[str]:
+    """Give the lines of the table of refusals: every row of every room."""
+    yield from ("| Refused when | Code | Status | Message | Source |", "|---|---|---|---|---|")
+    rows = {row for room in rooms_of_refusals() for row in vars(room).values() if isinstance(row, Refusal)}
+    for row in sorted(rows, key=lambda row: (row.code, row.when)):
+        message = row.message.replace("|", "\\|")
+        yield f"| {row.when} | `{row.code}` | {row.status} | {message} | {row.source} |"
+    yield ""
+
+
+def rooms_of_refusals() -> Iterator[ModuleType]:
+    """Import every room's `refusals`."""
+    import dropforge.local.sagemaker as whole
+
+    for found in pkgutil.walk_packages(whole.__path__, f"{whole.__name__}."):
+        if found.name.endswith(".refusals"):
+            yield importlib.import_module(found.name)
+
+
+def document(operations: Mapping[str, Operation], graphs: Iterable[Graph]) -> str:
+    """Give all tables: statuses, refusals, operations in the order of their names, and what is not here."""
     missing = sorted(set(protocol.service().operation_names) - set(operations))
-    lines = [line for name in sorted(operations) for line in table(name, operations[name])]
+    lines = ["### Statuses", "", *statuses(graphs), "### Refusals", "", *refusals()]
+    lines += [line for name in sorted(operations) for line in table(name, operations[name])]
     lines += ["### Not in the local cloud", "", f"{', '.join(f'`{name}`' for name in missing)}.", ""]
     return "\n".join(lines)
 
 
 def main() -> None:
-    from dropforge.local.sagemaker.service import SageMaker
+    from dropforge.local.sagemaker.service import GRAPHS, SageMaker
 
     with tempfile.TemporaryDirectory() as home:
         made = SageMaker(Path(home), client=_nobody, emit=_nobody, speed=1, account="0" * 12, region="us-east-1")
-        sys.stdout.write(document(made.operations))
+        sys.stdout.write(document(made.operations, GRAPHS.values()))
 
 
 def _nobody(*_: Any) -> Any:

@@ -10,8 +10,8 @@ from typing import Any
 import botocore.loaders
 import botocore.model
 
-from dropforge.local.sagemaker.errors import SageMakerError, SerializationError
-from dropforge.local.sagemaker.wire import constraints
+from dropforge.local.sagemaker.errors import SageMakerError
+from dropforge.local.sagemaker.wire import constraints, refusals
 
 TARGET = "SageMaker."
 CONTENT_TYPE = "application/x-amz-json-1.1"
@@ -27,13 +27,13 @@ def parse(target: str, body: bytes) -> tuple[str, dict[str, Any]]:
     """Read a request: the operation's name and its validated input. Raises a SageMakerError."""
     operation = target.removeprefix(TARGET)
     if not target.startswith(TARGET) or operation not in service().operation_names:
-        raise SageMakerError("", code="UnknownOperationException")
+        raise refusals.UNKNOWN_OPERATION()
     try:
         given = json.loads(body or b"{}")
     except ValueError as error:
-        raise SerializationError("The request body is not JSON.") from error
+        raise refusals.NOT_JSON() from error
     if not isinstance(given, dict):
-        raise SerializationError("Start of structure or map found where not expected.")
+        raise refusals.NOT_AN_OBJECT()
     shape = service().operation_model(operation).input_shape
     if shape is not None:
         constraints.check(shape, given)

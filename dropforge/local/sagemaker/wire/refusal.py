@@ -8,6 +8,8 @@ from dropforge.local.sagemaker.errors import SageMakerError
 
 ASSUMED = "assumed"
 """The source of a row that no public page shows: made like its neighbours."""
+OURS = "the local cloud's own"
+"""The source of a row that AWS has no need of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Refusal:
     code: str
     message: str
     source: str
-    """The address of a public page that shows it, or ASSUMED."""
+    """The address of a public page that shows it, ASSUMED or OURS."""
     status: int = 400
 
     def __call__(self, **values: object) -> SageMakerError:

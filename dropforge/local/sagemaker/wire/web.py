@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from dropforge.local.sagemaker.errors import NotHereError, SageMakerError
-from dropforge.local.sagemaker.wire import protocol
+from dropforge.local.sagemaker.errors import SageMakerError
+from dropforge.local.sagemaker.wire import protocol, refusals
 from dropforge.local.sagemaker.wire.operation import Operation
 
 Scope = dict[str, Any]
@@ -65,7 +65,7 @@ class Web:
 
 
 def _not_here(name: str) -> Operation:
-    raise NotHereError(f"{name} is not in the local cloud.")
+    raise refusals.NOT_HERE(operation=name)
 
 
 async def _read(receive: Receive) -> bytes:

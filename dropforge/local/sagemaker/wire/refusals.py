@@ -1,0 +1,62 @@
+"""What is refused before any room is asked, and what all rooms refuse alike."""
+
+from __future__ import annotations
+
+from dropforge.local.sagemaker.wire.refusal import ASSUMED, OURS, Refusal
+
+_ERRORS = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/CommonErrors.html"
+
+BROKEN_CONSTRAINT = Refusal(
+    when="a member is missing, or breaks its type, pattern, length, range or enumeration",
+    code="ValidationException",
+    message="{number} validation {errors} detected: {told}",
+    source=_ERRORS,
+)
+WRONG_TYPE = Refusal(
+    when="a value has another type than its member",
+    code="SerializationException",
+    message="{type} value cannot be converted to {kind} at '{path}'.",
+    source=ASSUMED,
+)
+NOT_JSON = Refusal(
+    when="the body is not JSON",
+    code="SerializationException",
+    message="The request body is not JSON.",
+    source=ASSUMED,
+)
+NOT_AN_OBJECT = Refusal(
+    when="the body is JSON, and no object",
+    code="SerializationException",
+    message="Start of structure or map found where not expected.",
+    source=ASSUMED,
+)
+UNKNOWN_OPERATION = Refusal(
+    when="SageMaker has no such operation",
+    code="UnknownOperationException",
+    message="",
+    source=_ERRORS,
+)
+NOT_HERE = Refusal(
+    when="the operation is not in the local cloud",
+    code="UnsupportedOperation",
+    message="{operation} is not in the local cloud.",
+    source=OURS,
+)
+BAD_TOKEN = Refusal(
+    when="a NextToken is none that was given",
+    code="ValidationException",
+    message="Invalid NextToken.",
+    source=ASSUMED,
+)
+RESOURCE_MISSING = Refusal(
+    when="tags are asked of something that is not there",
+    code="ValidationException",
+    message="Could not find resource {arn}.",
+    source=ASSUMED,
+)
+TOO_MANY_TAGS = Refusal(
+    when="something would have more than 50 tags",
+    code="ValidationException",
+    message="A resource has at most {most} tags.",
+    source="https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AddTags.html",
+)
