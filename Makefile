@@ -6,7 +6,7 @@ OUT ?= build/$(STAGE)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo up down test slow proof proof-quick proof-full check package lock clean
+.PHONY: demo up down test slow slow-ci proof proof-quick proof-full check package lock clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.local  ## from a folder of pictures to a live model that answers over HTTP
@@ -22,8 +22,11 @@ down: .venv/.local  ## stop it
 test: .venv/.dev  ## all tests but the slow ones and the proof, in random order
 	$(BIN)/pytest -m "not slow" -n 4 --dist loadfile --no-loadscope-reorder --ignore tests/proof
 
-slow: .venv/.dev  ## the slow ones: whole demos, ten thousand objects, workers that are killed
-	$(BIN)/pytest -m slow -n 3 --dist loadfile --no-loadscope-reorder tests/e2e
+slow: .venv/.dev  ## the slow ones: whole demos, ten thousand objects, workers and clouds that are killed
+	$(BIN)/pytest -m slow $(SLOW)
+
+slow-ci: .venv/.dev  ## those of them that every change has to pass: at most four minutes
+	$(BIN)/pytest -m "slow and not slowest" $(SLOW)
 
 proof: .venv/.dev  ## every call of every story goes wrong in every way; docs/reliability.md says what holds
 	DROPFORGE_PROOF=all $(BIN)/pytest tests/proof -n 2
@@ -49,6 +52,8 @@ lock:
 	cd requirements && uv pip compile $(LOCK) dev.in -o dev.txt
 	cd requirements && uv pip compile $(LOCK) -c dev.txt local.in -o local.txt
 	cd requirements && uv pip compile $(LOCK) -c dev.txt lambda.in -o ../requirements.txt
+
+SLOW := -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/proof
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --allow-unsafe
 

@@ -112,6 +112,6 @@ def test_the_readme_names_every_exit_code() -> None:
 
 def test_ci_runs_the_commands_that_the_readme_tells() -> None:
     said = (ROOT / ".ci" / "run").read_text("utf-8")
-    for command in ("make check", "make demo", "make slow", "make test"):
+    for command in ("make check", "make demo", "make slow-ci", "make test"):
         assert f"\n{command}\n" in said
-        assert command in RUN_BY_E2E
+        assert command.removesuffix("-ci") in RUN_BY_E2E

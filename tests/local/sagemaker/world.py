@@ -16,6 +16,7 @@ import boto3
 from botocore.config import Config
 
 from dropforge.local.sagemaker import Limits, SageMaker
+from dropforge.local.sagemaker.images import STAND_INS
 from dropforge.local.serving import Server
 from tests.local.sagemaker.neighbours import ACCESS, SECRET
 
@@ -31,8 +32,9 @@ Found = TypeVar("Found")
 class World:
     """One home, one bucket; `restart` is the cloud stopped and started over that home."""
 
-    def __init__(self, home: Path, neighbours: int) -> None:
+    def __init__(self, home: Path, neighbours: int, images: Mapping[str, Path] = STAND_INS) -> None:
         self.home = home
+        self._images = images
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.bucket = f"bucket-{uuid.uuid4().hex[:12]}"
         self._neighbours = neighbours
@@ -68,6 +70,7 @@ class World:
             account="000000000000",
             region="us-east-1",
             limits=LIMITS,
+            known=self._images,
         )
         self._server = Server(self.cloud.asgi, listening, name="sagemaker-test")
         self._server.start()
