@@ -89,6 +89,7 @@ class Cloud:
             self._parts.callback(functions.close)
             self._parts.callback(sagemaker.stop)
             stacks = {stage: self._deploy(*template.result()) for stage, template in packed.items()}
+        ministack.saved()  # a table that CloudFormation made has to be there before anyone writes to it
         functions.open(list(stacks.values()))
         sagemaker.start()
         return {

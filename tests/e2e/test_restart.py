@@ -166,7 +166,6 @@ def test_a_cloud_that_goes_while_a_job_trains_leaves_nothing_running_and_then_te
     if how == "stopped":
         launch.stop(place.home)
     else:
-        _await_saved(place.home, run)
         os.kill(int(place.cloud.card["pid"]), signal.SIGKILL)
     wait_until(lambda: not any(alive(pid) for pid in pids))
     assert not any(answers(port) for port in ports)
@@ -182,8 +181,3 @@ def test_a_cloud_that_goes_while_a_job_trains_leaves_nothing_running_and_then_te
     assert release_of(cloud, tiny.name)["live"]["run"] == live
     assert cloud.get(f"/v1/runs/{live}")["stage"] == "live"
     assert label_of(until_answered(cloud, tiny.name)) == "kept"
-
-
-def _await_saved(home: Path, run: str) -> None:
-    """Wait until what is written down on disk knows of a run: a kill forgets what came in the second before."""
-    wait_until(lambda: run in _read(home / "state" / "dynamodb.json"), 60)

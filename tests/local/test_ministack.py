@@ -14,6 +14,8 @@ import pytest
 
 from dropforge.local import ministack
 from dropforge.local.home import ACCOUNT, REGION
+from dropforge.local.ministack import Account
+from dropforge.local.ministack.snapshots import Snapshots
 from tests.local.conftest import Stack
 from tests.local.waiting import wait_until
 
@@ -136,7 +138,7 @@ def test_what_changed_is_on_disk_within_seconds(stack: Stack) -> None:
 
 def test_a_snapshot_that_was_cut_short_leaves_the_one_before_whole(stack: Stack, tmp_path: Path) -> None:
     assert stack  # it is imported, and told to keep state
-    snapshots = ministack.Snapshots(tmp_path)
+    snapshots = Snapshots(tmp_path)
     unwritable = {"no": {object()}}
     snapshots.write({"lambda": {"made": 1}, "cloudformation": {"made": 1}})
     snapshots.write({"lambda": unwritable, "cloudformation": {"made": 2}})
@@ -149,7 +151,39 @@ def test_a_snapshot_that_was_cut_short_leaves_the_one_before_whole(stack: Stack,
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted(["state", snapshots.link.readlink().name])
 
 
-def _made_in(snapshots: ministack.Snapshots) -> dict[str, int]:
+def test_every_answer_of_dynamodb_comes_through_the_journal(stack: Stack) -> None:
+    from ministack.services import dynamodb
+
+    client = stack.client("dynamodb")
+    key: Any = {"AttributeName": "pk"}
+    client.create_table(
+        TableName="journaled",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[key | {"KeyType": "HASH"}],
+        AttributeDefinitions=[key | {"AttributeType": "S"}],
+    )
+    # It is made when a snapshot has it; `test_tables.py` holds what becomes of its items.
+    assert "journaled" in (stack.home.path / "state" / "dynamodb.json").read_text()
+    client.put_item(TableName="journaled", Item={"pk": {"S": "x"}})
+    [table] = [table for (_, _, name), table in dynamodb._tables.all_items() if name == "journaled"]  # noqa: SLF001
+    assert table["TableArn"] == f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/journaled"
+    assert table["TableId"]
+    # An item whose time to live has ended goes without any request.
+    dynamodb._remove_item(table, "x", "__no_sort__")  # noqa: SLF001  as ministack's own thread calls it
+    [segment, *_] = sorted((stack.home.path / "journal").iterdir(), reverse=True)
+    wait_until(lambda: segment.read_text().splitlines()[-1:] or not segment.exists())
+
+
+def test_who_is_told_to_end_before_the_state_was_loaded_leaves_it_as_it_was(stack: Stack) -> None:
+    port = int(stack.endpoint.rpartition(":")[2])
+    early = ministack.Ministack(stack.home.path, Account(ACCOUNT, REGION, port, stack.home.keys()))
+    stack.ministack.saved()
+    before = (stack.home.path / "state").readlink()
+    early.stop()
+    assert (stack.home.path / "state").readlink() == before
+
+
+def _made_in(snapshots: Snapshots) -> dict[str, int]:
     files = snapshots.link.glob("*.json")
     return {file.stem: json.loads(file.read_text())["payload"]["made"] for file in files}
 

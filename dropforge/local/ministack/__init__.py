@@ -1,9 +1,10 @@
-"""ministack, in this process: the only module that touches its insides.
+"""ministack, in this process: the only room that touches its insides.
 
 It gives us S3, SQS, DynamoDB, EventBridge, Logs, CloudFormation and the rest as one ASGI app. Three things are ours
 instead: it never executes a Lambda (every invocation goes to the `Invoker`), it never fires a schedule, and its state
-is written to disk while it runs. That state lives in modules, so there is one ministack in a process;
-`tests/local/test_ministack.py` holds a contract for each of the insides used here.
+is written to disk while it runs: all of it in snapshots, items of DynamoDB before they are answered for. That state
+lives in modules, so there is one ministack in a process; `tests/local/test_ministack.py` holds a contract for each of
+the insides used here.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ import contextlib
 import json
 import logging
 import os
-import shutil
-import tempfile
-import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from dropforge.local.home import Keys
+from dropforge.local.ministack.journal import Journal
+from dropforge.local.ministack.snapshots import Snapshots
+from dropforge.local.ministack.tables import Tables
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -35,9 +36,9 @@ _READS = ("Get", "List", "Describe", "Query", "Scan", "BatchGet", "Receive", "He
 _SNAPSHOT_SHARE = 20
 """A snapshot may take at most one part in so many of the time."""
 _EMIT_WITHIN = 10.0
+_SAVE_WITHIN = 60.0
+_COPY_AGAIN = 0.01
 _TRIES = 5
-_WRITING = threading.Lock()
-"""ministack writes to one folder at a time, which a variable of its module names."""
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,12 @@ class Ministack:
         import ministack.app  # reads the environment that was just set
 
         self._app = ministack.app
+        self._journal = _journal(home)
+        self._tables = Tables(self._journal, self.save)
         self._changed = asyncio.Event()
+        self._saving = asyncio.Lock()
+        self._asked = self._saved = 0
+        self._loaded = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool = concurrent.futures.ThreadPoolExecutor(16, thread_name_prefix="ministack")
 
@@ -88,8 +94,13 @@ class Ministack:
         self._loop = loop = asyncio.get_running_loop()
         loop.set_default_executor(self._pool)
         self._app._MAIN_LOOP = loop  # noqa: SLF001  worker threads of ministack call handlers through it
-        self._snapshots.open()
+        since = self._snapshots.open()
         self._app._load_persisted_state()  # noqa: SLF001  its lifespan would start schedulers and listeners, too
+        if self._tables.restore(since):
+            self._changed.set()
+        self._tables.begin()
+        self._journal.turn()  # what follows a line that was cut short would not be read
+        self._loaded = True
 
     def hand_over(self, invoker: Invoker) -> None:
         """Put our delivery in the place of ministack's own Lambda execution: no handler runs in it after this."""
@@ -122,9 +133,12 @@ class Ministack:
             "Detail": json.dumps(detail),
             "Resources": list(resources),
         }
+        self._wait_for(self._put(entry), _EMIT_WITHIN)
+
+    def _wait_for(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
         if self._loop is None:
             raise RuntimeError("ministack is not started yet")
-        asyncio.run_coroutine_threadsafe(self._put(entry), self._loop).result(_EMIT_WITHIN)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(seconds)
 
     async def _put(self, entry: Mapping[str, Any]) -> None:
         from ministack.core.responses import request_scope
@@ -135,23 +149,53 @@ class Ministack:
         self._changed.set()
 
     async def keep_saving(self, pause: float = 1.0) -> None:
-        """Write the state to disk whenever it changed, for ever; a kill -9 loses at most a few seconds."""
+        """Write the state to disk whenever it changed, for ever; a kill -9 loses at most a few seconds of it.
+
+        None of what DynamoDB has answered for: that is in the journal.
+        """
         while True:
             await self._changed.wait()
             self._changed.clear()
             started = time.monotonic()
-            await self._save()
+            try:
+                await self.save()
+            except OSError:
+                logger.exception("the state was not saved; it is tried again")
+                self._changed.set()
             await asyncio.sleep(max(pause, (time.monotonic() - started) * _SNAPSHOT_SHARE))
 
+    async def save(self) -> None:
+        """Have a snapshot on disk of all that is so now; OSError when that cannot be. Who waits together, gets one."""
+        self._asked += 1
+        mine = self._asked
+        async with self._saving:
+            if self._saved < mine:
+                covers = self._asked
+                await self._save()
+                self._saved = covers
+
+    def saved(self) -> None:
+        """Do the same from a thread that does not serve."""
+        self._wait_for(self.save(), _SAVE_WITHIN)
+
     async def _save(self) -> None:
+        # Copied on the loop in one go, where no request can change it meanwhile: no service is ahead of another.
+        while (copied := self._try_to_copy()) is None:  # noqa: ASYNC110  see below
+            await asyncio.sleep(_COPY_AGAIN)  # no thread of ministack's tells when it has ended a change
+        since, states = copied
+        if not await asyncio.to_thread(self._snapshots.write, states, since):
+            raise OSError(f"no snapshot could be written to {self._snapshots.link.parent}")
+        self._tables.saved(states["dynamodb"]["tables"])
+        self._journal.forget(since)
+
+    def _try_to_copy(self) -> tuple[int, dict[str, Any]] | None:
+        # First the new segment: a thread of ministack's may write to it what the copy has, too, which does no harm.
+        since = self._journal.turn()
         try:
-            # Copied on the loop in one go, where no request can change it meanwhile: no service is ahead of another.
-            states = self._copy()
+            return since, self._copy()
         except RuntimeError as error:
             logger.info("the snapshot comes later: %s", error)
-            self._changed.set()
-            return
-        await asyncio.to_thread(self._snapshots.write, states)
+            return None
 
     def _copy(self) -> dict[str, Any]:
         """Copy what every service knows; a thread of ministack's may change one meanwhile, so each has a few tries."""
@@ -161,46 +205,17 @@ class Ministack:
 
     def stop(self) -> None:
         """Save everything; call when nothing serves any more. Its remaining threads are daemons without work."""
-        self._snapshots.write(self._copy())
+        if self._loaded:
+            # Who was told to end before that knows nothing yet, and must not write it down.
+            self._save_last()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-
-class Snapshots:
-    """The state of all services on disk; a process that dies while it writes leaves the one before, whole."""
-
-    def __init__(self, home: Path) -> None:
-        """Keep the newest snapshot where the link `state` in this folder points to."""
-        self.link = home / "state"
-        self._home = home
-
-    def open(self) -> None:
-        """Let ministack read the newest snapshot."""
-        from ministack.core import persistence
-
-        persistence.STATE_DIR = str(self.link)
-
-    def write(self, states: Mapping[str, Any]) -> None:
-        """Write a snapshot beside the last one and put it in its place, if all of it could be written."""
-        from ministack.core import persistence
-
-        folder = Path(tempfile.mkdtemp(prefix="state-", dir=self._home))
-        with _WRITING:
-            persistence.STATE_DIR = str(folder)
-            for name, state in states.items():
-                persistence.save_state(name, state)
-        missing = sorted(name for name in states if not (folder / f"{name}.json").exists())
-        if missing:
-            # Its own log says why: a full disk, most likely. The last snapshot stays.
-            logger.error("the state of %s could not be written to %s", ", ".join(missing), self._home)
-            shutil.rmtree(folder, ignore_errors=True)
-            return
-        new = self._home / "state.new"
-        new.unlink(missing_ok=True)
-        new.symlink_to(folder.name)
-        new.replace(self.link)
-        for other in self._home.glob("state-*"):
-            if other.name != folder.name:
-                shutil.rmtree(other, ignore_errors=True)
+    def _save_last(self) -> None:
+        since = self._journal.turn()
+        if self._snapshots.write(self._copy(), since):
+            self._journal.forget(since)
+        self._tables.end()
+        self._journal.close()
 
 
 def _copied(state_of: Callable[[], Any]) -> Any:
@@ -208,6 +223,13 @@ def _copied(state_of: Callable[[], Any]) -> Any:
         with contextlib.suppress(RuntimeError):
             return state_of()
     return state_of()
+
+
+def _journal(home: Path) -> Journal:
+    from ministack.core import persistence
+
+    # Its own way with what JSON cannot hold: both are read by the same start.
+    return Journal(home / "journal", default=persistence._json_default, hook=persistence._json_object_hook)  # noqa: SLF001
 
 
 def next_cron(expression: str, after: float) -> float | None:
