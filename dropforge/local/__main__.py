@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dropforge.local.cloud import Plan, UnusableError, run
 from dropforge.local.home import HomeBusyError, HomeUnusableError
-from dropforge.local.stack import DeployError
+from dropforge.local.packaging import DeployError
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dropforge.local import stack, stack_reading
+from dropforge.local import packaging, stack, stack_reading
 from dropforge.local.clients import Clients
 from dropforge.local.front import Front
 from dropforge.local.functions.dispatch import Functions
@@ -120,7 +120,8 @@ class Cloud:
 
     def _package(self, stage: str) -> tuple[str, str]:
         project = self._plan.project
-        return stack.stack_name(project, stage), stack.package(project, stage, REGION)
+        kept = self._home.path / "templates"
+        return packaging.stack_name(project, stage), packaging.template(project, stage, REGION, kept)
 
     def _deploy(self, name: str, template: str) -> Deployed:
         stack.deploy(self._client, name, template)

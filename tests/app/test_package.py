@@ -20,7 +20,7 @@ import yaml
 from chalicelib import gauges, lines
 from chalicelib.predict.limits import BODY_LIMIT
 from chalicelib.wiring import Flows
-from dropforge.local import stack
+from dropforge.local import packaging
 from tests.fakes.world import SETTINGS, World
 
 ROOT = Path(__file__).parents[2]
@@ -47,11 +47,11 @@ def template(request: pytest.FixtureRequest, packages: dict[str, Path]) -> Templ
 
 
 def test_the_local_cloud_deploys_the_template_that_aws_gets(packages: dict[str, Path]) -> None:
-    local = yaml.safe_load(stack.package(ROOT, "dev", "us-east-1"))
+    local = yaml.safe_load(packaging.package(ROOT, "dev", "us-east-1"))
     aws = json.loads(packages["dev"].read_text())
     for function in aws["Resources"].values():
         if function["Type"] == "AWS::Serverless::Function":
-            function["Properties"]["CodeUri"] = stack.CODE
+            function["Properties"]["CodeUri"] = packaging.CODE
     assert local == aws
 
 

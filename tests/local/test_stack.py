@@ -6,7 +6,8 @@ import pytest
 
 from dropforge.local import stack_reading
 from dropforge.local.home import REGION
-from dropforge.local.stack import DeployError, deploy, package, stack_name
+from dropforge.local.packaging import DeployError, stack_name, translated
+from dropforge.local.stack import deploy
 from dropforge.local.stack_reading import Deployed, Route
 from tests.local.conftest import Stack
 from tests.local.projects import make_project
@@ -19,7 +20,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def template(project: Path) -> str:
-    return package(project, "dev", REGION)
+    return translated(project, "dev", REGION)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_a_changed_template_updates_the_stack_and_keeps_what_lies_in_it(stack: S
     assert deploy(stack.client, "change-dev", template) is True
     stack.client("s3").put_object(Bucket="change-dev-bucket", Key="kept", Body=b"x")
     before = stack_reading.read(stack.client, "change-dev")
-    assert deploy(stack.client, "change-dev", template.replace("BatchSize: 100", "BatchSize: 50")) is True
+    assert deploy(stack.client, "change-dev", template.replace('"BatchSize": 100', '"BatchSize": 50')) is True
     after = stack_reading.read(stack.client, "change-dev")
     assert (before.mappings[0].batch_size, after.mappings[0].batch_size) == (100, 50)
     assert after.api_key == before.api_key
@@ -116,13 +117,13 @@ def test_a_template_that_cannot_be_deployed_is_told_with_the_resource(stack: Sta
 
 def test_a_resource_that_fails_is_told_by_its_name(stack: Stack, template: str) -> None:
     with pytest.raises(DeployError, match="Uploads "):
-        deploy(stack.client, "fails-dev", template.replace("VisibilityTimeout: 60", "VisibilityTimeout: 999999"))
+        deploy(stack.client, "fails-dev", template.replace('"VisibilityTimeout": 60', '"VisibilityTimeout": 999999'))
 
 
 def test_an_app_that_cannot_be_packaged_is_told_with_its_error(tmp_path: Path) -> None:
     project = make_project(tmp_path / "tiny", app="raise RuntimeError('no app')")
     with pytest.raises(DeployError, match="no app"):
-        package(project, "dev", REGION)
+        translated(project, "dev", REGION)
 
 
 def test_a_stage_that_the_project_does_not_have_is_told_with_those_it_has(tmp_path: Path) -> None:
@@ -134,5 +135,5 @@ def test_a_stage_that_the_project_does_not_have_is_told_with_those_it_has(tmp_pa
 def test_packaging_leaves_the_project_as_it_was(tmp_path: Path) -> None:
     project = make_project(tmp_path / "tiny")
     before = sorted(path.relative_to(project) for path in project.rglob("*"))
-    package(project, "dev", REGION)
+    translated(project, "dev", REGION)
     assert sorted(path.relative_to(project) for path in project.rglob("*")) == before

@@ -8,7 +8,8 @@ from pathlib import Path
 from dropforge.local import stack_reading
 from dropforge.local.functions.schedules import Schedules
 from dropforge.local.home import REGION
-from dropforge.local.stack import deploy, package
+from dropforge.local.packaging import translated
+from dropforge.local.stack import deploy
 from dropforge.local.stack_reading import Schedule
 from tests.local.conftest import Stack
 from tests.local.projects import make_project
@@ -51,7 +52,7 @@ def test_a_schedule_that_is_off_fires_nothing_until_it_is_on_again() -> None:
 
 
 def test_a_deployed_stack_says_what_is_switched_off(stack: Stack, tmp_path: Path) -> None:
-    deploy(stack.client, "switch-dev", package(make_project(tmp_path / "tiny", prefix="switch"), "dev", REGION))
+    deploy(stack.client, "switch-dev", translated(make_project(tmp_path / "tiny", prefix="switch"), "dev", REGION))
     deployed = stack_reading.read(stack.client, "switch-dev")
     [mapping], [schedule] = deployed.mappings, deployed.schedules
     rule = schedule.arn.rpartition("/")[2]

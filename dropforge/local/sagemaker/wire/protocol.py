@@ -19,8 +19,16 @@ CONTENT_TYPE = "application/x-amz-json-1.1"
 
 @functools.cache
 def service(name: str = "sagemaker") -> Any:
-    """Load a service's model; tens of milliseconds and some megabytes, so once."""
-    return botocore.model.ServiceModel(botocore.loaders.Loader().load_service_model(name, "service-2"), name)
+    """Load a service's model; tens of milliseconds and some megabytes, so once, and without what is for people."""
+    described = botocore.loaders.Loader().load_service_model(name, "service-2")
+    return botocore.model.ServiceModel(_without_texts(described), name)
+
+
+def _without_texts(described: Any) -> Any:
+    if isinstance(described, dict):
+        texts = {"documentation"} if isinstance(described.get("documentation"), str) else set()
+        return {key: _without_texts(value) for key, value in described.items() if key not in texts}
+    return [_without_texts(value) for value in described] if isinstance(described, list) else described
 
 
 def parse(target: str, body: bytes) -> tuple[str, dict[str, Any]]:
