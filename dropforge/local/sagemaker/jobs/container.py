@@ -20,7 +20,10 @@ def prepare(folder: Path, job: Mapping[str, Any]) -> None:
     config = folder / "ml" / "input" / "config"
     for name, content in {
         "hyperparameters": job.get("HyperParameters") or {},
-        "inputdataconfig": {channel["ChannelName"]: _channel(channel) for channel in job.get("InputDataConfig", ())},
+        "inputdataconfig": {
+            channel["ChannelName"]: _channel(channel, job["AlgorithmSpecification"]["TrainingInputMode"])
+            for channel in job.get("InputDataConfig", ())
+        },
         "resourceconfig": _resources(job["ResourceConfig"]["InstanceType"]),
         "trainingjobconfig": {name: value for name, value in job.items() if not name.startswith("_")},
     }.items():
@@ -56,10 +59,10 @@ def own(folder: Path, name: str) -> Path | None:
     return path
 
 
-def _channel(channel: Mapping[str, Any]) -> dict[str, Any]:
+def _channel(channel: Mapping[str, Any], mode: str) -> dict[str, Any]:
     source = channel["DataSource"]["S3DataSource"]
     return {
-        "TrainingInputMode": channel.get("InputMode", "File"),
+        "TrainingInputMode": channel.get("InputMode") or mode,
         "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
         "RecordWrapperType": channel.get("RecordWrapperType", "None"),
         **({"ContentType": channel["ContentType"]} if channel.get("ContentType") else {}),

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from dropforge.local.sagemaker import artifacts, events, images, sandbox, source
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import container, inputs, metrics, training
+from dropforge.local.sagemaker.jobs.channels.pipes import Pipe
 from dropforge.local.sagemaker.logs import TRAINING_GROUP, Stream
 from dropforge.local.sagemaker.sandbox.view import HOST
 from dropforge.local.sagemaker.store import Doc, Event
@@ -46,6 +47,7 @@ class Live:
 
     stop: threading.Event = field(default_factory=threading.Event)
     process: sandbox.Process | None = None
+    pipes: list[Pipe] = field(default_factory=list)
     thread: threading.Thread | None = None
 
 
@@ -114,7 +116,7 @@ class Training:
         try:
             for channel in job.get("InputDataConfig", ()):
                 target = folder / "ml" / "input" / "data" / channel["ChannelName"]
-                inputs.fetch(s3, channel, target, live.stop.is_set)
+                inputs.fetch(s3, channel, target, live.stop.is_set, _mode(job))
             source.bring(s3, job.get("HyperParameters", {}), source.HYPERPARAMETER, folder)
         except (inputs.InputError, ClientError) as error:
             return End("Failed", "Failed", f"ClientError: {error}"[: container.FAILURE_LENGTH])
@@ -126,17 +128,23 @@ class Training:
 
     def _train(self, name: str, job: Doc, folder: Path, live: Live) -> End:
         algorithm = job["AlgorithmSpecification"]
+        data = folder / "ml" / "input" / "data"
+        live.pipes = inputs.pipes(self._client, job.get("InputDataConfig", []), data, folder, _mode(job))
         image = images.folder(algorithm["TrainingImage"], self._ground.images)
         command = ("train",)
         process = sandbox.start(
             sandbox.Spec(command, folder, container.environment(job), image=image, hidden=(self._ground.home,))
         )
         live.process = process
+        for pipe in live.pipes:
+            pipe.start()
         stream = self._logs.open(TRAINING_GROUP, f"{name}/{HOST}-{int(job['CreationTime'])}")
         figures = metrics.read_all(algorithm.get("MetricDefinitions", ()))
         reader = threading.Thread(target=_read, args=(process, stream, figures), name=f"log-{name}", daemon=True)
         reader.start()
         end = self._watch(process, job, folder, live)
+        for pipe in live.pipes:
+            pipe.stop()
         reader.join(_LAST_LINES_SECONDS)
         self._logs.close(stream)
         if final := figures.final():
@@ -153,6 +161,9 @@ class Training:
             if time.monotonic() > limit:
                 self._end(process)
                 return End("Stopped", "MaxRuntimeExceeded")
+            if broken := [pipe.failure for pipe in live.pipes if pipe.failure]:
+                self._end(process)
+                return End("Failed", "Failed", f"ClientError: {broken[0]}"[: container.FAILURE_LENGTH])
         if code == 0:
             return End("Completed", "Completed")
         tail = f", exit code: {code}"
@@ -224,3 +235,7 @@ def _read(process: sandbox.Process, stream: Stream, figures: metrics.Metrics) ->
         while line := output.readline(_LONGEST_LINE):
             stream.write(line.decode(errors="replace").rstrip("\r\n"))
             figures.read(line)
+
+
+def _mode(job: Doc) -> str:
+    return str(job["AlgorithmSpecification"]["TrainingInputMode"])

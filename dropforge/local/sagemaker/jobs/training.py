@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dropforge.local.sagemaker import events, images, listing
-from dropforge.local.sagemaker.errors import ResourceInUseError, ValidationError
+from dropforge.local.sagemaker.errors import ValidationError
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.jobs import fields, inputs, metrics, states
+from dropforge.local.sagemaker.jobs import fields, inputs, metrics, refusals, states
 from dropforge.local.sagemaker.store import Doc, Event, MissingError, TakenError
 from dropforge.local.sagemaker.wire.operation import Operation
 
@@ -65,7 +65,7 @@ class TrainingJobs:
         name = request["TrainingJobName"]
         arn = self._account.arn(KIND, name)
         if self._store.get(KIND, name) is not None:
-            raise _taken(arn)
+            raise refusals.TAKEN(arn=arn)
         self._check(request)
         doc: Doc = {key: request[key] for key in _CARRIED if request.get(key) is not None}
         doc.setdefault("StoppingCondition", {"MaxRuntimeInSeconds": _LONGEST})
@@ -75,14 +75,14 @@ class TrainingJobs:
         try:
             self._store.create(KIND, name, doc, events.training(doc))
         except TakenError as error:
-            raise _taken(arn) from error
+            raise refusals.TAKEN(arn=arn) from error
         self._launch(name)
         return {"TrainingJobArn": arn}
 
     def describe(self, request: Mapping[str, Any]) -> Doc:
         doc = self._store.get(KIND, request["TrainingJobName"])
         if doc is None:
-            raise _missing()
+            raise refusals.MISSING(name=request["TrainingJobName"])
         return doc
 
     def list(self, request: Mapping[str, Any]) -> Doc:
@@ -92,8 +92,7 @@ class TrainingJobs:
     def stop(self, request: Mapping[str, Any]) -> Doc:
         def ask(doc: Doc) -> list[Event]:
             if doc["TrainingJobStatus"] in states.FINAL:
-                status = doc["TrainingJobStatus"]
-                raise ValidationError(f"The request was rejected because the training job is in status {status}.")
+                raise refusals.ENDED(status=doc["TrainingJobStatus"])
             if doc["_stop"]:
                 return []
             doc |= {"_stop": True, "TrainingJobStatus": "Stopping"}
@@ -103,26 +102,28 @@ class TrainingJobs:
         try:
             self._store.change(KIND, request["TrainingJobName"], ask)
         except MissingError as error:
-            raise _missing() from error
+            raise refusals.MISSING(name=request["TrainingJobName"]) from error
         self._stop(request["TrainingJobName"])
         return {}
 
     def _check(self, request: Mapping[str, Any]) -> None:
         algorithm = request.get("AlgorithmSpecification") or {}
         if not algorithm.get("TrainingImage"):
-            raise ValidationError("The local cloud needs AlgorithmSpecification.TrainingImage.")
+            raise refusals.NO_IMAGE(job=request["TrainingJobName"])
         images.folder(algorithm["TrainingImage"], self._known)
         metrics.check(algorithm.get("MetricDefinitions", ()))
         resources = request.get("ResourceConfig") or {}
         if not resources.get("InstanceType") or not resources.get("InstanceCount"):
-            raise ValidationError("ResourceConfig needs InstanceType and InstanceCount.")
+            raise refusals.NO_INSTANCES(job=request["TrainingJobName"])
         if resources["InstanceCount"] != 1:
             raise ValidationError("The local cloud trains on one instance: ResourceConfig.InstanceCount must be 1.")
         names = [channel["ChannelName"] for channel in request.get("InputDataConfig", ())]
         if len(names) != len(set(names)):
-            raise ValidationError("Channel names must be unique within a training job.")
+            raise refusals.SAME_CHANNELS(job=request["TrainingJobName"])
         for channel in request.get("InputDataConfig", ()):
-            inputs.check(self._client("s3"), channel, request["RoleArn"], self._account.region)
+            inputs.check(
+                self._client("s3"), channel, request["RoleArn"], self._account.region, algorithm["TrainingInputMode"]
+            )
 
 
 def enter(doc: Doc, secondary: str, message: str | None = None) -> None:
@@ -135,14 +136,3 @@ def enter(doc: Doc, secondary: str, message: str | None = None) -> None:
         step["EndTime"] = now
     doc["SecondaryStatusTransitions"].append(step)
     doc |= {"SecondaryStatus": secondary, "LastModifiedTime": now}
-
-
-def _taken(arn: str) -> ResourceInUseError:
-    return ResourceInUseError(
-        "Training job names must be unique within an AWS account and region, and a training job with this name already"
-        f" exists ({arn})"
-    )
-
-
-def _missing() -> ValidationError:
-    return ValidationError("Requested resource not found.")
