@@ -54,7 +54,7 @@ def read(channel: Mapping[str, Any], mode: str = "File", share: Share = WHOLE) -
     source = channel["DataSource"]["S3DataSource"]
     sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
     return Channel(
-        name=channel["ChannelName"],
+        name=channel.get("ChannelName", ""),
         mode=channel.get("InputMode") or mode,
         kind=source["S3DataType"],
         uri=source["S3Uri"],
