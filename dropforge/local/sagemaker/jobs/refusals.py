@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dropforge.local.sagemaker.wire.refusal import ASSUMED, Refusal
+from dropforge.local.sagemaker.wire.refusal import ASSUMED, OURS, Refusal
 
 _API = "https://docs.aws.amazon.com/sagemaker/latest/APIReference"
 _VALIDATION = "ValidationException"
@@ -31,7 +31,7 @@ NO_IMAGE = Refusal(
     when="no TrainingImage is named",
     code=_VALIDATION,
     message="The local cloud needs AlgorithmSpecification.TrainingImage.",
-    source=ASSUMED,
+    source=OURS,
 )
 NO_INSTANCES = Refusal(
     when="it is not said which instances and how many",
@@ -75,7 +75,7 @@ AUGMENTED_WRAPPER = Refusal(
     when="an augmented manifest is given without RecordWrapperType RecordIO",
     code=_VALIDATION,
     message="RecordWrapperType must be RecordIO for S3DataType AugmentedManifestFile (channel {channel}).",
-    source=ASSUMED,
+    source=OURS,
 )
 NAMES_ALONE = Refusal(
     when="AttributeNames is given for anything but an augmented manifest",
@@ -94,4 +94,30 @@ WRAPPER_MODE = Refusal(
     code=_VALIDATION,
     message="RecordWrapperType RecordIO is only supported with Pipe input mode (channel {channel}).",
     source=_CHANNEL,
+)
+GROUPS_AND_COUNT = Refusal(
+    when="InstanceGroups stands beside InstanceType or InstanceCount",
+    code=_VALIDATION,
+    message="ResourceConfig must specify either InstanceGroups or InstanceType and InstanceCount, not both.",
+    source=ASSUMED,
+)
+NO_SUCH_GROUP = Refusal(
+    when="a channel names an instance group that the job does not have",
+    code=_VALIDATION,
+    message="Channel {channel} names the instance group {group}, which ResourceConfig does not have.",
+    source=ASSUMED,
+)
+TOO_MANY_HOSTS = Refusal(
+    when="a job asks for more than 8 instances",
+    code="ResourceLimitExceeded",
+    message="The account-level service limit '{type} for training job usage' is {most} Instances, with current"
+    " utilization of 0 Instances and a request delta of {asked} Instances. Please use AWS Service Quotas to request an"
+    " increase for this quota.",
+    source=OURS,
+)
+NO_NETWORK = Refusal(
+    when="a job asks for several instances and this machine's kernel gives them no network",
+    code=_VALIDATION,
+    message="The local cloud cannot run several hosts here. {why}",
+    source=OURS,
 )

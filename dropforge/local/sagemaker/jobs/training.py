@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dropforge.local.sagemaker import events, images, listing
-from dropforge.local.sagemaker.errors import ValidationError
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.jobs import fields, inputs, metrics, refusals, states
+from dropforge.local.sagemaker.jobs import cluster, fields, inputs, metrics, refusals, states, steps
+from dropforge.local.sagemaker.jobs.steps import enter
 from dropforge.local.sagemaker.store import Doc, Event, MissingError, TakenError
 from dropforge.local.sagemaker.wire.operation import Operation
 
-KIND = "training-job"
+KIND = steps.KIND
 _LONGEST = 86_400
 """Seconds that a job may run where it does not say: SageMaker's default of MaxRuntimeInSeconds."""
 _CARRIED = (
@@ -29,17 +29,6 @@ _SUMMARY = (
     "TrainingJobStatus",
     "SecondaryStatus",
 )
-_MESSAGES = {
-    "Starting": "Starting the training job",
-    "Downloading": "Downloading input data",
-    "Training": "Training image download completed. Training in progress.",
-    "Uploading": "Uploading generated training model",
-    "Completed": "Training job completed",
-    "Failed": "Training job failed",
-    "Stopping": "Stopping the training job",
-    "Stopped": "Training job stopped",
-    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
-}
 
 
 class TrainingJobs:
@@ -112,11 +101,7 @@ class TrainingJobs:
             raise refusals.NO_IMAGE(job=request["TrainingJobName"])
         images.folder(algorithm["TrainingImage"], self._known)
         metrics.check(algorithm.get("MetricDefinitions", ()))
-        resources = request.get("ResourceConfig") or {}
-        if not resources.get("InstanceType") or not resources.get("InstanceCount"):
-            raise refusals.NO_INSTANCES(job=request["TrainingJobName"])
-        if resources["InstanceCount"] != 1:
-            raise ValidationError("The local cloud trains on one instance: ResourceConfig.InstanceCount must be 1.")
+        cluster.check(request)
         names = [channel["ChannelName"] for channel in request.get("InputDataConfig", ())]
         if len(names) != len(set(names)):
             raise refusals.SAME_CHANNELS(job=request["TrainingJobName"])
@@ -124,15 +109,3 @@ class TrainingJobs:
             inputs.check(
                 self._client("s3"), channel, request["RoleArn"], self._account.region, algorithm["TrainingInputMode"]
             )
-
-
-def enter(doc: Doc, secondary: str, message: str | None = None) -> None:
-    """Move a job to its next secondary status, and keep the time of the step."""
-    now = time.time()
-    if doc["SecondaryStatusTransitions"]:
-        doc["SecondaryStatusTransitions"][-1]["EndTime"] = now
-    step: Doc = {"Status": secondary, "StartTime": now, "StatusMessage": message or _MESSAGES[secondary]}
-    if secondary in states.FINAL | {"MaxRuntimeExceeded"}:
-        step["EndTime"] = now
-    doc["SecondaryStatusTransitions"].append(step)
-    doc |= {"SecondaryStatus": secondary, "LastModifiedTime": now}

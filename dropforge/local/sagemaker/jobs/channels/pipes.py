@@ -60,17 +60,16 @@ class Pipe:
                 self._descriptor = self._open(epoch)
                 if self._descriptor is None:
                     return
+                self._make(epoch + 1)  # a program opens it as soon as it has had enough of this one
                 self._feed(self._descriptor, epoch)
-                self._turn(epoch)
+                self._end(epoch)
         except InputError as error:
             self.failure = str(error)
         except Exception as error:  # the edge of the thread: the program must not wait for ever
             logger.exception("channel %s met an error", self._channel.name)
             self.failure = f"Data download failed: {error}"
 
-    def _turn(self, epoch: int) -> None:
-        """End one epoch. A program opens the next one as soon as this one has ended: it must be there by then."""
-        self._make(epoch + 1)
+    def _end(self, epoch: int) -> None:
         with suppress(FileNotFoundError):
             os.unlink(self._name(epoch), dir_fd=self._folder)
         self._close()
