@@ -35,10 +35,8 @@ TRAINING_UNUSED: Mapping[str, str] = {
 }
 TRAINING_REFUSED: Mapping[str, str] = {
     "AlgorithmSpecification.AlgorithmName": "there are no algorithm resources; name a TrainingImage",
-    "CheckpointConfig": "checkpoints are not brought to S3",
     "DebugHookConfig": "there is no debugger",
     "DebugRuleConfigurations": "there is no debugger",
-    "EnableManagedSpotTraining=True": "nobody takes an instance away",
     "InputDataConfig[].DataSource.DatasetSource": "channels come from S3",
     "InputDataConfig[].DataSource.FileSystemDataSource": "channels come from S3",
     "InputDataConfig[].DataSource.S3DataSource.HubAccessConfig": "there is no hub of models",
@@ -52,10 +50,7 @@ TRAINING_REFUSED: Mapping[str, str] = {
     "ResourceConfig.SelectedInstanceCount": _ONE_MACHINE,
     "ResourceConfig.SelectedInstanceType": _ONE_MACHINE,
     "ResourceConfig.TrainingPlanArn": "there are no training plans",
-    "RetryStrategy": "a job runs once",
     "ServerlessJobConfig": "there are no serverless jobs",
-    "StoppingCondition.MaxWaitTimeInSeconds": "no job waits for a spot instance",
-    "TensorBoardOutputConfig": "TensorBoard data are not brought to S3",
 }
 LIST_TRAINING_REFUSED: Mapping[str, str] = {
     "TrainingPlanArnEquals": "there are no training plans",

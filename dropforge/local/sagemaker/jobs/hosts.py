@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dropforge.local.sagemaker import images, sandbox, source
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.jobs import cluster, container, inputs, metrics
+from dropforge.local.sagemaker.jobs import cluster, container, inputs, metrics, synced
 from dropforge.local.sagemaker.jobs.channels.pipes import Pipe
 from dropforge.local.sagemaker.jobs.cluster import Host
 from dropforge.local.sagemaker.logs import TRAINING_GROUP, Stream
@@ -42,6 +42,8 @@ class Running:
         self._stream: Stream | None = None
         self.process: sandbox.Process | None = None
         container.prepare(folder, job, host, all_hosts)
+        self._checkpoints = synced.checkpoints(ground.client, job, folder / "ml")
+        self.synced = [*self._checkpoints, *synced.tensorboard(ground.client, job, folder / "ml")]
 
     def bring(self, stopped: Callable[[], bool]) -> None:
         """Bring the host's input; InputError or the client's own error where it cannot be had."""
@@ -49,6 +51,8 @@ class Running:
         data = self.folder / "ml" / "input" / "data"
         for channel, share in self._shares:
             inputs.fetch(s3, channel, data / channel["ChannelName"], stopped, self._mode, share)
+        for folder in self._checkpoints:
+            folder.bring(stopped)
         source.bring(s3, self._job.get("HyperParameters", {}), source.HYPERPARAMETER, self.folder)
 
     def start(self, seat: Seat | None, figures: metrics.Metrics) -> sandbox.Process:
@@ -99,6 +103,7 @@ class Hosts:
         all_hosts = cluster.hosts(job["ResourceConfig"])
         self._ground = ground
         self._network: Network | None = None
+        self.watch = synced.Watch([])
         self.each = [Running(ground, job, host, all_hosts, folder / host.name) for host in all_hosts]
 
     @property
@@ -114,6 +119,7 @@ class Hosts:
         if len(self.each) > 1:
             self._network = Network([host.name for host in self.each])
         started = [host.start(self._network.seat(host.name) if self._network else None, figures) for host in self.each]
+        self.watch = synced.Watch([folder for host in self.each for folder in host.synced])
         for process in started if self._network else ():
             process.begin()
 
@@ -145,6 +151,7 @@ class Hosts:
                 host.process.wait()
 
     def close(self) -> None:
+        self.watch.stop()
         for host in self.each:
             host.close()
         network, self._network = self._network, None

@@ -121,3 +121,21 @@ NO_NETWORK = Refusal(
     message="The local cloud cannot run several hosts here. {why}",
     source=OURS,
 )
+WAIT_WITHOUT_SPOT = Refusal(
+    when="MaxWaitTimeInSeconds is given and EnableManagedSpotTraining is not set",
+    code=_VALIDATION,
+    message="Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to true",
+    source="https://github.com/Kenza-AI/sagify/issues/111",
+)
+WAIT_TOO_SHORT = Refusal(
+    when="a managed spot job has no MaxWaitTimeInSeconds, or one below its MaxRuntimeInSeconds",
+    code=_VALIDATION,
+    message="Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds",
+    source=f"{_API}/API_StoppingCondition.html",
+)
+NO_SUCH_FOLDER = Refusal(
+    when="checkpoints or TensorBoard's data are to lie outside /opt/ml",
+    code=_VALIDATION,
+    message="LocalPath {path} is not in the local cloud: a program may write below /opt/ml and /tmp alone.",
+    source=OURS,
+)

@@ -8,9 +8,12 @@ import threading
 from pathlib import Path
 
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.jobs import steps
-from dropforge.local.sagemaker.jobs.attempt import Attempt, Live
+from dropforge.local.sagemaker.jobs import states, steps
+from dropforge.local.sagemaker.jobs.attempt import Attempt
+from dropforge.local.sagemaker.jobs.capacity import Capacity
+from dropforge.local.sagemaker.jobs.live import INTERRUPTED, STOPPED, Live
 from dropforge.local.sagemaker.jobs.steps import End, Steps
+from dropforge.local.sagemaker.store import Doc
 
 logger = logging.getLogger(__name__)
 
@@ -24,32 +27,57 @@ class Training:
         self._live: dict[str, Live] = {}
         self._closing = threading.Event()
         unfinished = ground.store.select("kind = ? AND status IN (?, ?)", (steps.KIND, "InProgress", "Stopping"))
+        self.capacity = Capacity()
+        """What instances can be had; a fault takes them away."""
+        self._remains = list(self._home.iterdir()) if self._home.is_dir() else []
         self._left = [row.name for row in unfinished]  # known before the first call of this life
 
-    def launch(self, name: str) -> None:
+    def launch(self, name: str, before: End | None = None) -> None:
+        """Run a job; `before` is how the try ended that a former life of the cloud began."""
         live = self._live[name] = Live(closing=self._closing.is_set)
-        live.thread = threading.Thread(target=self._thread, args=(name, live), name=f"job-{name}", daemon=True)
+        live.thread = threading.Thread(target=self._thread, args=(name, live, before), name=f"job-{name}", daemon=True)
         live.thread.start()
 
     def stop(self, name: str) -> None:
         """Wake the job's thread: the store says already that it is to stop."""
+        if live := self._live.get(name):
+            live.stop()
+
+    def interrupt(self, name: str) -> bool:
+        """Take a job's spot instances away: it gets SIGTERM, and starts again; False where it has none."""
         live = self._live.get(name)
-        if live:
-            live.stop.set()
+        if not live or not Steps(self._ground.store, name).job().get("EnableManagedSpotTraining"):
+            return False
+        live.interrupt()
+        return True
+
+    def lose(self, name: str) -> bool:
+        """Let a job's instances break down: an internal error of SageMaker's; False where it does not run."""
+        if live := self._live.get(name):
+            live.lose()
+        return live is not None
 
     def resume(self) -> None:
-        """Tell the truth about jobs that a former life of the cloud left unfinished: they are lost."""
+        """Tell the truth about jobs that a former life of the cloud left unfinished: they are lost, or tried again."""
+        for folder in self._remains:
+            shutil.rmtree(folder, ignore_errors=True)
         for name in self._left:
             told = Steps(self._ground.store, name)
-            stopped = told.job()["_stop"]
-            told.finish(End("Stopped", "Stopped") if stopped else End("Failed", "Failed", steps.CUT_SHORT))
-            shutil.rmtree(self._home / name, ignore_errors=True)
+            job = told.job()
+            cut = steps.failed(steps.CUT_SHORT)
+            if job["_stop"]:
+                told.finish(STOPPED)
+            elif _may_retry(job):
+                told.pause()
+                self.launch(name, cut)
+            else:
+                told.finish(cut)
 
     def close(self) -> None:
         """Kill what runs; the next start will say that these jobs were cut short."""
         self._closing.set()
         for live in list(self._live.values()):
-            live.stop.set()
+            live.stop()
             if live.hosts:
                 live.hosts.kill()
         for live in list(self._live.values()):
@@ -59,18 +87,39 @@ class Training:
     def status(self) -> list[str]:
         return sorted(self._live)
 
-    def _thread(self, name: str, live: Live) -> None:
+    def _thread(self, name: str, live: Live, before: End | None) -> None:
         told = Steps(self._ground.store, name)
         folder = self._home / name
-        try:
-            end = self._run(told, live, folder)
-        except Exception:  # the edge of the thread: whatever it was, the job must not stay InProgress
-            logger.exception("training job %s met an internal error", name)
-            end = End("Failed", "Failed", steps.INTERNAL)
+        end = before or self._try(told, live, folder)
+        while not self._closing.is_set() and self._tries_again(told, live, end):
+            end = self._try(told, live, folder)
         if not self._closing.is_set():
             told.finish(end)
         self._live.pop(name, None)
         shutil.rmtree(folder, ignore_errors=True)
 
-    def _run(self, told: Steps, live: Live, folder: Path) -> End:
-        return Attempt(self._ground, told, live, folder).run()
+    def _try(self, told: Steps, live: Live, folder: Path) -> End:
+        try:
+            return Attempt(self._ground, self.capacity, told, live, folder).run()
+        except Exception:  # the edge of the thread: whatever it was, the job must not stay InProgress
+            logger.exception("training job %s met an internal error", told.name)
+            return steps.failed(steps.INTERNAL)
+
+    def _tries_again(self, told: Steps, live: Live, end: End) -> bool:
+        """Prepare the next try after an interruption, or after an internal error where the job asks for retries."""
+        if end == INTERRUPTED:
+            live.go_on()
+            told.enter("Interrupted")
+            live.called.wait(self._ground.pace.seconds(states.TRAINING, "Interrupted", told.name))
+        elif (end.reason or "").startswith(steps.INTERNAL) and _may_retry(told.job()):
+            live.go_on()
+            told.enter("Restarting", _tries=told.job().get("_tries", 0) + 1)
+        else:
+            return False
+        told.enter("Starting")
+        return True
+
+
+def _may_retry(job: Doc) -> bool:
+    most = (job.get("RetryStrategy") or {}).get("MaximumRetryAttempts", 0)
+    return bool(job.get("_tries", 0) < most)

@@ -16,6 +16,8 @@ KIND = "training-job"
 INTERNAL = "InternalServerError: We encountered an internal error. Please try again."
 CUT_SHORT = f"{INTERNAL} The local cloud was stopped while the job ran."
 _REASON_LENGTH = 1024
+_SPOT_PRICE = 0.3
+"""What spot instances cost of the full price, more or less: SageMaker tells it by the billable time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,11 @@ class Steps:
         """Note that instances are there: their time counts from now."""
         now = time.time()
         return self.change(lambda doc: doc.update(TrainingStartTime=doc.get("TrainingStartTime", now), _since=now))
+
+    def say(self, message: str) -> None:
+        """Tell how the present step goes on."""
+        if self.job()["SecondaryStatusTransitions"][-1]["StatusMessage"] != message:
+            self.change(lambda doc: doc["SecondaryStatusTransitions"][-1].update(StatusMessage=message))
 
     def pause(self) -> Doc:
         """Note that the instances are gone."""
@@ -112,4 +119,5 @@ def _count(doc: Doc) -> None:
 
 def _times(doc: Doc) -> Doc:
     seconds = math.ceil(doc.get("_ran", 0.0))
-    return {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+    billable = int(seconds * _SPOT_PRICE) if doc.get("EnableManagedSpotTraining") else seconds
+    return {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": billable}

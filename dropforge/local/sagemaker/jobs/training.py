@@ -8,7 +8,7 @@ from typing import Any
 
 from dropforge.local.sagemaker import events, images, listing
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.jobs import cluster, fields, inputs, metrics, refusals, states, steps
+from dropforge.local.sagemaker.jobs import cluster, fields, inputs, metrics, refusals, states, steps, synced
 from dropforge.local.sagemaker.jobs.steps import enter
 from dropforge.local.sagemaker.store import Doc, Event, MissingError, TakenError
 from dropforge.local.sagemaker.wire.operation import Operation
@@ -19,7 +19,9 @@ _LONGEST = 86_400
 _CARRIED = (
     "TrainingJobName", "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig",
     "ResourceConfig", "VpcConfig", "StoppingCondition", "Environment", "ExperimentConfig", "ProfilerConfig",
+    "CheckpointConfig", "RetryStrategy", "TensorBoardOutputConfig",
 )  # fmt: skip
+_SWITCHES = ("EnableManagedSpotTraining", "EnableNetworkIsolation", "EnableInterContainerTrafficEncryption")
 _SUMMARY = (
     "TrainingJobName",
     "TrainingJobArn",
@@ -57,7 +59,8 @@ class TrainingJobs:
             raise refusals.TAKEN(arn=arn)
         self._check(request)
         doc: Doc = {key: request[key] for key in _CARRIED if request.get(key) is not None}
-        doc.setdefault("StoppingCondition", {"MaxRuntimeInSeconds": _LONGEST})
+        doc |= {name: bool(request.get(name)) for name in _SWITCHES}
+        doc["StoppingCondition"] = {"MaxRuntimeInSeconds": _LONGEST, **request.get("StoppingCondition", {})}
         doc |= {"TrainingJobArn": arn, "TrainingJobStatus": "InProgress", "CreationTime": time.time()}
         doc |= {"SecondaryStatusTransitions": [], "_tags": list(request.get("Tags", ())), "_stop": False}
         enter(doc, "Starting")
@@ -102,6 +105,10 @@ class TrainingJobs:
         images.folder(algorithm["TrainingImage"], self._known)
         metrics.check(algorithm.get("MetricDefinitions", ()))
         cluster.check(request)
+        _check_waiting(request)
+        for path in synced.paths(request):
+            if not synced.is_allowed(path):
+                raise refusals.NO_SUCH_FOLDER(path=path)
         names = [channel["ChannelName"] for channel in request.get("InputDataConfig", ())]
         if len(names) != len(set(names)):
             raise refusals.SAME_CHANNELS(job=request["TrainingJobName"])
@@ -109,3 +116,14 @@ class TrainingJobs:
             inputs.check(
                 self._client("s3"), channel, request["RoleArn"], self._account.region, algorithm["TrainingInputMode"]
             )
+
+
+def _check_waiting(request: Mapping[str, Any]) -> None:
+    """Refuse times that do not fit spot instances, or the lack of them."""
+    condition = request.get("StoppingCondition") or {}
+    wait = condition.get("MaxWaitTimeInSeconds")
+    if not request.get("EnableManagedSpotTraining"):
+        if wait is not None:
+            raise refusals.WAIT_WITHOUT_SPOT(wait=wait)
+    elif wait is None or wait < condition.get("MaxRuntimeInSeconds", _LONGEST):
+        raise refusals.WAIT_TOO_SHORT(wait=wait)
