@@ -10,12 +10,13 @@ from pathlib import Path
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import ClientError
 
-from dropforge.local.sagemaker import artifacts
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import capacity, cluster, container, inputs, metrics, states, steps
+from dropforge.local.sagemaker.jobs.bounds import Bounds
 from dropforge.local.sagemaker.jobs.capacity import Capacity
 from dropforge.local.sagemaker.jobs.hosts import Hosts
 from dropforge.local.sagemaker.jobs.live import INTERRUPTED, Live
+from dropforge.local.sagemaker.jobs.outputs import Outputs
 from dropforge.local.sagemaker.jobs.steps import End, Steps, failed
 from dropforge.local.sagemaker.jobs.synced import SyncError
 from dropforge.local.sagemaker.store import Doc
@@ -24,8 +25,11 @@ _GLANCE = 0.05
 
 
 class Attempt:
-    def __init__(self, ground: Ground, capacity: Capacity, told: Steps, live: Live, folder: Path) -> None:
+    def __init__(
+        self, ground: Ground, capacity: Capacity, bounds: Bounds, told: Steps, live: Live, folder: Path
+    ) -> None:
         self._ground = ground
+        self._bounds = bounds
         self._capacity = capacity
         self._steps = told
         self._live = live
@@ -46,7 +50,7 @@ class Attempt:
         job = self._steps.enter("Downloading")
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
-        hosts = self._live.hosts = Hosts(self._ground, job, self._folder)
+        hosts = self._live.hosts = Hosts(self._ground, self._bounds, job, self._folder)
         try:
             return self._on(hosts, job)
         finally:
@@ -83,7 +87,9 @@ class Attempt:
         return end if gone else self._upload(hosts, job, end)
 
     def _train(self, hosts: Hosts, job: Doc) -> End:
-        figures = metrics.read_all(job["AlgorithmSpecification"].get("MetricDefinitions", ()))
+        figures = metrics.read_all(
+            job["AlgorithmSpecification"].get("MetricDefinitions", ()), self._steps.name, self._ground.client
+        )
         try:
             hosts.start(figures)
             end = self._watch(hosts, job)
@@ -124,7 +130,8 @@ class Attempt:
             if why := hosts.failure():
                 return failed(f"ClientError: {why}")
         if not any(codes):
-            return End("Completed", "Completed")
+            why = hosts.failure()
+            return failed(f"ClientError: {why}") if why else End("Completed", "Completed")
         number, code = next((number, code) for number, code in enumerate(codes) if code)
         tail = f", exit code: {code}"
         said = container.failure(hosts.folders[number])
@@ -132,19 +139,14 @@ class Attempt:
 
     def _upload(self, hosts: Hosts, job: Doc, end: End) -> End:
         """Upload what the programs left: their model unless one failed, their output in any case."""
-        base = f"{job['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{self._steps.name}/output"
-        s3 = self._ground.client("s3")
         if end.status == "Completed":
             self._steps.enter("Uploading")
             self._wait("Uploading")
         try:
-            model = container.gather(hosts.folders, "ml/model") if end.status != "Failed" else None
-            output = container.gather(hosts.folders, "ml/output/data")
-            if model and artifacts.pack_and_upload(s3, model, f"{base}/model.tar.gz", self._folder):
-                uri = f"{base}/model.tar.gz"
+            outputs = Outputs(self._ground.client("s3"), job, hosts.folders, self._folder)
+            if end.status != "Failed" and (uri := outputs.model()):
                 self._steps.change(lambda doc: doc.update(ModelArtifacts={"S3ModelArtifacts": uri}))
-            if output:
-                artifacts.pack_and_upload(s3, output, f"{base}/output.tar.gz", self._folder)
+            outputs.data()
         except Exception as error:  # noqa: BLE001 - whatever S3 or the disk says, it is the job's failure and is told as such
             return failed(f"ClientError: Artifact upload failed: {error}")
         return end

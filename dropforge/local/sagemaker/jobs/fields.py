@@ -43,7 +43,6 @@ TRAINING_REFUSED: Mapping[str, str] = {
     "InputDataConfig[].DataSource.S3DataSource.S3DataType=Converse": "objects and manifests are read",
     "MlflowConfig": "there is no MLflow",
     "ModelPackageConfig": "there are no serverless jobs; register the model when the job has ended",
-    "OutputDataConfig.CompressionType=NONE": "a model goes out as one archive",
     "ProfilerRuleConfigurations": "there is no profiler",
     "ResourceConfig.InstancePlacementConfig": _ONE_MACHINE,
     "ResourceConfig.InstancePreferences": _ONE_MACHINE,

@@ -12,6 +12,7 @@ from pathlib import Path
 from dropforge.local.sagemaker import images, sandbox, source
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import cluster, container, inputs, metrics, synced
+from dropforge.local.sagemaker.jobs.bounds import Bounds
 from dropforge.local.sagemaker.jobs.channels.pipes import Pipe
 from dropforge.local.sagemaker.jobs.cluster import Host
 from dropforge.local.sagemaker.logs import TRAINING_GROUP, Stream
@@ -26,8 +27,12 @@ _LONGEST_LINE = 64 * 1024  # bytes; a longer one is passed on in parts
 class Running:
     """One host while it runs."""
 
-    def __init__(self, ground: Ground, job: Doc, host: Host, all_hosts: Sequence[Host], folder: Path) -> None:
+    def __init__(
+        self, ground: Ground, bounds: Bounds, job: Doc, host: Host, all_hosts: Sequence[Host], folder: Path
+    ) -> None:
         self.folder = folder
+        self._bounds = bounds
+        self._written = 0
         self.name = host.name
         self._ground = ground
         self._job = job
@@ -47,12 +52,18 @@ class Running:
 
     def bring(self, stopped: Callable[[], bool]) -> None:
         """Bring the host's input; InputError or the client's own error where it cannot be had."""
+
+        def ended() -> bool:
+            if why := self._bounds.full(self.folder):
+                raise inputs.InputError(f"Data download failed: {why}")
+            return stopped()
+
         s3 = self._ground.client("s3")
         data = self.folder / "ml" / "input" / "data"
         for channel, share in self._shares:
-            inputs.fetch(s3, channel, data / channel["ChannelName"], stopped, self._mode, share)
+            inputs.fetch(s3, channel, data / channel["ChannelName"], ended, self._mode, share)
         for folder in self._checkpoints:
-            folder.bring(stopped)
+            folder.bring(ended)
         source.bring(s3, self._job.get("HyperParameters", {}), source.HYPERPARAMETER, self.folder)
 
     def start(self, seat: Seat | None, figures: metrics.Metrics) -> sandbox.Process:
@@ -72,7 +83,7 @@ class Running:
         name = f"{self._job['TrainingJobName']}/{self.name}-{int(self._job['CreationTime'])}"
         self._stream = self._ground.logs.open(TRAINING_GROUP, name)
         self._reader = threading.Thread(
-            target=_read, args=(self.process, self._stream, figures), name=f"log-{name}", daemon=True
+            target=self._read, args=(self.process, self._stream, figures), name=f"log-{name}", daemon=True
         )
         self._reader.start()
         for pipe in self._pipes:
@@ -80,8 +91,9 @@ class Running:
         return self.process
 
     def failure(self) -> str | None:
-        """Say why this host's data could not be brought to their end."""
-        return next((pipe.failure for pipe in self._pipes if pipe.failure), None)
+        """Say why this host cannot go on: its data, its disk, or its log."""
+        data = next((pipe.failure for pipe in self._pipes if pipe.failure), None)
+        return data or self._bounds.full(self.folder) or self._bounds.flooded(self._written)
 
     def close(self) -> None:
         """End everything of this host, and send its last lines; once more does nothing."""
@@ -95,16 +107,25 @@ class Running:
             reader.join(_LAST_LINES_SECONDS)
             self._ground.logs.close(self._stream)
 
+    def _read(self, process: sandbox.Process, stream: Stream, figures: metrics.Metrics) -> None:
+        """Pass on what the program writes, line by line as it writes it, until it is too much."""
+        with process.output as output, suppress(ValueError):
+            while line := output.readline(_LONGEST_LINE):
+                self._written += len(line)
+                if not self._bounds.flooded(self._written):
+                    stream.write(line.decode(errors="replace").rstrip("\r\n"))
+                    figures.read(line)
+
 
 class Hosts:
     """All hosts of a try together."""
 
-    def __init__(self, ground: Ground, job: Doc, folder: Path) -> None:
+    def __init__(self, ground: Ground, bounds: Bounds, job: Doc, folder: Path) -> None:
         all_hosts = cluster.hosts(job["ResourceConfig"])
         self._ground = ground
         self._network: Network | None = None
         self.watch = synced.Watch([])
-        self.each = [Running(ground, job, host, all_hosts, folder / host.name) for host in all_hosts]
+        self.each = [Running(ground, bounds, job, host, all_hosts, folder / host.name) for host in all_hosts]
 
     @property
     def folders(self) -> list[Path]:
@@ -157,11 +178,3 @@ class Hosts:
         network, self._network = self._network, None
         if network:
             network.close()
-
-
-def _read(process: sandbox.Process, stream: Stream, figures: metrics.Metrics) -> None:
-    """Pass on what the program writes, line by line as it writes it."""
-    with process.output as output, suppress(ValueError):
-        while line := output.readline(_LONGEST_LINE):
-            stream.write(line.decode(errors="replace").rstrip("\r\n"))
-            figures.read(line)

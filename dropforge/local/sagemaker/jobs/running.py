@@ -10,6 +10,7 @@ from pathlib import Path
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import states, steps
 from dropforge.local.sagemaker.jobs.attempt import Attempt
+from dropforge.local.sagemaker.jobs.bounds import Bounds
 from dropforge.local.sagemaker.jobs.capacity import Capacity
 from dropforge.local.sagemaker.jobs.live import INTERRUPTED, STOPPED, Live
 from dropforge.local.sagemaker.jobs.steps import End, Steps
@@ -29,6 +30,7 @@ class Training:
         unfinished = ground.store.select("kind = ? AND status IN (?, ?)", (steps.KIND, "InProgress", "Stopping"))
         self.capacity = Capacity()
         """What instances can be had; a fault takes them away."""
+        self.bounds = Bounds()
         self._remains = list(self._home.iterdir()) if self._home.is_dir() else []
         self._left = [row.name for row in unfinished]  # known before the first call of this life
 
@@ -100,7 +102,7 @@ class Training:
 
     def _try(self, told: Steps, live: Live, folder: Path) -> End:
         try:
-            return Attempt(self._ground, self.capacity, told, live, folder).run()
+            return Attempt(self._ground, self.capacity, self.bounds, told, live, folder).run()
         except Exception:  # the edge of the thread: whatever it was, the job must not stay InProgress
             logger.exception("training job %s met an internal error", told.name)
             return steps.failed(steps.INTERNAL)
