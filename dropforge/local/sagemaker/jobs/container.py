@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dropforge.local.sagemaker.sandbox.view import HOST
+from dropforge.local.sagemaker.jobs import cluster
+from dropforge.local.sagemaker.jobs.cluster import Host
 
 FAILURE_LENGTH = 1024
 
 
-def prepare(folder: Path, job: Mapping[str, Any]) -> None:
-    """Write what SageMaker writes before it starts the program."""
+def prepare(folder: Path, job: Mapping[str, Any], host: Host, all_hosts: Sequence[Host]) -> None:
+    """Write what SageMaker writes before it starts the program on a host."""
     for name in ("input/config", "input/data", "model", "output/data", "code", "checkpoints"):
         (folder / "ml" / name).mkdir(parents=True, exist_ok=True)
     config = folder / "ml" / "input" / "config"
+    mode = job["AlgorithmSpecification"]["TrainingInputMode"]
+    channels = [one for one in job.get("InputDataConfig", ()) if cluster.share(one, host, all_hosts)]
     for name, content in {
         "hyperparameters": job.get("HyperParameters") or {},
-        "inputdataconfig": {channel["ChannelName"]: _channel(channel) for channel in job.get("InputDataConfig", ())},
-        "resourceconfig": _resources(job["ResourceConfig"]["InstanceType"]),
+        "inputdataconfig": {channel["ChannelName"]: _channel(channel, mode) for channel in channels},
+        "resourceconfig": cluster.describe(host, all_hosts),
         "trainingjobconfig": {name: value for name, value in job.items() if not name.startswith("_")},
     }.items():
         (config / f"{name}.json").write_text(json.dumps(content))
+
+
+def command(job: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say what to run: as Docker does, arguments alone take the place of `train`."""
+    algorithm = job["AlgorithmSpecification"]
+    asked = [*algorithm.get("ContainerEntrypoint", ()), *algorithm.get("ContainerArguments", ())]
+    return tuple(asked) or ("train",)
 
 
 def environment(job: Mapping[str, Any]) -> dict[str, str]:
@@ -56,23 +66,34 @@ def own(folder: Path, name: str) -> Path | None:
     return path
 
 
-def _channel(channel: Mapping[str, Any]) -> dict[str, Any]:
+def _channel(channel: Mapping[str, Any], mode: str) -> dict[str, Any]:
     source = channel["DataSource"]["S3DataSource"]
     return {
-        "TrainingInputMode": channel.get("InputMode", "File"),
+        "TrainingInputMode": channel.get("InputMode") or mode,
         "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
         "RecordWrapperType": channel.get("RecordWrapperType", "None"),
         **({"ContentType": channel["ContentType"]} if channel.get("ContentType") else {}),
     }
 
 
-def _resources(instance_type: str) -> dict[str, Any]:
-    group = {"instance_group_name": "homogeneousCluster", "instance_type": instance_type, "hosts": [HOST]}
-    return {
-        "current_host": HOST,
-        "current_instance_type": instance_type,
-        "current_group_name": "homogeneousCluster",
-        "hosts": [HOST],
-        "instance_groups": [group],
-        "network_interface_name": "lo",
-    }
+def gather(folders: Sequence[Path], name: str) -> Path | None:
+    """Bring what all hosts left under a name into the first host's folder; nothing has run in them since.
+
+    Where two left a file of one name, the first host's stays: SageMaker asks programs not to do that.
+    """
+    first, *others = (own(folder, name) for folder in folders)
+    target = first or folders[0] / "gathered" / name
+    for other in others:
+        if other is not None and other.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
+            _merge(other, target)
+    return target if target.is_dir() else None
+
+
+def _merge(source: Path, target: Path) -> None:
+    for path in source.iterdir():
+        there = target / path.name
+        if path.is_dir() and not path.is_symlink() and there.is_dir() and not there.is_symlink():
+            _merge(path, there)
+        elif not there.exists() and not there.is_symlink():
+            path.rename(there)

@@ -1,7 +1,7 @@
 """What reads the figures of one job from its log, in a process of its own: an expression may take for ever.
 
 Run by path with `python -I -S figures.py`; it imports nothing of ours. The first line in is a JSON object of names and
-expressions, every other one a line of the log; when the input ends, `{name: [figure, time]}` goes out: the last ones.
+expressions, every other one a line of the log; each figure goes out as it is found: `[name, figure, time]`.
 An expression that has taken its seconds is not tried any more: what it found before still counts.
 """
 
@@ -27,27 +27,26 @@ def main() -> None:
     signal.signal(signal.SIGVTALRM, _out_of_time)
     lines = sys.stdin.buffer
     left = {name: (re.compile(text), SECONDS) for name, text in json.loads(lines.readline()).items()}
-    last: dict[str, tuple[float, float]] = {}
     for line in lines:
         text = line.decode(errors="replace").rstrip("\r\n")
         for name, (expression, seconds) in list(left.items()):
             begun = time.process_time()
             try:
                 signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-                _read(name, expression, text, last)
+                _read(name, expression, text)
                 signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             except OutOfTimeError:
                 del left[name]
                 continue
             left[name] = (expression, max(seconds - (time.process_time() - begun), 1e-3))
-    sys.stdout.write(json.dumps(last))
+        sys.stdout.flush()
 
 
-def _read(name: str, expression: re.Pattern[str], text: str, last: dict[str, tuple[float, float]]) -> None:
+def _read(name: str, expression: re.Pattern[str], text: str) -> None:
     for found in expression.finditer(text):
         figure = _figure(found.group(1) if expression.groups else found.group(0))
         if figure is not None:
-            last[name] = (figure, time.time())
+            sys.stdout.write(json.dumps([name, figure, time.time()]) + "\n")
 
 
 def _figure(text: str | None) -> float | None:

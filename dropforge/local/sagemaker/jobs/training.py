@@ -7,19 +7,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dropforge.local.sagemaker import events, images, listing
-from dropforge.local.sagemaker.errors import ResourceInUseError, ValidationError
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.jobs import fields, inputs, metrics, states
+from dropforge.local.sagemaker.jobs import cluster, fields, inputs, metrics, refusals, states, steps, synced
+from dropforge.local.sagemaker.jobs.steps import enter
 from dropforge.local.sagemaker.store import Doc, Event, MissingError, TakenError
 from dropforge.local.sagemaker.wire.operation import Operation
 
-KIND = "training-job"
+KIND = steps.KIND
 _LONGEST = 86_400
 """Seconds that a job may run where it does not say: SageMaker's default of MaxRuntimeInSeconds."""
 _CARRIED = (
     "TrainingJobName", "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig",
     "ResourceConfig", "VpcConfig", "StoppingCondition", "Environment", "ExperimentConfig", "ProfilerConfig",
+    "CheckpointConfig", "RetryStrategy", "TensorBoardOutputConfig",
 )  # fmt: skip
+_SWITCHES = ("EnableManagedSpotTraining", "EnableNetworkIsolation", "EnableInterContainerTrafficEncryption")
 _SUMMARY = (
     "TrainingJobName",
     "TrainingJobArn",
@@ -29,17 +31,6 @@ _SUMMARY = (
     "TrainingJobStatus",
     "SecondaryStatus",
 )
-_MESSAGES = {
-    "Starting": "Starting the training job",
-    "Downloading": "Downloading input data",
-    "Training": "Training image download completed. Training in progress.",
-    "Uploading": "Uploading generated training model",
-    "Completed": "Training job completed",
-    "Failed": "Training job failed",
-    "Stopping": "Stopping the training job",
-    "Stopped": "Training job stopped",
-    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
-}
 
 
 class TrainingJobs:
@@ -65,24 +56,25 @@ class TrainingJobs:
         name = request["TrainingJobName"]
         arn = self._account.arn(KIND, name)
         if self._store.get(KIND, name) is not None:
-            raise _taken(arn)
+            raise refusals.TAKEN(arn=arn)
         self._check(request)
         doc: Doc = {key: request[key] for key in _CARRIED if request.get(key) is not None}
-        doc.setdefault("StoppingCondition", {"MaxRuntimeInSeconds": _LONGEST})
+        doc |= {name: bool(request.get(name)) for name in _SWITCHES}
+        doc["StoppingCondition"] = {"MaxRuntimeInSeconds": _LONGEST, **request.get("StoppingCondition", {})}
         doc |= {"TrainingJobArn": arn, "TrainingJobStatus": "InProgress", "CreationTime": time.time()}
         doc |= {"SecondaryStatusTransitions": [], "_tags": list(request.get("Tags", ())), "_stop": False}
         enter(doc, "Starting")
         try:
             self._store.create(KIND, name, doc, events.training(doc))
         except TakenError as error:
-            raise _taken(arn) from error
+            raise refusals.TAKEN(arn=arn) from error
         self._launch(name)
         return {"TrainingJobArn": arn}
 
     def describe(self, request: Mapping[str, Any]) -> Doc:
         doc = self._store.get(KIND, request["TrainingJobName"])
         if doc is None:
-            raise _missing()
+            raise refusals.MISSING(name=request["TrainingJobName"])
         return doc
 
     def list(self, request: Mapping[str, Any]) -> Doc:
@@ -92,8 +84,7 @@ class TrainingJobs:
     def stop(self, request: Mapping[str, Any]) -> Doc:
         def ask(doc: Doc) -> list[Event]:
             if doc["TrainingJobStatus"] in states.FINAL:
-                status = doc["TrainingJobStatus"]
-                raise ValidationError(f"The request was rejected because the training job is in status {status}.")
+                raise refusals.ENDED(status=doc["TrainingJobStatus"])
             if doc["_stop"]:
                 return []
             doc |= {"_stop": True, "TrainingJobStatus": "Stopping"}
@@ -103,46 +94,36 @@ class TrainingJobs:
         try:
             self._store.change(KIND, request["TrainingJobName"], ask)
         except MissingError as error:
-            raise _missing() from error
+            raise refusals.MISSING(name=request["TrainingJobName"]) from error
         self._stop(request["TrainingJobName"])
         return {}
 
     def _check(self, request: Mapping[str, Any]) -> None:
         algorithm = request.get("AlgorithmSpecification") or {}
         if not algorithm.get("TrainingImage"):
-            raise ValidationError("The local cloud needs AlgorithmSpecification.TrainingImage.")
+            raise refusals.NO_IMAGE(job=request["TrainingJobName"])
         images.folder(algorithm["TrainingImage"], self._known)
         metrics.check(algorithm.get("MetricDefinitions", ()))
-        resources = request.get("ResourceConfig") or {}
-        if not resources.get("InstanceType") or not resources.get("InstanceCount"):
-            raise ValidationError("ResourceConfig needs InstanceType and InstanceCount.")
-        if resources["InstanceCount"] != 1:
-            raise ValidationError("The local cloud trains on one instance: ResourceConfig.InstanceCount must be 1.")
+        cluster.check(request)
+        _check_waiting(request)
+        for path in synced.paths(request):
+            if not synced.is_allowed(path):
+                raise refusals.NO_SUCH_FOLDER(path=path)
         names = [channel["ChannelName"] for channel in request.get("InputDataConfig", ())]
         if len(names) != len(set(names)):
-            raise ValidationError("Channel names must be unique within a training job.")
+            raise refusals.SAME_CHANNELS(job=request["TrainingJobName"])
         for channel in request.get("InputDataConfig", ()):
-            inputs.check(self._client("s3"), channel, request["RoleArn"], self._account.region)
+            inputs.check(
+                self._client("s3"), channel, request["RoleArn"], self._account.region, algorithm["TrainingInputMode"]
+            )
 
 
-def enter(doc: Doc, secondary: str, message: str | None = None) -> None:
-    """Move a job to its next secondary status, and keep the time of the step."""
-    now = time.time()
-    if doc["SecondaryStatusTransitions"]:
-        doc["SecondaryStatusTransitions"][-1]["EndTime"] = now
-    step: Doc = {"Status": secondary, "StartTime": now, "StatusMessage": message or _MESSAGES[secondary]}
-    if secondary in states.FINAL | {"MaxRuntimeExceeded"}:
-        step["EndTime"] = now
-    doc["SecondaryStatusTransitions"].append(step)
-    doc |= {"SecondaryStatus": secondary, "LastModifiedTime": now}
-
-
-def _taken(arn: str) -> ResourceInUseError:
-    return ResourceInUseError(
-        "Training job names must be unique within an AWS account and region, and a training job with this name already"
-        f" exists ({arn})"
-    )
-
-
-def _missing() -> ValidationError:
-    return ValidationError("Requested resource not found.")
+def _check_waiting(request: Mapping[str, Any]) -> None:
+    """Refuse times that do not fit spot instances, or the lack of them."""
+    condition = request.get("StoppingCondition") or {}
+    wait = condition.get("MaxWaitTimeInSeconds")
+    if not request.get("EnableManagedSpotTraining"):
+        if wait is not None:
+            raise refusals.WAIT_WITHOUT_SPOT(wait=wait)
+    elif wait is None or wait < condition.get("MaxRuntimeInSeconds", _LONGEST):
+        raise refusals.WAIT_TOO_SHORT(wait=wait)

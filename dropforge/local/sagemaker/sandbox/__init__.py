@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from dropforge.local.sagemaker.sandbox import view
+from dropforge.local.sagemaker.sandbox.network import Seat
 
 _INSIDE = Path(__file__).with_name("inside.py")
 _SETUP_SECONDS = 20.0
@@ -42,6 +43,8 @@ class Spec:
     """A folder, seen read-only as /opt/program and searched first for the command."""
     hidden: tuple[Path, ...] = ()
     """Folders that must not be seen even if something that is seen contains them."""
+    seat: Seat | None = None
+    """A place in the network of several hosts; the program waits then for `begin`."""
 
 
 class Process:
@@ -53,6 +56,11 @@ class Process:
         self._lock = threading.Lock()
         self.output: IO[bytes] = _require(process.stdout)
         self.pid = process.pid
+
+    def begin(self) -> None:
+        """Let the program start that waited for the other hosts of its network."""
+        with self._lock:
+            self._order({"begin": True})
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the program; one that is gone does not mind."""
@@ -117,7 +125,7 @@ def start(spec: Spec) -> Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={},
-            pass_fds=(theirs.fileno(),),
+            pass_fds=(theirs.fileno(), *((spec.seat.user, spec.seat.net) if spec.seat else ())),
             cwd="/",
             start_new_session=True,
         )
@@ -125,7 +133,9 @@ def start(spec: Spec) -> Process:
     answer: dict[str, object] = {}
     try:
         ours.send(
-            json.dumps(view.describe(spec.command, spec.folder, spec.environment, spec.image, spec.hidden)).encode()
+            json.dumps(
+                view.describe(spec.command, spec.folder, spec.environment, spec.image, spec.hidden, spec.seat)
+            ).encode()
         )
         answer = json.loads(ours.recv(4096) or b"{}")
     except OSError as error:

@@ -11,6 +11,7 @@ import array
 import contextlib
 import ctypes
 import fcntl
+import importlib
 import json
 import os
 import select
@@ -18,6 +19,7 @@ import signal
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 NEW_NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000  # mnt uts ipc user pid net
@@ -46,8 +48,12 @@ def main() -> NoReturn:
     control = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(control.fileno(), False)
     spec = json.loads(control.recv(1 << 20))
+    network = spec["network"]
     try:
+        plugged = _reach_out(network) if network else None
         _unshare()
+        if plugged:
+            plugged()
         init = os.fork()
         if init:
             _outlive(control, init)
@@ -55,13 +61,54 @@ def main() -> NoReturn:
         socket.sethostname(spec["hostname"])
         _raise_loopback()
         _build_root(spec)
+        if network:
+            _wait_for_the_others(control)
         program = _start(spec)
     except (SetupError, OSError) as error:
         with contextlib.suppress(OSError):
             control.send(json.dumps({"error": str(error)}).encode())
         os._exit(1)
-    control.send(b'{"started": true}')
+    if not network:
+        control.send(b'{"started": true}')
     _serve(control, program)
+
+
+def _reach_out(network: dict[str, Any]) -> Callable[[], None]:
+    """Enter the network of the hosts; gives what plugs this sandbox in, to be called when it has its own walls.
+
+    Who is inside may not reach out any more: a child that stays at the network's side lays the cable.
+    """
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - see _unshare
+    switch = importlib.import_module("switch")
+    switch.enter(network["user"], network["net"])
+    ready, go = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(go)
+        os.read(ready, 1)
+        try:
+            switch.plug(network["number"], os.getppid())
+        except OSError as error:
+            os.write(2, f"no cable to the other hosts: {error}\n".encode())
+            os._exit(1)
+        os._exit(0)
+
+    def plugged() -> None:
+        os.close(go)
+        if os.waitpid(child, 0)[1] != 0:
+            raise SetupError("the network between hosts")
+        switch.address(network["address"])
+        for descriptor in (ready, network["user"], network["net"]):
+            os.close(descriptor)
+
+    return plugged
+
+
+def _wait_for_the_others(control: socket.socket) -> None:
+    """No host starts its program before all of them can be reached."""
+    control.send(b'{"started": true}')
+    if not control.recv(4096):
+        os._exit(128 + signal.SIGKILL)
 
 
 def _unshare() -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from dropforge.local.sagemaker.sandbox.network import Seat
+
 HOST = "algo-1"
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
 _CONFIGURATION = (
@@ -24,9 +26,8 @@ _CONFIGURATION = (
 _SECRET = ("/etc/ssl/private", "/etc/pki/tls/private")
 """Where this machine keeps its own keys, beside the certificates; a cloud started as root could read them."""
 _DEVICES = ("null", "zero", "full", "random", "urandom")
+ALONE: Mapping[str, str] = {HOST: "127.0.0.1"}
 _FILES = {
-    "/etc/hosts": f"127.0.0.1 localhost\n127.0.0.1 {HOST}\n::1 localhost\n",
-    "/etc/hostname": f"{HOST}\n",
     "/etc/passwd": "root:x:0:0:root:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
     "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
@@ -40,9 +41,17 @@ _LINKS = (
 
 
 def describe(
-    command: tuple[str, ...], folder: Path, environment: Mapping[str, str], image: Path | None, hidden: Iterable[Path]
+    command: tuple[str, ...],
+    folder: Path,
+    environment: Mapping[str, str],
+    image: Path | None,
+    hidden: Iterable[Path],
+    seat: Seat | None = None,
 ) -> dict[str, Any]:
     """Give the specification that `inside.py` follows."""
+    own, hosts = (seat.name, seat.hosts) if seat else (HOST, ALONE)
+    named = "".join(f"{address} {host}\n" for host, address in hosts.items())
+    files = {**_FILES, "/etc/hosts": f"127.0.0.1 localhost\n{named}::1 localhost\n", "/etc/hostname": f"{own}\n"}
     links = list(_LINKS)
     # The sandbox's own /tmp comes first: this Python may live below the machine's, and is then laid into it.
     binds = [(f"{folder}/ml", "/opt/ml", "write"), (f"{folder}/tmp", "/tmp", "write"), *_interpreter()]  # noqa: S108 - see above
@@ -60,9 +69,10 @@ def describe(
         binds.append((str(image), "/opt/program", "read"))
     return {
         "root": f"{folder}/root",
-        "hostname": HOST,
+        "hostname": own,
+        "network": seat.describe() if seat else None,
         "links": links,
-        "files": list(_FILES.items()),
+        "files": list(files.items()),
         "binds": binds,
         "hidden": [*_SECRET, *map(str, hidden)],
         "folder": "/opt/ml",

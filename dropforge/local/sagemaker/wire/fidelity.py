@@ -54,9 +54,10 @@ def table(name: str, operation: Operation) -> Iterator[str]:
         above = path.rpartition(".")[0]
         if not above or (what, why) != standing(operation, above):
             yield f"| `{path}` | {what} | {why} |"
-        for asked, told in operation.refused.items():
-            if asked.partition("=")[0] == path and "=" in asked:
-                yield f"| `{asked.replace('=', '` = `')}` | {REFUSED} | {told} |"
+        for names, what in ((operation.unused, UNUSED), (operation.refused, REFUSED)):
+            for asked, told in names.items():
+                if asked.partition("=")[0] == path and "=" in asked:
+                    yield f"| `{asked.replace('=', '` = `')}` | {what} | {told} |"
     yield ""
 
 

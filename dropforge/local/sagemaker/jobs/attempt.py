@@ -1,0 +1,156 @@
+"""One try of a job: from the first byte of input to the last of output."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from pathlib import Path
+
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import ClientError
+
+from dropforge.local.sagemaker.ground import Ground
+from dropforge.local.sagemaker.jobs import capacity, cluster, container, inputs, metrics, states, steps
+from dropforge.local.sagemaker.jobs.bounds import Bounds
+from dropforge.local.sagemaker.jobs.capacity import Capacity
+from dropforge.local.sagemaker.jobs.hosts import Hosts
+from dropforge.local.sagemaker.jobs.live import INTERRUPTED, Live
+from dropforge.local.sagemaker.jobs.outputs import Outputs
+from dropforge.local.sagemaker.jobs.steps import End, Steps, failed
+from dropforge.local.sagemaker.jobs.synced import SyncError
+from dropforge.local.sagemaker.store import Doc
+
+_GLANCE = 0.05
+
+
+class Attempt:
+    def __init__(
+        self, ground: Ground, capacity: Capacity, bounds: Bounds, told: Steps, live: Live, folder: Path
+    ) -> None:
+        self._ground = ground
+        self._bounds = bounds
+        self._capacity = capacity
+        self._steps = told
+        self._live = live
+        self._folder = folder
+        job = told.job()
+        self._spot = bool(job.get("EnableManagedSpotTraining"))
+        self._deadline = (
+            job["CreationTime"] + job["StoppingCondition"]["MaxWaitTimeInSeconds"] if self._spot else math.inf
+        )
+
+    def run(self) -> End:
+        """Run the job once; a try that ends otherwise than the job may is told by its End."""
+        if end := self._launch():
+            if end.status == "Stopped":
+                self._steps.stopping()
+            return end
+        self._steps.begin()
+        job = self._steps.enter("Downloading")
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(parents=True)
+        hosts = self._live.hosts = Hosts(self._ground, self._bounds, job, self._folder)
+        try:
+            return self._on(hosts, job)
+        finally:
+            hosts.close()
+            self._steps.pause()
+
+    def _launch(self) -> End | None:
+        """Wait for instances; gives the end where there are none to be had."""
+        types = {host.instance_type for host in cluster.hosts(self._steps.job()["ResourceConfig"])}
+        while self._capacity.lacks(types):
+            if not self._spot:
+                return failed(capacity.LACKING)
+            self._steps.say(capacity.WAITING)
+            if self._live.called.wait(_GLANCE):
+                return self._live.wish()
+            if time.time() > self._deadline:
+                return End("Stopped", "MaxWaitTimeExceeded")
+        self._wait("Starting")
+        if self._live.called.is_set():
+            return self._live.wish()
+        return End("Stopped", "MaxWaitTimeExceeded") if time.time() > self._deadline else None
+
+    def _on(self, hosts: Hosts, job: Doc) -> End:
+        try:
+            hosts.bring(self._live.called.is_set)
+        except (inputs.InputError, ClientError) as error:
+            return failed(f"ClientError: {error}")
+        self._wait("Downloading")
+        if self._live.called.is_set():
+            return self._live.wish()
+        job = self._steps.enter("Training")
+        end = self._train(hosts, job)
+        gone = self._live.closing() or end == INTERRUPTED or end.reason == steps.INTERNAL
+        return end if gone else self._upload(hosts, job, end)
+
+    def _train(self, hosts: Hosts, job: Doc) -> End:
+        figures = metrics.read_all(
+            job["AlgorithmSpecification"].get("MetricDefinitions", ()), self._steps.name, self._ground.client
+        )
+        try:
+            hosts.start(figures)
+            end = self._watch(hosts, job)
+            if end.status == "Stopped" and not self._live.closing():
+                self._steps.stopping()
+            if end.reason == steps.INTERNAL:  # the machines are gone: nobody can ask them for anything
+                hosts.kill()
+            else:
+                hosts.stop(self._live.closing)
+                end = self._keep(hosts, end)
+        finally:
+            hosts.close()
+            final = figures.final()
+        if final:
+            self._steps.change(lambda doc: doc.update(FinalMetricDataList=final))
+        return end
+
+    def _keep(self, hosts: Hosts, end: End) -> End:
+        """Take the last checkpoints; what cannot be taken fails the job."""
+        if self._live.closing():
+            return end
+        try:
+            hosts.watch.end()
+        except (SyncError, Boto3Error, ClientError, OSError) as error:
+            return failed(f"ClientError: Checkpoint upload failed: {error}")
+        return end
+
+    def _watch(self, hosts: Hosts, job: Doc) -> End:
+        """Wait for the end of all programs or the failure of one, for the end of their time, or for a wish to stop."""
+        limit = time.monotonic() + job["StoppingCondition"]["MaxRuntimeInSeconds"] - job.get("_ran", 0.0)
+        while None in (codes := hosts.look()) and not any(codes):
+            if self._live.called.is_set():
+                return self._live.wish()
+            if time.time() > self._deadline:
+                return End("Stopped", "MaxWaitTimeExceeded")
+            if time.monotonic() > limit:
+                return End("Stopped", "MaxRuntimeExceeded")
+            if why := hosts.failure():
+                return failed(f"ClientError: {why}")
+        if not any(codes):
+            why = hosts.failure()
+            return failed(f"ClientError: {why}") if why else End("Completed", "Completed")
+        number, code = next((number, code) for number, code in enumerate(codes) if code)
+        tail = f", exit code: {code}"
+        said = container.failure(hosts.folders[number])
+        return failed(f"AlgorithmError: {said[: container.FAILURE_LENGTH - len(tail) - len('AlgorithmError: ')]}{tail}")
+
+    def _upload(self, hosts: Hosts, job: Doc, end: End) -> End:
+        """Upload what the programs left: their model unless one failed, their output in any case."""
+        if end.status == "Completed":
+            self._steps.enter("Uploading")
+            self._wait("Uploading")
+        try:
+            outputs = Outputs(self._ground.client("s3"), job, hosts.folders, self._folder)
+            if end.status != "Failed" and (uri := outputs.model()):
+                self._steps.change(lambda doc: doc.update(ModelArtifacts={"S3ModelArtifacts": uri}))
+            outputs.data()
+        except Exception as error:  # noqa: BLE001 - whatever S3 or the disk says, it is the job's failure and is told as such
+            return failed(f"ClientError: Artifact upload failed: {error}")
+        return end
+
+    def _wait(self, status: str) -> None:
+        """Take the time that AWS takes, unless somebody wants the job stopped."""
+        self._live.called.wait(self._ground.pace.seconds(states.TRAINING, status, self._steps.name))

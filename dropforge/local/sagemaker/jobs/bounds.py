@@ -1,0 +1,31 @@
+"""What a job may not use up, for the cloud beside it needs it too: the machine's disk, and the room for logs."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+_MB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    log_bytes: int = 256 * _MB
+    """That one host may write to its log."""
+    free_bytes: int = 64 * _MB
+    """That must stay free on the disk that jobs are on."""
+
+    def full(self, folder: Path) -> str | None:
+        """Say that the disk is full, where it is."""
+        if shutil.disk_usage(folder).free >= self.free_bytes:
+            return None
+        return "No space left on device: the job has filled the disk of this machine."
+
+    def flooded(self, written: int) -> str | None:
+        """Say that a log is too long, where it is."""
+        if written <= self.log_bytes:
+            return None
+        return (
+            f"The job has written more than {self.log_bytes} bytes to its log, which is all that the local cloud keeps."
+        )
