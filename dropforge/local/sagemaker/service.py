@@ -26,12 +26,16 @@ from dropforge.local.sagemaker.registry import packages
 from dropforge.local.sagemaker.registry import states as registry
 from dropforge.local.sagemaker.states import AT_ONCE, Graph, Pace
 from dropforge.local.sagemaker.store import Store
+from dropforge.local.sagemaker.transform import jobs as transform
+from dropforge.local.sagemaker.transform import states as transform_states
+from dropforge.local.sagemaker.transform.running import Transform
 from dropforge.local.sagemaker.wire import protocol
 from dropforge.local.sagemaker.wire.web import Web
 
 GRAPHS: Mapping[str, Graph] = {
     training.KIND: jobs.TRAINING,
     processing.KIND.name: processing_states.PROCESSING,
+    transform.KIND.name: transform_states.TRANSFORM,
     endpoints.KIND: hosting.ENDPOINT,
     packages.GROUP: registry.GROUP,
     packages.PACKAGE: registry.PACKAGE,
@@ -75,14 +79,15 @@ class SageMaker:
         )
         self._messenger = Messenger(ground.store, emit)
         self._training = running.Training(ground)
-        process = Processing(ground).runs
+        process, batch = Processing(ground).runs, Transform(ground).runs
         self._rollout = Rollout(ground)
         self._invoker = Invoker(ground, self._rollout.fleet)
-        self._kinds: tuple[Runs, ...] = (process,)
+        self._kinds: tuple[Runs, ...] = (process, batch)
         versions = packages.Registry(ground)
         rooms = (
             training.TrainingJobs(ground, self._training.launch, self._training.stop),
             processing.ProcessingJobs(ground, process.launch, process.stop),
+            transform.TransformJobs(ground, batch.launch, batch.stop),
             versions,
             models.Models(ground, versions.container),
             endpoints.Endpoints(ground, self._rollout.launch),
