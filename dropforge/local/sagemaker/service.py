@@ -29,6 +29,9 @@ from dropforge.local.sagemaker.store import Store
 from dropforge.local.sagemaker.transform import jobs as transform
 from dropforge.local.sagemaker.transform import states as transform_states
 from dropforge.local.sagemaker.transform.running import Transform
+from dropforge.local.sagemaker.tuning import jobs as tuning
+from dropforge.local.sagemaker.tuning import states as tuning_states
+from dropforge.local.sagemaker.tuning.running import Tuning
 from dropforge.local.sagemaker.wire import protocol
 from dropforge.local.sagemaker.wire.web import Web
 
@@ -36,6 +39,7 @@ GRAPHS: Mapping[str, Graph] = {
     training.KIND: jobs.TRAINING,
     processing.KIND.name: processing_states.PROCESSING,
     transform.KIND.name: transform_states.TRANSFORM,
+    tuning.KIND.name: tuning_states.TUNING,
     endpoints.KIND: hosting.ENDPOINT,
     packages.GROUP: registry.GROUP,
     packages.PACKAGE: registry.PACKAGE,
@@ -79,15 +83,18 @@ class SageMaker:
         )
         self._messenger = Messenger(ground.store, emit)
         self._training = running.Training(ground)
+        trained = training.TrainingJobs(ground, self._training.launch, self._training.stop)
         process, batch = Processing(ground).runs, Transform(ground).runs
+        tune = Tuning(ground, trained.create, trained.stop).runs
         self._rollout = Rollout(ground)
         self._invoker = Invoker(ground, self._rollout.fleet)
-        self._kinds: tuple[Runs, ...] = (process, batch)
+        self._kinds: tuple[Runs, ...] = (process, batch, tune)
         versions = packages.Registry(ground)
         rooms = (
-            training.TrainingJobs(ground, self._training.launch, self._training.stop),
+            trained,
             processing.ProcessingJobs(ground, process.launch, process.stop),
             transform.TransformJobs(ground, batch.launch, batch.stop),
+            tuning.TuningJobs(ground, tune.launch, tune.stop),
             versions,
             models.Models(ground, versions.container),
             endpoints.Endpoints(ground, self._rollout.launch),

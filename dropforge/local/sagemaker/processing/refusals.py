@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dropforge.local.sagemaker.wire.refusal import ASSUMED, Refusal
+from dropforge.local.sagemaker.wire.refusal import ASSUMED, OURS, Refusal
 
 _API = "https://docs.aws.amazon.com/sagemaker/latest/APIReference"
 _INVALID = "ValidationException"
@@ -26,23 +26,21 @@ NO_INSTANCES = Refusal(
     "a processing job says nothing of its instances",
     _INVALID,
     "{member} needs InstanceType and InstanceCount.",
-    ASSUMED,
+    OURS,
 )
 ONE_INSTANCE = Refusal(
     "a processing job asks for more than one instance",
     _INVALID,
     "The local cloud processes on one instance: InstanceCount must be 1, not {count}.",
-    ASSUMED,
+    OURS,
 )
 NO_PROGRAM = Refusal(
     "a processing job names no ContainerEntrypoint and its image has no program `process`",
     _INVALID,
     "The folder that stands in for {image} has no program process: give AppSpecification.ContainerEntrypoint.",
-    ASSUMED,
+    OURS,
 )
-NO_SOURCE = Refusal(
-    "an input or output of a processing job has no S3 side", _INVALID, "{what} needs {member}.", ASSUMED
-)
+NO_SOURCE = Refusal("an input or output of a processing job has no S3 side", _INVALID, "{what} needs {member}.", OURS)
 NO_PATH = Refusal(
     "an input or output of a processing job has no LocalPath",
     _INVALID,

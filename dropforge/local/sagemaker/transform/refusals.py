@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dropforge.local.sagemaker.wire.refusal import ASSUMED, Refusal
+from dropforge.local.sagemaker.wire.refusal import ASSUMED, OURS, Refusal
 
 _API = "https://docs.aws.amazon.com/sagemaker/latest/APIReference"
 _FILTERS = "https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform-data-processing.html"
@@ -36,7 +36,7 @@ CHUNKED = Refusal(
     "MaxPayloadInMB is 0: chunked requests",
     _INVALID,
     "MaxPayloadInMB {given} is not in the local cloud: requests are not sent in chunks.",
-    ASSUMED,
+    OURS,
 )
 BAD_PATH = Refusal(
     "a filter is no JSONPath of the kind that SageMaker reads",
