@@ -22,15 +22,30 @@ _PACKAGE = (
     "ModelPackageDescription", "InferenceSpecification", "ModelApprovalStatus", "ApprovalDescription",
     "CustomerMetadataProperties",
 )  # fmt: skip
+_PROCESSING = (
+    "ProcessingJobName", "ProcessingJobArn", "ProcessingJobStatus", "FailureReason", "ExitMessage", "ProcessingInputs",
+    "ProcessingOutputConfig", "ProcessingResources", "StoppingCondition", "AppSpecification", "Environment",
+    "NetworkConfig", "RoleArn", "ExperimentConfig",
+)  # fmt: skip
+_TRANSFORM = (
+    "TransformJobName", "TransformJobArn", "TransformJobStatus", "FailureReason", "ModelName",
+    "MaxConcurrentTransforms", "ModelClientConfig", "MaxPayloadInMB", "BatchStrategy", "Environment", "TransformInput",
+    "TransformOutput", "TransformResources", "DataProcessing", "ExperimentConfig",
+)  # fmt: skip
+_TUNING = (
+    "HyperParameterTuningJobName", "HyperParameterTuningJobArn", "HyperParameterTuningJobStatus", "FailureReason",
+    "HyperParameterTuningJobConfig", "TrainingJobDefinition", "TrainingJobDefinitions", "TrainingJobStatusCounters",
+    "ObjectiveStatusCounters", "BestTrainingJob", "TuningJobCompletionDetails",
+)  # fmt: skip
+_LABELLING = (
+    "LabelingJobName", "LabelingJobArn", "LabelingJobStatus", "FailureReason", "LabelCounters", "LabelAttributeName",
+    "InputConfig", "OutputConfig", "RoleArn", "LabelCategoryConfigS3Uri", "StoppingConditions", "HumanTaskConfig",
+    "JobReferenceCode", "LabelingJobOutput",
+)  # fmt: skip
 _TIMES = (
-    "CreationTime",
-    "TrainingStartTime",
-    "TrainingEndTime",
-    "LastModifiedTime",
-    "StartTime",
-    "EndTime",
-    "Timestamp",
-)
+    "CreationTime", "TrainingStartTime", "TrainingEndTime", "LastModifiedTime", "StartTime", "EndTime", "Timestamp",
+    "ProcessingStartTime", "ProcessingEndTime", "TransformStartTime", "TransformEndTime", "HyperParameterTuningEndTime",
+)  # fmt: skip
 _PAUSE = 0.5
 
 logger = logging.getLogger(__name__)
@@ -48,6 +63,23 @@ def endpoint(doc: Doc) -> Event:
 
 def package(doc: Doc) -> Event:
     return Event("SageMaker Model Package State Change", _detail(doc, _PACKAGE), [doc["ModelPackageArn"]])
+
+
+def processing(doc: Doc) -> Event:
+    return Event("SageMaker Processing Job State Change", _detail(doc, _PROCESSING), [doc["ProcessingJobArn"]])
+
+
+def transform(doc: Doc) -> Event:
+    return Event("SageMaker Transform Job State Change", _detail(doc, _TRANSFORM), [doc["TransformJobArn"]])
+
+
+def tuning(doc: Doc) -> Event:
+    kind = "SageMaker HyperParameter Tuning Job State Change"
+    return Event(kind, _detail(doc, _TUNING), [doc["HyperParameterTuningJobArn"]])
+
+
+def labelling(doc: Doc) -> Event:
+    return Event("SageMaker Ground Truth Labeling Job State Change", _detail(doc, _LABELLING), [doc["LabelingJobArn"]])
 
 
 def _detail(doc: Doc, names: Sequence[str]) -> dict[str, Any]:

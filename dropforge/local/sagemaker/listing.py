@@ -48,12 +48,12 @@ def page(store: Store, ask: Ask) -> tuple[list[Doc], dict[str, str]]:
     for condition, value in [*ask.conditions, *_filters(ask.request)]:
         where.append(condition)
         values.append(value)
-    if token := ask.request.get("NextToken"):
+    if given := ask.request.get("NextToken"):
         where.append(f"({sort}, name) {sign} (?, ?)")
-        values += _read(token)
+        values += read_token(given)
     limit = int(ask.request.get("MaxResults") or _DEFAULT_LENGTH)
     found = store.select(" AND ".join(where), values, f"{sort} {direction}, name {direction}", limit + 1)
-    more = {"NextToken": _token(getattr(found[limit - 1], sort), found[limit - 1].name)} if len(found) > limit else {}
+    more = {"NextToken": token(getattr(found[limit - 1], sort), found[limit - 1].name)} if len(found) > limit else {}
     return [row.doc for row in found[:limit]], more
 
 
@@ -66,13 +66,14 @@ def _filters(request: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return [(condition, request[name]) for name, condition in _FILTERS.items() if request.get(name) is not None]
 
 
-def _token(value: str | float, name: str) -> str:
+def token(value: str | float, name: str) -> str:
     return base64.urlsafe_b64encode(json.dumps([value, name]).encode()).decode()
 
 
-def _read(token: str) -> list[Any]:
+def read_token(given: str) -> list[Any]:
+    """Read a token: the value that was sorted by, and the name, of the last thing given."""
     try:
-        value, name = json.loads(base64.urlsafe_b64decode(token))
+        value, name = json.loads(base64.urlsafe_b64decode(given))
     except (ValueError, TypeError) as error:
         raise refusals.BAD_TOKEN() from error
     return [value, name]

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 TRAINING_GROUP = "/aws/sagemaker/TrainingJobs"
+PROCESSING_GROUP = "/aws/sagemaker/ProcessingJobs"
+TRANSFORM_GROUP = "/aws/sagemaker/TransformJobs"
 ENDPOINT_GROUP = "/aws/sagemaker/Endpoints/"
 _PAUSE = 0.2
 _BATCH_LINES = 2_000  # CloudWatch takes 10,000 events and 1 MB in one call, 26 bytes of each event being overhead

@@ -16,17 +16,30 @@ from dropforge.local.sagemaker.hosting.invoke import Invoker
 from dropforge.local.sagemaker.hosting.rollout import Rollout
 from dropforge.local.sagemaker.jobs import running, training
 from dropforge.local.sagemaker.jobs import states as jobs
+from dropforge.local.sagemaker.kinds.runs import Runs
 from dropforge.local.sagemaker.limits import Limits
 from dropforge.local.sagemaker.logs import Logs
+from dropforge.local.sagemaker.processing import jobs as processing
+from dropforge.local.sagemaker.processing import states as processing_states
+from dropforge.local.sagemaker.processing.running import Processing
 from dropforge.local.sagemaker.registry import packages
 from dropforge.local.sagemaker.registry import states as registry
 from dropforge.local.sagemaker.states import AT_ONCE, Graph, Pace
 from dropforge.local.sagemaker.store import Store
+from dropforge.local.sagemaker.transform import jobs as transform
+from dropforge.local.sagemaker.transform import states as transform_states
+from dropforge.local.sagemaker.transform.running import Transform
+from dropforge.local.sagemaker.tuning import jobs as tuning
+from dropforge.local.sagemaker.tuning import states as tuning_states
+from dropforge.local.sagemaker.tuning.running import Tuning
 from dropforge.local.sagemaker.wire import protocol
 from dropforge.local.sagemaker.wire.web import Web
 
 GRAPHS: Mapping[str, Graph] = {
     training.KIND: jobs.TRAINING,
+    processing.KIND.name: processing_states.PROCESSING,
+    transform.KIND.name: transform_states.TRANSFORM,
+    tuning.KIND.name: tuning_states.TUNING,
     endpoints.KIND: hosting.ENDPOINT,
     packages.GROUP: registry.GROUP,
     packages.PACKAGE: registry.PACKAGE,
@@ -70,11 +83,18 @@ class SageMaker:
         )
         self._messenger = Messenger(ground.store, emit)
         self._training = running.Training(ground)
+        trained = training.TrainingJobs(ground, self._training.launch, self._training.stop)
+        process, batch = Processing(ground).runs, Transform(ground).runs
+        tune = Tuning(ground, trained.create, trained.stop).runs
         self._rollout = Rollout(ground)
         self._invoker = Invoker(ground, self._rollout.fleet)
+        self._kinds: tuple[Runs, ...] = (process, batch, tune)
         versions = packages.Registry(ground)
         rooms = (
-            training.TrainingJobs(ground, self._training.launch, self._training.stop),
+            trained,
+            processing.ProcessingJobs(ground, process.launch, process.stop),
+            transform.TransformJobs(ground, batch.launch, batch.stop),
+            tuning.TuningJobs(ground, tune.launch, tune.stop),
             versions,
             models.Models(ground, versions.container),
             endpoints.Endpoints(ground, self._rollout.launch),
@@ -90,10 +110,14 @@ class SageMaker:
         self._logs.start()
         self._messenger.start()
         self._training.resume()
+        for kind in self._kinds:
+            kind.resume()
         self._rollout.resume()
 
     def stop(self) -> None:
         """End every program, keep every state. Call from a thread that does not serve the front."""
+        for kind in reversed(self._kinds):
+            kind.close()
         self._training.close()
         self._rollout.close()
         self._logs.stop()
@@ -104,4 +128,5 @@ class SageMaker:
 
     def status(self) -> dict[str, Any]:
         """Tell what runs now."""
-        return {"jobs": self._training.status(), "endpoints": self._rollout.status()}
+        jobs = [*self._training.status(), *(name for kind in self._kinds for name in kind.status())]
+        return {"jobs": jobs, "endpoints": self._rollout.status()}

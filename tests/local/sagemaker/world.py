@@ -128,9 +128,8 @@ class World:
         answer: dict[str, Any] = self.sagemaker.describe_training_job(TrainingJobName=name)
         return answer
 
-    def log(self, name: str) -> list[str]:
+    def log(self, name: str, group: str = "/aws/sagemaker/TrainingJobs") -> list[str]:
         """Read what a job has logged so far."""
-        group = "/aws/sagemaker/TrainingJobs"
         try:
             streams = self.logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")["logStreams"]
         except self.logs.exceptions.ResourceNotFoundException:
@@ -190,7 +189,10 @@ class World:
         return self.told(name, 1)[-1]
 
     def _told(self, name: str) -> list[dict[str, Any]]:
-        keys = ("TrainingJobName", "EndpointName", "ModelPackageArn")
+        keys = (
+            "TrainingJobName", "EndpointName", "ModelPackageArn", "ProcessingJobName", "TransformJobName",
+            "HyperParameterTuningJobName", "LabelingJobName",
+        )  # fmt: skip
         return [detail for _, detail in self.events if name in {detail.get(key) for key in keys}]
 
     @staticmethod

@@ -23,7 +23,7 @@ import source_archive  # type: ignore[import-not-found]  # beside this program i
 
 ML = Path("/opt/ml")
 CODE = ML / "code"
-_RESERVED = "sagemaker_"
+_RESERVED = ("sagemaker_", "_tuning_objective_metric")  # what SageMaker and its SDK put there, not for the script
 _TAIL_LINES = 40
 _LAST_LINES_SECONDS = 0.3
 

@@ -50,6 +50,7 @@ class Server:
         self._closing = threading.Event()
         self._process: sandbox.Process | None = None
         self._thread = threading.Thread(target=self._run, name=f"server-{endpoint}", daemon=True)
+        self.group = ENDPOINT_GROUP + endpoint
         self.log = f"{variant['name']}/i-{uuid.uuid4().hex[:17]}"
         self.up = threading.Event()
         """Set when it has come up for the first time, or has given up: see `failure`."""
@@ -164,7 +165,7 @@ class Server:
             connection.close()
 
     def _read(self, process: sandbox.Process) -> None:
-        stream = self._ground.logs.open(ENDPOINT_GROUP + self.endpoint, self.log)
+        stream = self._ground.logs.open(self.group, self.log)
         with process.output as output:
             while line := output.readline(_LONGEST_LINE):
                 stream.write(line.decode(errors="replace").rstrip("\r\n"))
