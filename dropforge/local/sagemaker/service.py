@@ -71,7 +71,7 @@ class SageMaker:
         self._messenger = Messenger(ground.store, emit)
         self._training = running.Training(ground)
         self._rollout = Rollout(ground)
-        self._invoker = Invoker(ground, self._rollout.fleet)
+        self._invoker = Invoker(ground, self._rollout.route)
         versions = packages.Registry(ground)
         rooms = (
             training.TrainingJobs(ground, self._training.launch, self._training.stop),

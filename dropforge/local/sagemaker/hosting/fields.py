@@ -65,23 +65,6 @@ CONFIG_REFUSED: Mapping[str, str] = {
     "ShadowProductionVariants": "every variant answers",
     **{f"ProductionVariants[].{name}": why for name, why in _VARIANT_REFUSED.items()},
 }
-_DEPLOYMENT_REFUSED = {
-    "DeploymentConfig.AutoRollbackConfiguration": "no alarm is watched",
-    "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.CanarySize": "all traffic moves at once",
-    "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.LinearStepSize": "all traffic moves at once",
-    "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.Type=CANARY": "all traffic moves at once",
-    "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.Type=LINEAR": "all traffic moves at once",
-    "DeploymentConfig.RollingUpdatePolicy": "all traffic moves at once",
-}
-_DEPLOYMENT_UNUSED = {
-    "DeploymentConfig.BlueGreenUpdatePolicy": "all traffic moves at once, without waiting",
-}
-ENDPOINT_UNUSED: Mapping[str, str] = _DEPLOYMENT_UNUSED
-ENDPOINT_REFUSED: Mapping[str, str] = _DEPLOYMENT_REFUSED
-UPDATE_UNUSED: Mapping[str, str] = _DEPLOYMENT_UNUSED
-UPDATE_REFUSED: Mapping[str, str] = {
-    **_DEPLOYMENT_REFUSED,
-    "ExcludeRetainedVariantProperties": "variants are as their configuration says",
-    "RetainAllVariantProperties": "variants are as their configuration says",
-    "RetainDeploymentConfig": "no deployment is kept",
+REWEIGH_REFUSED: Mapping[str, str] = {
+    "DesiredWeightsAndCapacities[].ServerlessUpdateConfig": "servers run all the time",
 }

@@ -1,11 +1,11 @@
-"""All the servers of one endpoint under one configuration: come up together, share the load, leave when drained."""
+"""All the servers of one endpoint under one configuration: come up, share the load, grow, shrink, leave."""
 
 from __future__ import annotations
 
 import random
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,23 +25,59 @@ class Fleet:
 
     def __init__(self, ground: Ground, endpoint: str, plan: Mapping[str, Any]) -> None:
         self._lock = threading.Lock()
-        self._startup = ground.limits.startup
+        self._ground = ground
+        self._endpoint = endpoint
         self._leaving = False
+        self._variants = {variant["name"]: variant for variant in plan["variants"]}
+        self._weights = {name: float(variant["weight"]) for name, variant in self._variants.items()}
+        self.servers: list[Server] = []
+
+    def variants(self) -> list[str]:
+        return list(self._variants)
+
+    def counts(self) -> dict[str, int]:
+        """Say how many servers each variant has."""
+        with self._lock:
+            return {name: sum(server.variant == name for server in self.servers) for name in self._variants}
+
+    def weigh(self, plan: Mapping[str, Any]) -> None:
+        """Share the load by the weights of another plan."""
         self._weights = {variant["name"]: float(variant["weight"]) for variant in plan["variants"]}
-        self.servers = [
-            Server(ground, endpoint, variant)
-            for variant in plan["variants"]
-            for _ in range(min(variant["count"], _MOST_SERVERS))
-        ]
 
-    def start(self) -> None:
-        for server in self.servers:
+    def grow(self, counts: Mapping[str, int]) -> list[Server]:
+        """Start the servers that are missing; each answers as soon as it can. Gives those that were started."""
+        with self._lock:
+            missing = [
+                Server(self._ground, self._endpoint, self._variants[name])
+                for name, count in counts.items()
+                for _ in range(min(count, _MOST_SERVERS) - sum(server.variant == name for server in self.servers))
+            ]
+            self.servers += missing
+        for server in missing:
             server.start()
+        return missing
 
-    def wait(self, stopped: threading.Event) -> None:
+    def shrink(self, counts: Mapping[str, int], seconds: float) -> None:
+        """Let the servers that are too many finish what they do, and end them."""
+        with self._lock:
+            able = {name: [server for server in self.servers if server.variant == name] for name in counts}
+            surplus = [server for name, count in counts.items() for server in _least_able(able[name])[count:]]
+        self._dismiss(surplus, seconds)
+
+    def scale(self, counts: Mapping[str, int], stopped: threading.Event, seconds: float | None = None) -> None:
+        """Grow and shrink to these numbers. StartError when a server does not come up: then those before remain."""
+        made = self.grow(counts)
+        try:
+            self.wait(made, stopped, seconds)
+        except StartError:
+            self._dismiss(made, 0)
+            raise
+        self.shrink(counts, self._ground.limits.invoke)
+
+    def wait(self, servers: Iterable[Server], stopped: threading.Event, seconds: float | None = None) -> None:
         """Wait until every server answers its ping; StartError when one does not in time."""
-        deadline = time.monotonic() + self._startup
-        for server in self.servers:
+        deadline = time.monotonic() + min(self._ground.limits.startup, seconds or self._ground.limits.startup)
+        for server in servers:
             while not server.up.wait(_GLANCE):
                 if time.monotonic() > deadline:
                     raise StartError(no_ping(server.variant))
@@ -49,9 +85,6 @@ class Fleet:
                     raise StartError("The local cloud is stopping.")
             if server.failure:
                 raise StartError(server.failure)
-
-    def variants(self) -> list[str]:
-        return list(self._weights)
 
     def take(self, variant: str | None) -> Server:
         """Choose a variant by weight and its least busy healthy server; NobodyError when there is none."""
@@ -77,8 +110,24 @@ class Fleet:
         """Take no more requests, let those under way finish, then end every server."""
         with self._lock:
             self._leaving = True
+            everyone = list(self.servers)
+        self._dismiss(everyone, seconds)
+
+    def _dismiss(self, servers: Sequence[Server], seconds: float) -> None:
+        with self._lock:
+            self.servers = [server for server in self.servers if server not in servers]
         deadline = time.monotonic() + seconds
-        while any(server.in_flight for server in self.servers) and time.monotonic() < deadline:
+        while any(server.in_flight for server in servers) and time.monotonic() < deadline:
             threading.Event().wait(_GLANCE)
-        with ThreadPoolExecutor(max(1, len(self.servers))) as pool:
-            list(pool.map(Server.close, self.servers))
+        with ThreadPoolExecutor(max(1, len(servers))) as pool:
+            list(pool.map(Server.close, servers))
+
+
+def counts(plan: Mapping[str, Any]) -> dict[str, int]:
+    """Say how many servers each variant of a plan is to have."""
+    return {variant["name"]: variant["count"] for variant in plan["variants"]}
+
+
+def _least_able(servers: Sequence[Server]) -> list[Server]:
+    """Sort so that what is cut off the end is missed least."""
+    return sorted(servers, key=lambda server: (not server.healthy, server.in_flight))

@@ -13,6 +13,7 @@ from dropforge.local.sagemaker.errors import InvokeValidationError, ModelError, 
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting.exchange import BrokenError, Connection, Reply
 from dropforge.local.sagemaker.hosting.fleet import Fleet, NobodyError
+from dropforge.local.sagemaker.hosting.route import Route
 from dropforge.local.sagemaker.hosting.serving import Server
 from dropforge.local.sagemaker.logs import ENDPOINT_GROUP
 from dropforge.local.sagemaker.sandbox import SandboxError
@@ -31,10 +32,10 @@ _OUT_OF_TIME = (
 
 
 class Invoker:
-    """Answers the runtime's paths. `fleet` tells which servers answer for an endpoint."""
+    """Answers the runtime's paths. `route` tells which servers answer for an endpoint."""
 
-    def __init__(self, ground: Ground, fleet: Callable[[str], Fleet | None]) -> None:
-        self._fleet = fleet
+    def __init__(self, ground: Ground, route: Callable[[str], Route | None]) -> None:
+        self._route = route
         self._account = ground.account
         self._seconds = ground.limits.invoke
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="sagemaker-connect")
@@ -74,15 +75,15 @@ class Invoker:
     def _take(self, endpoint: str, variant: str | None) -> tuple[Fleet, Server]:
         """Find a server. The servers may be replaced in this very moment: then look again."""
         while True:
-            fleet = self._fleet(endpoint)
-            if fleet is None:
+            route = self._route(endpoint)
+            if route is None:
                 raise InvokeValidationError(f"Endpoint {endpoint} of account {self._account.number} not found.")
-            if variant is not None and variant not in fleet.variants():
+            if variant is not None and variant not in route.variants():
                 raise InvokeValidationError(f"Variant {variant} not found in endpoint {endpoint}.")
             try:
-                return fleet, fleet.take(variant)
+                return route.take(variant)
             except NobodyError as error:
-                if fleet is self._fleet(endpoint):
+                if route is self._route(endpoint):
                     raise ServiceUnavailableError(f"No server of endpoint {endpoint} is healthy.") from error
 
     async def _ask(self, server: Server, headers: Mapping[str, str], body: bytes) -> Reply:

@@ -1,0 +1,124 @@
+"""What hosting refuses, row by row."""
+
+from __future__ import annotations
+
+from dropforge.local.sagemaker.wire.refusal import ASSUMED, OURS, Refusal
+
+_VALIDATION = "ValidationException"
+_API = "https://docs.aws.amazon.com/sagemaker/latest/APIReference"
+_GUIDE = "https://docs.aws.amazon.com/sagemaker/latest/dg"
+_ROUTING = f"{_API}/API_TrafficRoutingConfig.html"
+_CREATE_VARIANT = f"{_API}/API_ProductionVariant.html"
+
+TAKEN = Refusal(
+    "there is a model, a configuration or an endpoint by that name already",
+    _VALIDATION,
+    'Cannot create already existing {kind} "{arn}".',
+    f"{_API}/API_CreateEndpoint.html",
+)
+MISSING = Refusal(
+    "it names a model, a configuration or an endpoint that is not there",
+    _VALIDATION,
+    'Could not find {kind} "{arn}".',
+    f"{_API}/API_DescribeEndpoint.html",
+)
+UPDATE_BUSY = Refusal(
+    "an endpoint that is not InService is to be updated",
+    _VALIDATION,
+    'Cannot update in-progress endpoint "{arn}".',
+    f"{_API}/API_UpdateEndpoint.html",
+)
+DELETE_BUSY = Refusal(
+    "an endpoint that is being made or updated is to be deleted",
+    _VALIDATION,
+    'Cannot delete in-progress endpoint "{arn}".',
+    f"{_API}/API_DeleteEndpoint.html",
+)
+SAME_VARIANT = Refusal(
+    "two variants of a configuration have one name",
+    _VALIDATION,
+    "Production variant names must be unique within an endpoint configuration: {names}.",
+    _CREATE_VARIANT,
+)
+NO_MODEL = Refusal(
+    "a variant names no model",
+    _VALIDATION,
+    "The local cloud needs the ModelName of each production variant; {variant} has none.",
+    OURS,
+)
+NO_INSTANCE = Refusal(
+    "a variant names no instance type or no number of instances",
+    _VALIDATION,
+    "A production variant needs InstanceType and InitialInstanceCount; {variant} lacks one.",
+    _CREATE_VARIANT,
+)
+ONE_CONTAINER = Refusal(
+    "a model has no container, or several",
+    _VALIDATION,
+    "The local cloud serves models of one container, not {count}: give PrimaryContainer.",
+    OURS,
+)
+NO_IMAGE = Refusal("a container names no image", _VALIDATION, "The container of {name} has no Image.", ASSUMED)
+BAD_DATA_NAME = Refusal(
+    "model data is not an archive",
+    _VALIDATION,
+    "ModelDataUrl {uri} must end in .tar.gz.",
+    f"{_API}/API_ContainerDefinition.html",
+)
+NO_DATA = Refusal(
+    "model data is not there",
+    _VALIDATION,
+    "Could not find model data at {uri}.",
+    f"{_API}/API_ContainerDefinition.html",
+)
+NO_VARIANT = Refusal(
+    "weights or capacities name a variant that the endpoint has not",
+    _VALIDATION,
+    'Could not find variant "{variant}" in endpoint "{arn}".',
+    f"{_API}/API_UpdateEndpointWeightsAndCapacities.html",
+)
+NO_CAPACITY = Refusal(
+    "a variant that answers at once is to have no instance",
+    _VALIDATION,
+    'The desired instance count of variant "{variant}" must be at least 1.',
+    ASSUMED,
+)
+TWO_POLICIES = Refusal(
+    "a deployment is to be blue/green and rolling",
+    _VALIDATION,
+    "Only one update policy can be given, not {policies}.",
+    f"{_API}/API_DeploymentConfig.html",
+)
+SIZE_WANTED = Refusal(
+    "traffic is to move in steps of no size, or a size is given where it does not move in such steps",
+    _VALIDATION,
+    "{member} must be given with the traffic routing type {kind}, and with no other.",
+    _ROUTING,
+)
+SIZE_RANGE = Refusal(
+    "a step of a deployment is too small or too large",
+    _VALIDATION,
+    "{member} must be between {least}% and {most}% of the variant's {count} instances.",
+    _ROUTING,
+)
+TOO_SHORT = Refusal(
+    "the waits of a deployment take longer than it may",
+    _VALIDATION,
+    "MaximumExecutionTimeoutInSeconds must be larger than the {waits} seconds that the deployment waits.",
+    f"{_API}/API_BlueGreenUpdatePolicy.html",
+)
+OTHER_VARIANTS = Refusal(
+    "a deployment in steps goes to a configuration with other variants",
+    _VALIDATION,
+    "The new endpoint configuration must have the variants of the old one: {names}.",
+    f"{_GUIDE}/deployment-guardrails-exclusions.html",
+)
+ROLLING_ALONE = Refusal(
+    "several variants are to be updated by a rolling deployment",
+    _VALIDATION,
+    "A rolling deployment takes an endpoint with one variant, not {count}.",
+    f"{_GUIDE}/deployment-guardrails-exclusions.html",
+)
+NO_ALARM = Refusal(
+    "a deployment is to watch an alarm that is not there", _VALIDATION, "Could not find the alarms: {names}.", ASSUMED
+)
