@@ -68,3 +68,10 @@ CONFIG_REFUSED: Mapping[str, str] = {
 REWEIGH_REFUSED: Mapping[str, str] = {
     "DesiredWeightsAndCapacities[].ServerlessUpdateConfig": "servers run all the time",
 }
+RUNTIME_REFUSED: Mapping[str, str] = {
+    "EnableExplanations": "there is no Clarify",
+    "InferenceComponentName": _COMPONENTS,
+    "PrefixAwareId": "requests go to the least busy server",
+    "TargetContainerHostname": "a model has one container",
+    "TargetModel": "a container serves one model",
+}

@@ -102,6 +102,13 @@ class Fleet:
             chosen.in_flight += 1
             return chosen
 
+    def take_again(self, server: Server) -> bool:
+        """Take the very server that a session began with; False when it is not there any more."""
+        with self._lock:
+            there = server.healthy and not self._leaving and server in self.servers
+            server.in_flight += there
+            return there
+
     def give_back(self, server: Server) -> None:
         with self._lock:
             server.in_flight -= 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dropforge.local.sagemaker.wire.refusal import ASSUMED, OURS, Refusal
 
 _VALIDATION = "ValidationException"
+_RUNTIME_VALIDATION = "ValidationError"
+_INVOKE = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html"
 _API = "https://docs.aws.amazon.com/sagemaker/latest/APIReference"
 _GUIDE = "https://docs.aws.amazon.com/sagemaker/latest/dg"
 _ROUTING = f"{_API}/API_TrafficRoutingConfig.html"
@@ -121,4 +123,42 @@ ROLLING_ALONE = Refusal(
 )
 NO_ALARM = Refusal(
     "a deployment is to watch an alarm that is not there", _VALIDATION, "Could not find the alarms: {names}.", ASSUMED
+)
+NO_SUCH_CALL = Refusal(
+    "the runtime is asked for what it has not here",
+    "UnsupportedOperation",
+    "This operation of the runtime is not in the local cloud.",
+    OURS,
+)
+TOO_LARGE = Refusal(
+    "the body of an invocation is too large",
+    _RUNTIME_VALIDATION,
+    "1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length less than or"
+    " equal to {largest}",
+    _INVOKE,
+)
+NO_ENDPOINT = Refusal(
+    "an endpoint is invoked that does not serve",
+    _RUNTIME_VALIDATION,
+    "Endpoint {endpoint} of account {account} not found.",
+    _INVOKE,
+)
+NO_TARGET = Refusal(
+    "an invocation names a variant that the endpoint has not",
+    _RUNTIME_VALIDATION,
+    "Variant {variant} not found in endpoint {endpoint}.",
+    _INVOKE,
+)
+NO_SESSION = Refusal(
+    "an invocation goes on with a session that nobody opened, or whose server is gone",
+    _RUNTIME_VALIDATION,
+    "Session {session} of endpoint {endpoint} not found.",
+    ASSUMED,
+)
+NOBODY = Refusal(
+    "no server of the endpoint is healthy",
+    "ServiceUnavailable",
+    "No server of endpoint {endpoint} is healthy.",
+    _INVOKE,
+    status=503,
 )

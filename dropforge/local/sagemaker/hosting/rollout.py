@@ -131,4 +131,8 @@ class Rollout:
 
 def _told(route: Route) -> dict[str, int]:
     servers = [server for fleet in route.fleets() for server in fleet.servers]
-    return {"servers": len(servers), "restarts": sum(server.restarts for server in servers)}
+    return {
+        "servers": len(servers),
+        "restarts": sum(server.restarts for server in servers),
+        "busy": sum(server.in_flight for server in servers),
+    }
