@@ -12,6 +12,7 @@ from dropforge.local.sagemaker.events import Emit, Messenger
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting import endpoints, models
 from dropforge.local.sagemaker.hosting import states as hosting
+from dropforge.local.sagemaker.hosting.figures import Figures
 from dropforge.local.sagemaker.hosting.invoke import Invoker
 from dropforge.local.sagemaker.hosting.rollout import Rollout
 from dropforge.local.sagemaker.jobs import running, training
@@ -71,7 +72,8 @@ class SageMaker:
         self._messenger = Messenger(ground.store, emit)
         self._training = running.Training(ground)
         self._rollout = Rollout(ground)
-        self._invoker = Invoker(ground, self._rollout.route)
+        self._figures = Figures(client)
+        self._invoker = Invoker(ground, self._rollout.route, self._figures)
         versions = packages.Registry(ground)
         rooms = (
             training.TrainingJobs(ground, self._training.launch, self._training.stop),
@@ -88,6 +90,7 @@ class SageMaker:
         """Resume: jobs cut short are failed truthfully, endpoints serve again. S3 and Logs must answer by now."""
         protocol.service()
         self._logs.start()
+        self._figures.start()
         self._messenger.start()
         self._training.resume()
         self._rollout.resume()
@@ -96,6 +99,7 @@ class SageMaker:
         """End every program, keep every state. Call from a thread that does not serve the front."""
         self._training.close()
         self._rollout.close()
+        self._figures.close()
         self._logs.stop()
         self._messenger.stop()
         self._web.close()

@@ -30,6 +30,7 @@ class Fleet:
         self._leaving = False
         self._variants = {variant["name"]: variant for variant in plan["variants"]}
         self._weights = {name: float(variant["weight"]) for name, variant in self._variants.items()}
+        self._instances = dict.fromkeys(self._variants, 0)
         self.servers: list[Server] = []
 
     def variants(self) -> list[str]:
@@ -39,6 +40,14 @@ class Fleet:
         """Say how many servers each variant has."""
         with self._lock:
             return {name: sum(server.variant == name for server in self.servers) for name in self._variants}
+
+    def instances(self, variant: str) -> int:
+        """Say how many instances a variant was last given; there may be fewer servers."""
+        return self._instances[variant]
+
+    def busy(self, variant: str) -> int:
+        """Say how many requests a variant answers now."""
+        return sum(server.in_flight for server in self.servers if server.variant == variant)
 
     def weigh(self, plan: Mapping[str, Any]) -> None:
         """Share the load by the weights of another plan."""
@@ -53,6 +62,7 @@ class Fleet:
                 for _ in range(min(count, _MOST_SERVERS) - sum(server.variant == name for server in self.servers))
             ]
             self.servers += missing
+            self._instances |= counts
         for server in missing:
             server.start()
         return missing
@@ -61,6 +71,7 @@ class Fleet:
         """Let the servers that are too many finish what they do, and end them."""
         with self._lock:
             able = {name: [server for server in self.servers if server.variant == name] for name in counts}
+            self._instances |= counts
             surplus = [server for name, count in counts.items() for server in _least_able(able[name])[count:]]
         self._dismiss(surplus, seconds)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Callable, Mapping
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from dropforge.local.sagemaker.errors import SageMakerError
+from dropforge.local.sagemaker.errors import ModelError, SageMakerError
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting import refusals, runtime, streams
 from dropforge.local.sagemaker.hosting.asking import Asker
 from dropforge.local.sagemaker.hosting.exchange import Connection, Reply
+from dropforge.local.sagemaker.hosting.figures import Call, Figures
 from dropforge.local.sagemaker.hosting.fleet import Fleet, NobodyError
 from dropforge.local.sagemaker.hosting.route import Route
 from dropforge.local.sagemaker.hosting.runtime import Request
@@ -26,7 +29,8 @@ _OPENED, _CLOSED = "x-amzn-sagemaker-new-session-id", "x-amzn-sagemaker-closed-s
 class Invoker:
     """Answers the runtime's paths. `route` tells which servers answer for an endpoint."""
 
-    def __init__(self, ground: Ground, route: Callable[[str], Route | None]) -> None:
+    def __init__(self, ground: Ground, route: Callable[[str], Route | None], figures: Figures) -> None:
+        self._figures = figures
         self._route = route
         self._account = ground.account
         self._asker = Asker(ground)
@@ -34,12 +38,13 @@ class Invoker:
 
     async def __call__(self, scope: Mapping[str, Any], body: bytes) -> Answer:
         try:
+            began = time.perf_counter()
             request = runtime.read(scope, body)
             match request.operation:
                 case runtime.INVOKE:
-                    return await self._invoke(request)
+                    return await self._invoke(request, began)
                 case runtime.STREAM:
-                    return await self._stream(request)
+                    return await self._stream(request, began)
             raise refusals.NO_SUCH_CALL()
         except SageMakerError as error:
             return refusal(error)
@@ -47,10 +52,11 @@ class Invoker:
     def close(self) -> None:
         self._asker.close()
 
-    async def _invoke(self, request: Request) -> Answer:
+    async def _invoke(self, request: Request, began: float) -> Answer:
         fleet, server = self._take(request)
         try:
-            reply = await self._asker.ask(server, request.passed(), request.body)
+            with self._counted(fleet, server, began):
+                reply = await self._asker.ask(server, request.passed(), request.body)
         finally:
             fleet.give_back(server)
         opened, closed = reply.headers.get(_OPENED), reply.headers.get(_CLOSED)
@@ -58,12 +64,13 @@ class Invoker:
         headers = [("content-type", _content_type(reply)), *_told(server, reply, _ATTRIBUTES, _OPENED, _CLOSED)]
         return 200, _spell(headers), reply.body
 
-    async def _stream(self, request: Request) -> Answer:
+    async def _stream(self, request: Request, began: float) -> Answer:
         fleet, server = self._take(request)
         try:
-            connection, head = await self._asker.begin(server, request.passed(), request.body)
-            if head.status // 100 != 2:  # noqa: PLR2004 - the class of successes
-                await self._asker.rest(server, connection, head)
+            with self._counted(fleet, server, began):
+                connection, head = await self._asker.begin(server, request.passed(), request.body)
+                if head.status // 100 != 2:  # noqa: PLR2004 - the class of successes
+                    await self._asker.rest(server, connection, head)
             answer = self._frames(fleet, server, connection)
             await anext(answer)  # it has begun, so it will end: the server is given back whatever happens
         except BaseException:
@@ -80,6 +87,20 @@ class Invoker:
         finally:
             self._asker.keep(server, connection)
             fleet.give_back(server)
+
+    @contextmanager
+    def _counted(self, fleet: Fleet, server: Server, began: float) -> Iterator[None]:
+        """Count an invocation, however it ends."""
+        asked, status = time.perf_counter(), 200
+        try:
+            yield
+        except ModelError as error:
+            status = error.extra["OriginalStatusCode"]
+            raise
+        finally:
+            model, instances = time.perf_counter() - asked, fleet.instances(server.variant)
+            busy = fleet.busy(server.variant)
+            self._figures.count(Call(server.endpoint, server.variant, instances, busy, model, asked - began, status))
 
     def _take(self, request: Request) -> tuple[Fleet, Server]:
         """Find a server. The servers may be replaced in this very moment: then look again."""
