@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from dropforge.local.sagemaker.hosting.figures import NAMESPACE, Figures
+from dropforge.local.sagemaker.hosting.figures import Figures
 from tests.local.sagemaker import told
 from tests.local.sagemaker.told import order
 from tests.local.sagemaker.world import World, until
@@ -22,13 +21,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, neighbours: int) -> Iterator
 
 
 def _summed(world: World, endpoint: str, name: str) -> dict[str, float]:
-    now = datetime.now(UTC)
-    found = world.client("cloudwatch").get_metric_statistics(
-        Namespace=NAMESPACE, MetricName=name, Period=3600, Statistics=["Sum", "SampleCount", "Minimum", "Maximum"],
-        StartTime=now - timedelta(hours=2), EndTime=now + timedelta(hours=1),
-        Dimensions=[{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": "main"}],
-    )["Datapoints"]  # fmt: skip
-    return {key: sum(point[key] for point in found) for key in ("Sum", "SampleCount", "Minimum", "Maximum")}
+    return told.metric(world, name, EndpointName=endpoint, VariantName="main")
 
 
 def test_invocations_are_counted_with_their_latencies_and_their_errors(world: World) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from dropforge.local.sagemaker.hosting.figures import NAMESPACE
 from dropforge.local.sagemaker.images import STAND_INS
 from tests.local.sagemaker.world import ROLE, World
 
@@ -40,3 +42,15 @@ def deploy(world: World, *arguments: Any, **more: Any) -> str:
 
 def order(**what: Any) -> bytes:
     return json.dumps(what).encode()
+
+
+def metric(world: World, name: str, **dimensions: str) -> dict[str, float]:
+    """Sum up what CloudWatch was told."""
+    now = datetime.now(UTC)
+    statistics = ("Sum", "SampleCount", "Minimum", "Maximum")
+    found = world.client("cloudwatch").get_metric_statistics(
+        Namespace=NAMESPACE, MetricName=name, Period=3600, Statistics=list(statistics),
+        StartTime=now - timedelta(hours=2), EndTime=now + timedelta(hours=1),
+        Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+    )["Datapoints"]  # fmt: skip
+    return {key: sum(point[key] for point in found) for key in statistics}

@@ -63,6 +63,8 @@ class Endpoints:
         last = seen.get("LastDeploymentConfig") if request.get("RetainDeploymentConfig") else None
         deployment = request.get("DeploymentConfig") or last
         if seen.get("_plan"):
+            if plans.is_serverless(plan) != plans.is_serverless(seen["_plan"]):
+                raise refusals.OTHER_KIND(arn=seen["EndpointArn"])
             self._check(deployment, plan, seen["_plan"])
 
         def wanted(doc: Doc) -> Doc:
@@ -114,7 +116,7 @@ class Endpoints:
             doc["_wanted"] = wanted(doc)
             doc |= {"EndpointStatus": "Updating", "LastModifiedTime": time.time(), "_stage": None}
             if doc["_wanted"].get("in_place"):
-                doc["ProductionVariants"] = plans.summary(doc["_plan"], doc["_wanted"])
+                doc |= plans.summaries(doc["_plan"], doc["_wanted"])
             doc.pop("FailureReason", None)
             return [events.endpoint(doc)]
 
@@ -125,6 +127,8 @@ class Endpoints:
     def _check(self, deployment: Doc | None, plan: Doc, before: Doc | None = None) -> None:
         if not deployment:
             return
+        if plans.is_serverless(plan):
+            raise refusals.SERVERLESS_GUARDED(config=plan["config"])
         traffic.check(deployment, plans.largest(plan))
         names = sorted(variant["name"] for variant in plan["variants"])
         if deployment.get("RollingUpdatePolicy") and len(names) > 1:

@@ -47,26 +47,26 @@ _VARIANT_REFUSED = {
     "ManagedInstanceScaling": _COMPONENTS,
     "ModelDataDownloadTimeoutInSeconds": "the cloud's own limit holds",
     "RoutingConfig": "requests go to the least busy server",
-    "ServerlessConfig": "servers run all the time",
+    "ServerlessConfig.ProvisionedConcurrency": "no server is kept ready; each comes up when it is asked",
     "VariantInstanceProvisionTimeoutInSeconds": _ONE_MACHINE,
 }
+_VARIANTS = ("ProductionVariants[]", "ShadowProductionVariants[]")
 CONFIG_UNUSED: Mapping[str, str] = {
     "EnableNetworkIsolation": _ALONE,
     "ExecutionRoleArn": _COMPONENTS,
     "KmsKeyId": _PLAIN,
     "MetricsConfig": "metrics come as they come",
     "VpcConfig": _ALONE,
-    **{f"ProductionVariants[].{name}": why for name, why in _VARIANT_UNUSED.items()},
+    **{f"{variants}.{name}": why for variants in _VARIANTS for name, why in _VARIANT_UNUSED.items()},
 }
 CONFIG_REFUSED: Mapping[str, str] = {
     "AsyncInferenceConfig": "requests are answered at once",
     "DataCaptureConfig": "nothing is captured",
     "ExplainerConfig": "there is no Clarify",
-    "ShadowProductionVariants": "every variant answers",
-    **{f"ProductionVariants[].{name}": why for name, why in _VARIANT_REFUSED.items()},
+    **{f"{variants}.{name}": why for variants in _VARIANTS for name, why in _VARIANT_REFUSED.items()},
 }
 REWEIGH_REFUSED: Mapping[str, str] = {
-    "DesiredWeightsAndCapacities[].ServerlessUpdateConfig": "servers run all the time",
+    "DesiredWeightsAndCapacities[].ServerlessUpdateConfig.ProvisionedConcurrency": "no server is kept ready",
 }
 RUNTIME_REFUSED: Mapping[str, str] = {
     "EnableExplanations": "there is no Clarify",

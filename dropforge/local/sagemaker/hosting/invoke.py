@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from dropforge.local.sagemaker.errors import ModelError, SageMakerError
@@ -22,6 +23,8 @@ from dropforge.local.sagemaker.hosting.sessions import NEW, Sessions
 
 Headers = list[tuple[bytes, bytes]]
 Answer = tuple[int, Headers, bytes | AsyncGenerator[bytes, None]]
+_LARGEST_SERVERLESS = 4 * 1024 * 1024
+_GLANCE = 0.01
 _ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 _OPENED, _CLOSED = "x-amzn-sagemaker-new-session-id", "x-amzn-sagemaker-closed-session-id"
 
@@ -35,6 +38,8 @@ class Invoker:
         self._account = ground.account
         self._asker = Asker(ground)
         self._sessions = Sessions()
+        self._startup = ground.limits.startup
+        self._copies: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Mapping[str, Any], body: bytes) -> Answer:
         try:
@@ -54,7 +59,9 @@ class Invoker:
 
     async def _invoke(self, request: Request, began: float) -> Answer:
         fleet, server = self._take(request)
+        self._copy(fleet, request)
         try:
+            await self._up(server)
             with self._counted(fleet, server, began):
                 reply = await self._asker.ask(server, request.passed(), request.body)
         finally:
@@ -66,7 +73,9 @@ class Invoker:
 
     async def _stream(self, request: Request, began: float) -> Answer:
         fleet, server = self._take(request)
+        self._copy(fleet, request)
         try:
+            await self._up(server)
             with self._counted(fleet, server, began):
                 connection, head = await self._asker.begin(server, request.passed(), request.body)
                 if head.status // 100 != 2:  # noqa: PLR2004 - the class of successes
@@ -86,6 +95,33 @@ class Invoker:
                 yield frame
         finally:
             self._asker.keep(server, connection)
+            fleet.give_back(server)
+
+    async def _up(self, server: Server) -> None:
+        """Wait for a server that is on its way; only serverless variants have such."""
+        began = time.perf_counter()
+        while not server.up.is_set():
+            if time.perf_counter() - began > self._startup:
+                raise refusals.NOT_READY(endpoint=server.endpoint, variant=server.variant)
+            await asyncio.sleep(_GLANCE)
+        if server.failure:
+            raise self._asker.failed(server, 0, server.failure)
+        if (waited := time.perf_counter() - began) > _GLANCE:
+            told = {"EndpointName": server.endpoint, "VariantName": server.variant}
+            self._figures.add("ModelSetupTime", "Microseconds", waited * 1_000_000, **told)
+
+    def _copy(self, fleet: Fleet, request: Request) -> None:
+        """Let a shadow have the request, too; nobody waits for it, and nobody hears what it says."""
+        if server := fleet.take_shadow():
+            task = asyncio.create_task(self._shadow(fleet, server, request))
+            self._copies.add(task)
+            task.add_done_callback(self._copies.discard)
+
+    async def _shadow(self, fleet: Fleet, server: Server, request: Request) -> None:
+        try:
+            with suppress(ModelError), self._counted(fleet, server, time.perf_counter()):
+                await self._asker.ask(server, request.passed(), request.body)
+        finally:
             fleet.give_back(server)
 
     @contextmanager
@@ -111,6 +147,8 @@ class Invoker:
                 raise refusals.NO_ENDPOINT(endpoint=request.endpoint, account=self._account.number)
             if request.variant is not None and request.variant not in route.variants():
                 raise refusals.NO_TARGET(endpoint=request.endpoint, variant=request.variant)
+            if route.first.serverless:
+                runtime.check_size(request.body, _LARGEST_SERVERLESS)
             try:
                 return route.take(request.variant) if session == NEW else self._again(request.endpoint, session)
             except NobodyError as error:

@@ -71,9 +71,10 @@ class Models:
         name = request["EndpointConfigName"]
         arn = self._account.arn(CONFIG, name)
         variants = [self._variant(variant) for variant in request["ProductionVariants"]]
-        if len({variant["VariantName"] for variant in variants}) != len(variants):
-            raise refusals.SAME_VARIANT(names=", ".join(variant["VariantName"] for variant in variants))
+        shadows = [self._variant(variant) for variant in request.get("ShadowProductionVariants", ())]
+        _check_together(variants, shadows)
         doc: Doc = {key: value for key, value in request.items() if key != "Tags"}
+        doc |= {"ShadowProductionVariants": shadows} if shadows else {}
         doc |= {"ProductionVariants": variants, "EndpointConfigArn": arn, "CreationTime": time.time()}
         doc["_tags"] = list(request.get("Tags", ()))
         self._create(CONFIG, name, doc, "endpoint configuration", arn)
@@ -125,7 +126,12 @@ class Models:
     def _variant(self, given: Mapping[str, Any]) -> Doc:
         if not given.get("ModelName"):
             raise refusals.NO_MODEL(variant=given["VariantName"])
-        if not given.get("InstanceType") or not given.get("InitialInstanceCount"):
+        if serverless := given.get("ServerlessConfig"):
+            if given.get("InstanceType") or given.get("InitialInstanceCount"):
+                raise refusals.BOTH_KINDS(variant=given["VariantName"])
+            if serverless["MemorySizeInMB"] % 1024:
+                raise refusals.BAD_MEMORY(memory=serverless["MemorySizeInMB"])
+        elif not given.get("InstanceType") or not given.get("InitialInstanceCount"):
             raise refusals.NO_INSTANCE(variant=given["VariantName"])
         self._find(MODEL, given["ModelName"], "model")
         return {"InitialVariantWeight": 1.0, **given}
@@ -154,3 +160,14 @@ class Models:
 
 def _taken(called: str, arn: str) -> SageMakerError:
     return refusals.TAKEN(kind=called, arn=arn)
+
+
+def _check_together(variants: list[Doc], shadows: list[Doc]) -> None:
+    """Raise the refusal of variants that do not go together."""
+    names = [variant["VariantName"] for variant in variants + shadows]
+    if len(set(names)) != len(names):
+        raise refusals.SAME_VARIANT(names=", ".join(names))
+    if shadows and len(names) > 2:  # noqa: PLR2004 - one that answers, and its shadow
+        raise refusals.ONE_SHADOW(names=", ".join(names))
+    if len(names) > 1 and any(variant.get("ServerlessConfig") for variant in variants + shadows):
+        raise refusals.SERVERLESS_ALONE(names=", ".join(names))

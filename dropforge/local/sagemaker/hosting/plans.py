@@ -19,7 +19,9 @@ def resolve(ground: Ground, config_name: str) -> Doc:
     config = ground.store.get(models.CONFIG, config_name)
     if config is None:
         raise refusals.MISSING(kind="endpoint configuration", arn=ground.account.arn(models.CONFIG, config_name))
-    return {"config": config_name, "variants": [_variant(ground, variant) for variant in config["ProductionVariants"]]}
+    variants = [_variant(ground, variant) for variant in config["ProductionVariants"]]
+    shadows = [_variant(ground, variant) | {"shadow": True} for variant in config.get("ShadowProductionVariants", ())]
+    return {"config": config_name, "variants": variants + shadows}
 
 
 def retained(plan: Doc, before: Mapping[str, Any], excluded: Iterable[str]) -> Doc:
@@ -35,17 +37,21 @@ def retained(plan: Doc, before: Mapping[str, Any], excluded: Iterable[str]) -> D
 def changed(plan: Doc, arn: str, wanted: Iterable[Mapping[str, Any]]) -> Doc:
     """Give the plan with other weights and capacities."""
     asked = {each["VariantName"]: each for each in wanted}
+    serverless = {variant["name"] for variant in plan["variants"] if "serverless" in variant}
     if unknown := set(asked) - {variant["name"] for variant in plan["variants"]}:
         raise refusals.NO_VARIANT(variant=min(unknown), arn=arn)
     for name, each in asked.items():
         if each.get(_COUNT) == 0:
             raise refusals.NO_CAPACITY(variant=name)
+        if (_COUNT in each and name in serverless) or ("ServerlessUpdateConfig" in each and name not in serverless):
+            raise refusals.OTHER_CAPACITY(variant=name)
     variants = []
     for variant in plan["variants"]:
         each = asked.get(variant["name"], {})
-        variants.append(
-            {**variant, **{key: each[name] for name, key in _RETAINED.items() if each.get(name) is not None}}
-        )
+        set_now = {key: each[name] for name, key in _RETAINED.items() if each.get(name) is not None}
+        if update := each.get("ServerlessUpdateConfig"):
+            set_now["serverless"] = {**variant["serverless"], **update}
+        variants.append({**variant, **set_now})
     return {**plan, "variants": variants, "in_place": True}
 
 
@@ -56,8 +62,23 @@ def largest(plan: Mapping[str, Any]) -> int:
 
 def summary(plan: Mapping[str, Any], desired: Mapping[str, Any] | None = None) -> list[Doc]:
     """Tell the variants of a plan as DescribeEndpoint does, on their way to those desired."""
+    return _summary(plan, desired, shadow=False)
+
+
+def summaries(plan: Mapping[str, Any], desired: Mapping[str, Any] | None = None) -> dict[str, list[Doc]]:
+    """Tell all variants of a plan, those in the shadow by themselves."""
+    shadows = _summary(plan, desired, shadow=True)
+    return {"ProductionVariants": summary(plan, desired)} | ({"ShadowProductionVariants": shadows} if shadows else {})
+
+
+def is_serverless(plan: Mapping[str, Any]) -> bool:
+    return any("serverless" in variant for variant in plan["variants"])
+
+
+def _summary(plan: Mapping[str, Any], desired: Mapping[str, Any] | None, *, shadow: bool) -> list[Doc]:
     after = {variant["name"]: variant for variant in (desired or plan)["variants"]}
-    return [_told(variant, after.get(variant["name"], variant)) for variant in plan["variants"]]
+    told = [variant for variant in plan["variants"] if bool(variant.get("shadow")) is shadow]
+    return [_told(variant, after.get(variant["name"], variant)) for variant in told]
 
 
 def pending(doc: Mapping[str, Any]) -> Doc | None:
@@ -66,9 +87,13 @@ def pending(doc: Mapping[str, Any]) -> Doc | None:
     if not wanted or wanted.get("in_place") or doc["EndpointStatus"] not in {"Creating", "Updating"}:
         return None
     stage = doc.get("_stage") or {"Status": "Creating", "StartTime": doc["LastModifiedTime"]}
-    variants = [{**each, "VariantStatus": [stage]} for each in summary(wanted)]
-    began = wanted.get("began", doc["LastModifiedTime"])
-    return {"EndpointConfigName": wanted["config"], "ProductionVariants": variants, "StartTime": began}
+    told = summaries(wanted).items()
+    variants = {kind: [{**each, "VariantStatus": [stage]} for each in some] for kind, some in told}
+    return {
+        "EndpointConfigName": wanted["config"],
+        "StartTime": wanted.get("began", doc["LastModifiedTime"]),
+        **variants,
+    }
 
 
 def stage(status: str, message: str = "") -> Doc:
@@ -77,14 +102,15 @@ def stage(status: str, message: str = "") -> Doc:
 
 
 def _told(now: Mapping[str, Any], after: Mapping[str, Any]) -> Doc:
-    return {
+    told = {
         "VariantName": now["name"],
         "DeployedImages": [{"SpecifiedImage": now["image"], "ResolvedImage": now["image"]}],
         "CurrentWeight": now["weight"],
         _WEIGHT: after["weight"],
-        "CurrentInstanceCount": now["count"],
-        _COUNT: after["count"],
     }
+    if "serverless" in now:
+        return told | {"CurrentServerlessConfig": now["serverless"], "DesiredServerlessConfig": after["serverless"]}
+    return told | {"CurrentInstanceCount": now["count"], _COUNT: after["count"]}
 
 
 def _variant(ground: Ground, variant: Mapping[str, Any]) -> Doc:
@@ -95,7 +121,8 @@ def _variant(ground: Ground, variant: Mapping[str, Any]) -> Doc:
     return {
         "name": variant["VariantName"],
         "weight": variant["InitialVariantWeight"],
-        "count": variant["InitialInstanceCount"],
+        "count": variant.get("InitialInstanceCount", 1),
+        **({"serverless": variant["ServerlessConfig"]} if variant.get("ServerlessConfig") else {}),
         "image": container["Image"],
         "data": container.get("ModelDataUrl"),
         "environment": container.get("Environment", {}),

@@ -162,3 +162,59 @@ NOBODY = Refusal(
     _INVOKE,
     status=503,
 )
+THROTTLED = Refusal(
+    "a serverless endpoint has as many requests to answer as it may",
+    "ThrottlingException",
+    "Rate exceeded: endpoint {endpoint} answers {most} requests at once.",
+    f"{_GUIDE}/serverless-endpoints.html",
+    status=429,
+)
+NOT_READY = Refusal(
+    "a server of a serverless endpoint does not come up in time",
+    "ModelNotReadyException",
+    "Model for endpoint {endpoint}, variant {variant}, is not ready for inference yet.",
+    _INVOKE,
+    status=429,
+)
+BOTH_KINDS = Refusal(
+    "a variant is to be serverless and to have instances",
+    _VALIDATION,
+    "Variant {variant} cannot have both ServerlessConfig and InstanceType or InitialInstanceCount.",
+    f"{_API}/API_ProductionVariantServerlessConfig.html",
+)
+BAD_MEMORY = Refusal(
+    "a serverless variant is to have memory that is not whole gigabytes",
+    _VALIDATION,
+    "MemorySizeInMB {memory} must be one of 1024, 2048, 3072, 4096, 5120, 6144.",
+    f"{_API}/API_ProductionVariantServerlessConfig.html",
+)
+SERVERLESS_ALONE = Refusal(
+    "a serverless variant is to stand beside others",
+    _VALIDATION,
+    "A serverless endpoint has one variant; these are several: {names}.",
+    f"{_GUIDE}/serverless-endpoints.html",
+)
+ONE_SHADOW = Refusal(
+    "there are shadows, and not one of one variant",
+    _VALIDATION,
+    "ShadowProductionVariants takes one variant beside one in ProductionVariants; these are more: {names}.",
+    f"{_API}/API_CreateEndpointConfig.html",
+)
+OTHER_KIND = Refusal(
+    "a serverless endpoint is to become one with instances, or the other way round",
+    _VALIDATION,
+    'Endpoint "{arn}" cannot be updated between serverless and instance-based variants.',
+    f"{_GUIDE}/serverless-endpoints.html",
+)
+SERVERLESS_GUARDED = Refusal(
+    "a serverless endpoint is to be updated in steps, or watched",
+    _VALIDATION,
+    "DeploymentConfig cannot be given with the serverless endpoint configuration {config}.",
+    f"{_GUIDE}/deployment-guardrails.html",
+)
+OTHER_CAPACITY = Refusal(
+    "instances are asked of a serverless variant, or concurrency of one with instances",
+    _VALIDATION,
+    "Variant {variant} has no such capacity.",
+    ASSUMED,
+)

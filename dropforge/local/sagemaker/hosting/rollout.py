@@ -13,12 +13,13 @@ from dropforge.local.sagemaker import events
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting import endpoints, plans, states
 from dropforge.local.sagemaker.hosting.deployment import Deployment, Hands, StoppingError
-from dropforge.local.sagemaker.hosting.fleet import Fleet, counts
+from dropforge.local.sagemaker.hosting.fleet import Fleet, standing
 from dropforge.local.sagemaker.hosting.route import Route
 from dropforge.local.sagemaker.hosting.serving import servers_in
 from dropforge.local.sagemaker.store import Doc, Event
 
 _RESUME_SECONDS = 15.0
+_TIDY_SECONDS = 0.5
 _INTERNAL = "We encountered an internal error. Please try again."
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Rollout:
         self._routes: dict[str, Route] = {}
         self._closing = threading.Event()
         self._threads: set[threading.Thread] = set()
+        self._tidier = threading.Thread(target=self._tidy, name="endpoints-tidy", daemon=True)
         shutil.rmtree(servers_in(ground), ignore_errors=True)  # what a kill left; models are fetched again
         self._left = self._store.select("kind = ?", (endpoints.KIND,))  # known before the first call of this life
 
@@ -53,10 +55,11 @@ class Rollout:
             if plan := row.doc.get("_plan"):
                 fleet = Fleet(self._ground, row.name, plan)
                 self._routes[row.name] = Route(fleet)
-                made += fleet.grow(counts(plan))
+                made += fleet.grow(standing(plan))
         deadline = time.monotonic() + _RESUME_SECONDS
         for server in made:
             server.up.wait(max(0.0, deadline - time.monotonic()))
+        self._tidier.start()
         for row in self._left:
             if row.status in {"Creating", "Updating", "RollingBack", "Deleting"}:
                 self.launch(row.name)
@@ -64,6 +67,8 @@ class Rollout:
     def close(self) -> None:
         """End every server; the store keeps what should be there at the next start."""
         self._closing.set()
+        if self._tidier.is_alive():
+            self._tidier.join(5)
         for thread in list(self._threads):
             thread.join(5)
         for fleet in [fleet for route in list(self._routes.values()) for fleet in route.fleets()]:
@@ -83,6 +88,12 @@ class Rollout:
             self._fail(name)
         finally:
             self._threads.discard(threading.current_thread())
+
+    def _tidy(self) -> None:
+        """Let serverless endpoints go down to no server at all."""
+        while not self._closing.wait(_TIDY_SECONDS):
+            for fleet in [fleet for route in list(self._routes.values()) for fleet in route.fleets()]:
+                fleet.rest(self._ground.limits.idle)
 
     def _carry_out(self, name: str, doc: Doc) -> None:
         wanted = doc.get("_wanted")
@@ -123,7 +134,8 @@ class Rollout:
                 return []
             doc["LastModifiedTime"] = time.time()
             if doc.get("_plan"):
-                doc["ProductionVariants"] = plans.summary(doc["_plan"])
+                doc.pop("ShadowProductionVariants", None)
+                doc |= plans.summaries(doc["_plan"])
             return [events.endpoint(doc)]
 
         self._store.change(endpoints.KIND, name, step)

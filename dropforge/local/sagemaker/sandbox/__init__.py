@@ -42,6 +42,8 @@ class Spec:
     """A folder, seen read-only as /opt/program and searched first for the command."""
     hidden: tuple[Path, ...] = ()
     """Folders that must not be seen even if something that is seen contains them."""
+    memory: int | None = None
+    """How many bytes a process of the program may use for data."""
 
 
 class Process:
@@ -124,9 +126,8 @@ def start(spec: Spec) -> Process:
     ours.settimeout(_SETUP_SECONDS)
     answer: dict[str, object] = {}
     try:
-        ours.send(
-            json.dumps(view.describe(spec.command, spec.folder, spec.environment, spec.image, spec.hidden)).encode()
-        )
+        seen = view.describe(spec.command, spec.folder, spec.environment, spec.image, spec.hidden)
+        ours.send(json.dumps({**seen, "memory": spec.memory}).encode())
         answer = json.loads(ours.recv(4096) or b"{}")
     except OSError as error:
         answer = {"error": str(error)}
