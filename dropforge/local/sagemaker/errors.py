@@ -45,8 +45,3 @@ class ModelError(SageMakerError):
 
     code = "ModelError"
     status = 424
-
-
-class ServiceUnavailableError(SageMakerError):
-    code = "ServiceUnavailable"
-    status = 503

@@ -17,6 +17,10 @@ class Limits:
     """However fast the cloud: a program needs its time to load."""
     invoke: float = 60.0
     ping: float = 2.0
+    idle: float = 300.0
+    """How long a serverless endpoint keeps a server that nobody asks."""
+    speed: float = 1.0
+    """What the times that a request names itself are scaled by."""
 
     def scaled(self, speed: float) -> Limits:
         return Limits(
@@ -25,4 +29,6 @@ class Limits:
             least_startup=self.least_startup,
             invoke=self.invoke,
             ping=self.ping,
+            idle=self.idle * speed,
+            speed=self.speed * speed,
         )

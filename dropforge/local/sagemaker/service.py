@@ -12,6 +12,7 @@ from dropforge.local.sagemaker.events import Emit, Messenger
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting import endpoints, models
 from dropforge.local.sagemaker.hosting import states as hosting
+from dropforge.local.sagemaker.hosting.figures import Figures
 from dropforge.local.sagemaker.hosting.invoke import Invoker
 from dropforge.local.sagemaker.hosting.rollout import Rollout
 from dropforge.local.sagemaker.jobs import running, training
@@ -87,7 +88,8 @@ class SageMaker:
         process, batch = Processing(ground).runs, Transform(ground).runs
         tune = Tuning(ground, trained.create, trained.stop).runs
         self._rollout = Rollout(ground)
-        self._invoker = Invoker(ground, self._rollout.fleet)
+        self._figures = Figures(client)
+        self._invoker = Invoker(ground, self._rollout.route, self._figures)
         self._kinds: tuple[Runs, ...] = (process, batch, tune)
         versions = packages.Registry(ground)
         rooms = (
@@ -108,6 +110,7 @@ class SageMaker:
         """Resume: jobs cut short are failed truthfully, endpoints serve again. S3 and Logs must answer by now."""
         protocol.service()
         self._logs.start()
+        self._figures.start()
         self._messenger.start()
         self._training.resume()
         for kind in self._kinds:
@@ -120,6 +123,7 @@ class SageMaker:
             kind.close()
         self._training.close()
         self._rollout.close()
+        self._figures.close()
         self._logs.stop()
         self._messenger.stop()
         self._web.close()

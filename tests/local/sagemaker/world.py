@@ -176,6 +176,9 @@ class World:
     def settled(self, name: str) -> dict[str, Any]:
         return until(lambda: self._if(self.endpoint(name), "EndpointStatus", {"InService", "Failed", "Deleting"}))
 
+    def if_in(self, endpoint: str, status: str) -> dict[str, Any] | None:
+        return self._if(self.endpoint(endpoint), "EndpointStatus", {status})
+
     def invoke(self, endpoint: str, body: bytes = b"", **more: Any) -> str:
         answer = self.runtime.invoke_endpoint(EndpointName=endpoint, Body=body, **more)
         return str(answer["Body"].read().decode())

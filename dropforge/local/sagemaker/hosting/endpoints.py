@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from dropforge.local.sagemaker import events, listing
-from dropforge.local.sagemaker.errors import ValidationError
+from dropforge.local.sagemaker.errors import SageMakerError
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.hosting import fields, models
+from dropforge.local.sagemaker.hosting import alarms, fields, plans, refusals, traffic
 from dropforge.local.sagemaker.store import Doc, Event, MissingError, TakenError
 from dropforge.local.sagemaker.wire.operation import Operation
 
 KIND = "endpoint"
+_BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
 _SUMMARY = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
 
 
@@ -21,14 +22,16 @@ class Endpoints:
     """The operations on endpoints. `launch` reaches the one who carries a change out."""
 
     def __init__(self, ground: Ground, launch: Callable[[str], None]) -> None:
+        self._ground = ground
         self._store = ground.store
         self._account = ground.account
         self._launch = launch
 
     def operations(self) -> dict[str, Operation]:
         return {
-            "CreateEndpoint": Operation(self.create, fields.ENDPOINT_UNUSED, fields.ENDPOINT_REFUSED),
-            "UpdateEndpoint": Operation(self.update, fields.UPDATE_UNUSED, fields.UPDATE_REFUSED),
+            "CreateEndpoint": Operation(self.create),
+            "UpdateEndpoint": Operation(self.update),
+            "UpdateEndpointWeightsAndCapacities": Operation(self.reweigh, refused=fields.REWEIGH_REFUSED),
             "DescribeEndpoint": Operation(self.describe),
             "DeleteEndpoint": Operation(self.delete),
             "ListEndpoints": Operation(self.list),
@@ -38,50 +41,59 @@ class Endpoints:
         name = request["EndpointName"]
         arn = self._account.arn(KIND, name)
         if self._store.get(KIND, name) is not None:
-            raise ValidationError(f'Cannot create already existing endpoint "{arn}".')
+            raise refusals.TAKEN(kind=KIND, arn=arn)
+        plan = plans.resolve(self._ground, request["EndpointConfigName"])
+        deployment = request.get("DeploymentConfig")
+        self._check(deployment, plan)
         now = time.time()
-        plan = self._plan(request["EndpointConfigName"])
         doc: Doc = {"EndpointName": name, "EndpointArn": arn, "EndpointConfigName": plan["config"]}
         doc |= {"EndpointStatus": "Creating", "CreationTime": now, "LastModifiedTime": now}
-        doc |= {"_wanted": plan, "_tags": list(request.get("Tags", ()))}
+        doc |= {"_wanted": {**plan, "began": now}, "_tags": list(request.get("Tags", ()))}
+        doc |= {"LastDeploymentConfig": deployment} if deployment else {}
         try:
             self._store.create(KIND, name, doc, events.endpoint(doc))
         except TakenError as error:
-            raise ValidationError(f'Cannot create already existing endpoint "{arn}".') from error
+            raise refusals.TAKEN(kind=KIND, arn=arn) from error
         self._launch(name)
         return {"EndpointArn": arn}
 
     def update(self, request: Mapping[str, Any]) -> Doc:
-        name = request["EndpointName"]
-        self._find(name)
-        plan = self._plan(request["EndpointConfigName"])
+        seen = self._find(request["EndpointName"])
+        plan = plans.resolve(self._ground, request["EndpointConfigName"])
+        last = seen.get("LastDeploymentConfig") if request.get("RetainDeploymentConfig") else None
+        deployment = request.get("DeploymentConfig") or last
+        if seen.get("_plan"):
+            if plans.is_serverless(plan) != plans.is_serverless(seen["_plan"]):
+                raise refusals.OTHER_KIND(arn=seen["EndpointArn"])
+            self._check(deployment, plan, seen["_plan"])
 
-        def begin(doc: Doc) -> list[Event]:
-            if doc["EndpointStatus"] != "InService":
-                raise ValidationError(f'Cannot update in-progress endpoint "{doc["EndpointArn"]}".')
-            doc |= {"EndpointStatus": "Updating", "LastModifiedTime": time.time(), "_wanted": plan}
-            doc.pop("FailureReason", None)
-            return [events.endpoint(doc)]
+        def wanted(doc: Doc) -> Doc:
+            excluded = {each["VariantPropertyType"] for each in request.get("ExcludeRetainedVariantProperties", ())}
+            keeps = request.get("RetainAllVariantProperties")
+            doc |= {"LastDeploymentConfig": deployment} if deployment else {}
+            return {
+                **(plans.retained(plan, doc["_plan"], excluded) if keeps else plan),
+                "deployment": deployment,
+                "began": time.time(),
+            }
 
-        doc = self._change(name, begin)
-        self._launch(name)
-        return {"EndpointArn": doc["EndpointArn"]}
+        return self._begin(request["EndpointName"], wanted)
+
+    def reweigh(self, request: Mapping[str, Any]) -> Doc:
+        def wanted(doc: Doc) -> Doc:
+            return plans.changed(doc["_plan"], doc["EndpointArn"], request["DesiredWeightsAndCapacities"])
+
+        return self._begin(request["EndpointName"], wanted)
 
     def describe(self, request: Mapping[str, Any]) -> Doc:
         doc = self._find(request["EndpointName"])
-        wanted = doc.get("_wanted")
-        if doc["EndpointStatus"] == "Updating" and wanted:
-            doc["PendingDeploymentSummary"] = {
-                "EndpointConfigName": wanted["config"],
-                "ProductionVariants": summary(wanted),
-                "StartTime": doc["LastModifiedTime"],
-            }
-        return doc
+        under_way = plans.pending(doc)
+        return {**doc, "PendingDeploymentSummary": under_way} if under_way else doc
 
     def delete(self, request: Mapping[str, Any]) -> Doc:
         def begin(doc: Doc) -> list[Event]:
-            if doc["EndpointStatus"] in {"Creating", "Updating"}:
-                raise ValidationError(f'Cannot delete in-progress endpoint "{doc["EndpointArn"]}".')
+            if doc["EndpointStatus"] in _BUSY:
+                raise refusals.DELETE_BUSY(arn=doc["EndpointArn"])
             if doc["EndpointStatus"] == "Deleting":
                 return []
             doc |= {"EndpointStatus": "Deleting", "LastModifiedTime": time.time()}
@@ -95,28 +107,37 @@ class Endpoints:
         found, more = listing.page(self._store, listing.Ask(KIND, request))
         return {"Endpoints": [{key: doc[key] for key in _SUMMARY} for doc in found], **more}
 
-    def _plan(self, config_name: str) -> Doc:
-        """Resolve a configuration into all that serving needs; later deletions do not touch it."""
-        config = self._store.get(models.CONFIG, config_name)
-        if config is None:
-            arn = self._account.arn(models.CONFIG, config_name)
-            raise ValidationError(f'Could not find endpoint configuration "{arn}".')
-        return {"config": config_name, "variants": [self._variant(variant) for variant in config["ProductionVariants"]]}
+    def _begin(self, name: str, wanted: Callable[[Doc], Doc]) -> Doc:
+        """Accept a change of an endpoint that serves, and have it carried out."""
 
-    def _variant(self, variant: Mapping[str, Any]) -> Doc:
-        model = self._store.get(models.MODEL, variant["ModelName"])
-        if model is None:
-            arn = self._account.arn(models.MODEL, variant["ModelName"])
-            raise ValidationError(f'Could not find model "{arn}".')
-        container = model["PrimaryContainer"]
-        return {
-            "name": variant["VariantName"],
-            "weight": variant["InitialVariantWeight"],
-            "count": variant["InitialInstanceCount"],
-            "image": container["Image"],
-            "data": container.get("ModelDataUrl"),
-            "environment": container.get("Environment", {}),
-        }
+        def step(doc: Doc) -> list[Event]:
+            if doc["EndpointStatus"] != "InService":
+                raise refusals.UPDATE_BUSY(arn=doc["EndpointArn"])
+            doc["_wanted"] = wanted(doc)
+            doc |= {"EndpointStatus": "Updating", "LastModifiedTime": time.time(), "_stage": None}
+            if doc["_wanted"].get("in_place"):
+                doc |= plans.summaries(doc["_plan"], doc["_wanted"])
+            doc.pop("FailureReason", None)
+            return [events.endpoint(doc)]
+
+        doc = self._change(name, step)
+        self._launch(name)
+        return {"EndpointArn": doc["EndpointArn"]}
+
+    def _check(self, deployment: Doc | None, plan: Doc, before: Doc | None = None) -> None:
+        if not deployment:
+            return
+        if plans.is_serverless(plan):
+            raise refusals.SERVERLESS_GUARDED(config=plan["config"])
+        traffic.check(deployment, plans.largest(plan))
+        names = sorted(variant["name"] for variant in plan["variants"])
+        if deployment.get("RollingUpdatePolicy") and len(names) > 1:
+            raise refusals.ROLLING_ALONE(count=len(names))
+        if before and names != sorted(variant["name"] for variant in before["variants"]):
+            raise refusals.OTHER_VARIANTS(names=", ".join(sorted(variant["name"] for variant in before["variants"])))
+        watched = traffic.plan(deployment, plans.largest(plan)).alarms
+        if watched and (gone := set(watched) - set(alarms.states(self._ground.client("cloudwatch"), watched))):
+            raise refusals.NO_ALARM(names=", ".join(sorted(gone)))
 
     def _find(self, name: str) -> Doc:
         doc = self._store.get(KIND, name)
@@ -130,20 +151,5 @@ class Endpoints:
         except MissingError as error:
             raise self._missing(name) from error
 
-    def _missing(self, name: str) -> ValidationError:
-        return ValidationError(f'Could not find endpoint "{self._account.arn(KIND, name)}".')
-
-
-def summary(plan: Mapping[str, Any]) -> list[Doc]:
-    """Tell the variants of a plan as DescribeEndpoint does."""
-    return [
-        {
-            "VariantName": variant["name"],
-            "DeployedImages": [{"SpecifiedImage": variant["image"], "ResolvedImage": variant["image"]}],
-            "CurrentWeight": variant["weight"],
-            "DesiredWeight": variant["weight"],
-            "CurrentInstanceCount": variant["count"],
-            "DesiredInstanceCount": variant["count"],
-        }
-        for variant in plan["variants"]
-    ]
+    def _missing(self, name: str) -> SageMakerError:
+        return refusals.MISSING(kind=KIND, arn=self._account.arn(KIND, name))

@@ -6,7 +6,8 @@ import asyncio
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 import h11
 
@@ -46,40 +47,50 @@ class Connection:
         young = time.monotonic() - self.idle_since < _IDLE_SECONDS
         return young and not self.reader.at_eof() and not self.writer.is_closing() and self.state.our_state is h11.IDLE
 
-    async def post(self, path: str, headers: list[tuple[str, str]], body: bytes) -> Reply:
-        """Send a request and read the whole answer; BrokenError when there is none."""
+    async def begin(self, path: str, headers: list[tuple[str, str]], body: bytes) -> Reply:
+        """Send a request and read the answer's head; `part` gives its body. BrokenError when there is none."""
         head = [("host", "localhost:8080"), ("content-length", str(len(body))), *headers]
         try:
             request = h11.Request(method="POST", target=path, headers=head)
             for event in (request, h11.Data(data=body), h11.EndOfMessage()):
                 self.writer.write(self.state.send(event) or b"")
             await self.writer.drain()
-            reply = await self._reply()
+            while not isinstance(answer := await self._event(), h11.Response):
+                pass
+        except (OSError, h11.ProtocolError) as error:
+            raise BrokenError(str(error)) from error
+        told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
+        return Reply(answer.status_code, told, b"")
+
+    async def rest(self, head: Reply) -> Reply:
+        """Read the whole body of an answer whose head has been read."""
+        parts, size = [], 0
+        while part := await self.part():
+            parts.append(part)
+            size += len(part)
+            if size > LARGEST_ANSWER:
+                raise BrokenError(f"the answer is larger than {LARGEST_ANSWER} bytes")
+        return replace(head, body=b"".join(parts))
+
+    async def part(self) -> bytes:
+        """Read what comes next of the answer's body; nothing when it has ended. BrokenError when it is cut off."""
+        try:
+            while not isinstance(event := await self._event(), h11.EndOfMessage):
+                if isinstance(event, h11.Data) and event.data:
+                    return bytes(event.data)
         except (OSError, h11.ProtocolError) as error:
             raise BrokenError(str(error)) from error
         if self.state.our_state is h11.DONE and self.state.their_state is h11.DONE:
             self.state.start_next_cycle()
         self.idle_since = time.monotonic()
-        return reply
+        return b""
 
     def close(self) -> None:
         self.writer.close()
 
-    async def _reply(self) -> Reply:
-        status, headers, parts, size = 0, {}, [], 0
-        while True:
-            event = self.state.next_event()
-            if event is h11.NEED_DATA:
-                self.state.receive_data(await self.reader.read(_READ))
-            elif isinstance(event, h11.Response):
-                status = event.status_code
-                headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in event.headers}
-            elif isinstance(event, h11.Data):
-                size += len(event.data)
-                if size > LARGEST_ANSWER:
-                    raise BrokenError(f"the answer is larger than {LARGEST_ANSWER} bytes")
-                parts.append(bytes(event.data))
-            elif isinstance(event, h11.EndOfMessage):
-                return Reply(status, headers, b"".join(parts))
-            elif isinstance(event, h11.ConnectionClosed):
-                raise BrokenError("the connection was closed without an answer")
+    async def _event(self) -> h11.Event:
+        while (event := self.state.next_event()) is h11.NEED_DATA:
+            self.state.receive_data(await self.reader.read(_READ))
+        if isinstance(event, h11.ConnectionClosed):
+            raise BrokenError("the connection was closed without an answer")
+        return cast("h11.Event", event)

@@ -47,41 +47,31 @@ _VARIANT_REFUSED = {
     "ManagedInstanceScaling": _COMPONENTS,
     "ModelDataDownloadTimeoutInSeconds": "the cloud's own limit holds",
     "RoutingConfig": "requests go to the least busy server",
-    "ServerlessConfig": "servers run all the time",
+    "ServerlessConfig.ProvisionedConcurrency": "no server is kept ready; each comes up when it is asked",
     "VariantInstanceProvisionTimeoutInSeconds": _ONE_MACHINE,
 }
+_VARIANTS = ("ProductionVariants[]", "ShadowProductionVariants[]")
 CONFIG_UNUSED: Mapping[str, str] = {
     "EnableNetworkIsolation": _ALONE,
     "ExecutionRoleArn": _COMPONENTS,
     "KmsKeyId": _PLAIN,
     "MetricsConfig": "metrics come as they come",
     "VpcConfig": _ALONE,
-    **{f"ProductionVariants[].{name}": why for name, why in _VARIANT_UNUSED.items()},
+    **{f"{variants}.{name}": why for variants in _VARIANTS for name, why in _VARIANT_UNUSED.items()},
 }
 CONFIG_REFUSED: Mapping[str, str] = {
     "AsyncInferenceConfig": "requests are answered at once",
     "DataCaptureConfig": "nothing is captured",
     "ExplainerConfig": "there is no Clarify",
-    "ShadowProductionVariants": "every variant answers",
-    **{f"ProductionVariants[].{name}": why for name, why in _VARIANT_REFUSED.items()},
+    **{f"{variants}.{name}": why for variants in _VARIANTS for name, why in _VARIANT_REFUSED.items()},
 }
-_DEPLOYMENT_REFUSED = {
-    "DeploymentConfig.AutoRollbackConfiguration": "no alarm is watched",
-    "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.CanarySize": "all traffic moves at once",
-    "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.LinearStepSize": "all traffic moves at once",
-    "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.Type=CANARY": "all traffic moves at once",
-    "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.Type=LINEAR": "all traffic moves at once",
-    "DeploymentConfig.RollingUpdatePolicy": "all traffic moves at once",
+REWEIGH_REFUSED: Mapping[str, str] = {
+    "DesiredWeightsAndCapacities[].ServerlessUpdateConfig.ProvisionedConcurrency": "no server is kept ready",
 }
-_DEPLOYMENT_UNUSED = {
-    "DeploymentConfig.BlueGreenUpdatePolicy": "all traffic moves at once, without waiting",
-}
-ENDPOINT_UNUSED: Mapping[str, str] = _DEPLOYMENT_UNUSED
-ENDPOINT_REFUSED: Mapping[str, str] = _DEPLOYMENT_REFUSED
-UPDATE_UNUSED: Mapping[str, str] = _DEPLOYMENT_UNUSED
-UPDATE_REFUSED: Mapping[str, str] = {
-    **_DEPLOYMENT_REFUSED,
-    "ExcludeRetainedVariantProperties": "variants are as their configuration says",
-    "RetainAllVariantProperties": "variants are as their configuration says",
-    "RetainDeploymentConfig": "no deployment is kept",
+RUNTIME_REFUSED: Mapping[str, str] = {
+    "EnableExplanations": "there is no Clarify",
+    "InferenceComponentName": _COMPONENTS,
+    "PrefixAwareId": "requests go to the least busy server",
+    "TargetContainerHostname": "a model has one container",
+    "TargetModel": "a container serves one model",
 }

@@ -1,15 +1,16 @@
-"""All the servers of one endpoint under one configuration: come up together, share the load, leave when drained."""
+"""All the servers of one endpoint under one configuration: come up, share the load, grow, shrink, leave."""
 
 from __future__ import annotations
 
 import random
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from dropforge.local.sagemaker.ground import Ground
+from dropforge.local.sagemaker.hosting import refusals
 from dropforge.local.sagemaker.hosting.serving import Server, StartError, no_ping
 
 _MOST_SERVERS = 4  # of one variant: one machine plays all the instances
@@ -25,23 +26,78 @@ class Fleet:
 
     def __init__(self, ground: Ground, endpoint: str, plan: Mapping[str, Any]) -> None:
         self._lock = threading.Lock()
-        self._startup = ground.limits.startup
+        self._ground = ground
+        self._endpoint = endpoint
         self._leaving = False
-        self._weights = {variant["name"]: float(variant["weight"]) for variant in plan["variants"]}
-        self.servers = [
-            Server(ground, endpoint, variant)
-            for variant in plan["variants"]
-            for _ in range(min(variant["count"], _MOST_SERVERS))
-        ]
+        self._variants = {variant["name"]: variant for variant in plan["variants"]}
+        self._weights = {name: float(variant["weight"]) for name, variant in self._variants.items()}
+        self._instances = dict.fromkeys(self._variants, 0)
+        self.servers: list[Server] = []
 
-    def start(self) -> None:
-        for server in self.servers:
+    def variants(self) -> list[str]:
+        """Name those that answer."""
+        return [name for name, variant in self._variants.items() if not variant.get("shadow")]
+
+    @property
+    def serverless(self) -> bool:
+        return any("serverless" in variant for variant in self._variants.values())
+
+    def counts(self) -> dict[str, int]:
+        """Say how many servers each variant has."""
+        with self._lock:
+            return {name: sum(server.variant == name for server in self.servers) for name in self._variants}
+
+    def instances(self, variant: str) -> int:
+        """Say how many instances a variant was last given; there may be fewer servers."""
+        return self._instances[variant]
+
+    def busy(self, variant: str) -> int:
+        """Say how many requests a variant answers now."""
+        return sum(server.in_flight for server in self.servers if server.variant == variant)
+
+    def weigh(self, plan: Mapping[str, Any]) -> None:
+        """Share the load by the weights of another plan, and let serverless variants have its concurrency."""
+        self._variants = {variant["name"]: variant for variant in plan["variants"]}
+        self._weights = {name: float(variant["weight"]) for name, variant in self._variants.items()}
+
+    def grow(self, counts: Mapping[str, int]) -> list[Server]:
+        """Start the servers that are missing; each answers as soon as it can. Gives those that were started."""
+        with self._lock:
+            missing = [
+                Server(self._ground, self._endpoint, self._variants[name])
+                for name, count in counts.items()
+                for _ in range(min(count, _MOST_SERVERS) - sum(server.variant == name for server in self.servers))
+            ]
+            self.servers += missing
+            self._instances |= counts
+        for server in missing:
             server.start()
+        return missing
 
-    def wait(self, stopped: threading.Event) -> None:
+    def shrink(self, counts: Mapping[str, int], seconds: float) -> None:
+        """Let the servers that are too many finish what they do, and end them."""
+        with self._lock:
+            able = {name: [server for server in self.servers if server.variant == name] for name in counts}
+            self._instances |= counts
+            surplus = [server for name, count in counts.items() for server in _least_able(able[name])[count:]]
+        self._dismiss(surplus, seconds)
+
+    def scale(self, counts: Mapping[str, int], stopped: threading.Event, seconds: float | None = None) -> None:
+        """Grow and shrink to these numbers. StartError when a server does not come up: then those before remain."""
+        made = self.grow(counts)
+        try:
+            self.wait(made, stopped, seconds)
+        except StartError:
+            self._dismiss(made, 0)
+            raise
+        # A serverless variant has shown that it comes up; it does so again when it is asked.
+        left = {name: 0 if "serverless" in self._variants[name] else count for name, count in counts.items()}
+        self.shrink(left, self._ground.limits.invoke)
+
+    def wait(self, servers: Iterable[Server], stopped: threading.Event, seconds: float | None = None) -> None:
         """Wait until every server answers its ping; StartError when one does not in time."""
-        deadline = time.monotonic() + self._startup
-        for server in self.servers:
+        deadline = time.monotonic() + min(self._ground.limits.startup, seconds or self._ground.limits.startup)
+        for server in servers:
             while not server.up.wait(_GLANCE):
                 if time.monotonic() > deadline:
                     raise StartError(no_ping(server.variant))
@@ -50,13 +106,16 @@ class Fleet:
             if server.failure:
                 raise StartError(server.failure)
 
-    def variants(self) -> list[str]:
-        return list(self._weights)
-
     def take(self, variant: str | None) -> Server:
-        """Choose a variant by weight and its least busy healthy server; NobodyError when there is none."""
+        """Choose a variant by weight and its least busy healthy server; NobodyError when there is none.
+
+        A serverless variant's may have to come up first: wait for it.
+        """
         with self._lock:
-            healthy = [server for server in self.servers if server.healthy and not self._leaving]
+            if self.serverless and not self._leaving:
+                return self._take_serverless()
+            answer = [] if self._leaving else self.variants()
+            healthy = [server for server in self.servers if server.healthy and server.variant in answer]
             if variant is None and healthy:
                 names = sorted({server.variant for server in healthy})
                 weights = [self._weights[name] for name in names]
@@ -69,16 +128,82 @@ class Fleet:
             chosen.in_flight += 1
             return chosen
 
+    def take_shadow(self) -> Server | None:
+        """Choose who gets a copy of a request, as often as the weights say; nobody where there is no shadow."""
+        with self._lock:
+            share = {name: self._weights[name] for name, variant in self._variants.items() if variant.get("shadow")}
+            whole = sum(self._weights[name] for name in self.variants()) or 1.0
+            able = [server for server in self.servers if server.healthy and server.variant in share]
+            if not able or self._leaving or random.random() >= sum(share.values()) / whole:  # noqa: S311 - shares load
+                return None
+            chosen = min(able, key=lambda server: server.in_flight)
+            chosen.in_flight += 1
+            return chosen
+
+    def rest(self, seconds: float) -> None:
+        """End the servers of serverless variants that nobody has asked for so long."""
+        if not self.serverless:
+            return
+        latest = time.monotonic() - seconds
+        with self._lock:
+            idle = [server for server in self.servers if server.up.is_set() and not server.in_flight]
+            tired = [server for server in idle if server.used < latest]
+        self._dismiss(tired, self._ground.limits.invoke)
+
+    def take_again(self, server: Server) -> bool:
+        """Take the very server that a session began with; False when it is not there any more."""
+        with self._lock:
+            there = server.healthy and not self._leaving and server in self.servers
+            server.in_flight += there
+            return there
+
     def give_back(self, server: Server) -> None:
         with self._lock:
             server.in_flight -= 1
+            server.used = time.monotonic()
 
     def leave(self, seconds: float) -> None:
         """Take no more requests, let those under way finish, then end every server."""
         with self._lock:
             self._leaving = True
+            everyone = list(self.servers)
+        self._dismiss(everyone, seconds)
+
+    def _take_serverless(self) -> Server:
+        """Choose an idle server, or start one; beyond what this machine takes, requests share servers."""
+        (name, variant), *_ = self._variants.items()
+        most = variant["serverless"]["MaxConcurrency"]
+        if sum(server.in_flight for server in self.servers) >= most:
+            raise refusals.THROTTLED(endpoint=self._endpoint, most=most)
+        able = [server for server in self.servers if server.healthy or not server.up.is_set()]
+        chosen = min(able, key=lambda server: (server.in_flight, not server.healthy), default=None)
+        if chosen is None or (chosen.in_flight and len(able) < _MOST_SERVERS):
+            chosen = Server(self._ground, self._endpoint, self._variants[name])
+            self.servers.append(chosen)
+            chosen.start()
+        chosen.in_flight += 1
+        return chosen
+
+    def _dismiss(self, servers: Sequence[Server], seconds: float) -> None:
+        with self._lock:
+            self.servers = [server for server in self.servers if server not in servers]
         deadline = time.monotonic() + seconds
-        while any(server.in_flight for server in self.servers) and time.monotonic() < deadline:
+        while any(server.in_flight for server in servers) and time.monotonic() < deadline:
             threading.Event().wait(_GLANCE)
-        with ThreadPoolExecutor(max(1, len(self.servers))) as pool:
-            list(pool.map(Server.close, self.servers))
+        with ThreadPoolExecutor(max(1, len(servers))) as pool:
+            list(pool.map(Server.close, servers))
+
+
+def counts(plan: Mapping[str, Any]) -> dict[str, int]:
+    """Say how many servers each variant of a plan is to have."""
+    return {variant["name"]: variant["count"] for variant in plan["variants"]}
+
+
+def standing(plan: Mapping[str, Any]) -> dict[str, int]:
+    """Say how many servers each variant of a plan has while nobody asks."""
+    return {variant["name"]: 0 if "serverless" in variant else variant["count"] for variant in plan["variants"]}
+
+
+def _least_able(servers: Sequence[Server]) -> list[Server]:
+    """Sort so that what is cut off the end is missed least."""
+    return sorted(servers, key=lambda server: (not server.healthy, server.in_flight))

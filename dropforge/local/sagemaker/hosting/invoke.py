@@ -1,145 +1,165 @@
-"""InvokeEndpoint: from the request to a server and back, without ever holding up the loop."""
+"""The runtime: from a request to a server and back, without ever holding up the loop."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
-from urllib.parse import unquote
 
-from dropforge.local.sagemaker.errors import InvokeValidationError, ModelError, SageMakerError, ServiceUnavailableError
+from dropforge.local.sagemaker.errors import ModelError, SageMakerError
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.hosting.exchange import BrokenError, Connection, Reply
+from dropforge.local.sagemaker.hosting import refusals, runtime, streams
+from dropforge.local.sagemaker.hosting.asking import Asker
+from dropforge.local.sagemaker.hosting.exchange import Connection, Reply
+from dropforge.local.sagemaker.hosting.figures import Call, Figures
 from dropforge.local.sagemaker.hosting.fleet import Fleet, NobodyError
+from dropforge.local.sagemaker.hosting.route import Route
+from dropforge.local.sagemaker.hosting.runtime import Request
 from dropforge.local.sagemaker.hosting.serving import Server
-from dropforge.local.sagemaker.logs import ENDPOINT_GROUP
-from dropforge.local.sagemaker.sandbox import SandboxError
+from dropforge.local.sagemaker.hosting.sessions import NEW, Sessions
 
-Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
-_LARGEST_BODY = 6 * 1024 * 1024
-_LONGEST_QUOTE = 1_000  # characters of the container's answer inside an error message
-_SUFFIX = "invocations"
-# Headers of the request that reach the container, by its names for them.
-_PASSED = ("content-type", "accept", "x-amzn-sagemaker-custom-attributes", "x-amzn-sagemaker-inference-id")
-_REFUSED = ("x-amzn-sagemaker-inference-component", "x-amzn-sagemaker-session-id", "x-amzn-sagemaker-target-model")
-_OUT_OF_TIME = (
-    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for each"
-    " container in Amazon CloudWatch, resolve the issue, and try again."
-)
+Headers = list[tuple[bytes, bytes]]
+Answer = tuple[int, Headers, bytes | AsyncGenerator[bytes, None]]
+_LARGEST_SERVERLESS = 4 * 1024 * 1024
+_GLANCE = 0.01
+_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
+_OPENED, _CLOSED = "x-amzn-sagemaker-new-session-id", "x-amzn-sagemaker-closed-session-id"
 
 
 class Invoker:
-    """Answers the runtime's paths. `fleet` tells which servers answer for an endpoint."""
+    """Answers the runtime's paths. `route` tells which servers answer for an endpoint."""
 
-    def __init__(self, ground: Ground, fleet: Callable[[str], Fleet | None]) -> None:
-        self._fleet = fleet
+    def __init__(self, ground: Ground, route: Callable[[str], Route | None], figures: Figures) -> None:
+        self._figures = figures
+        self._route = route
         self._account = ground.account
-        self._seconds = ground.limits.invoke
-        self._pool = ThreadPoolExecutor(4, thread_name_prefix="sagemaker-connect")
+        self._asker = Asker(ground)
+        self._sessions = Sessions()
+        self._startup = ground.limits.startup
+        self._copies: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Mapping[str, Any], body: bytes) -> Answer:
         try:
-            return await self._invoke(scope, body)
+            began = time.perf_counter()
+            request = runtime.read(scope, body)
+            match request.operation:
+                case runtime.INVOKE:
+                    return await self._invoke(request, began)
+                case runtime.STREAM:
+                    return await self._stream(request, began)
+            raise refusals.NO_SUCH_CALL()
         except SageMakerError as error:
             return refusal(error)
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._asker.close()
 
-    async def _invoke(self, scope: Mapping[str, Any], body: bytes) -> Answer:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        _, _, endpoint, *rest = scope["path"].split("/")
-        if scope["method"] != "POST" or rest != [_SUFFIX]:
-            raise SageMakerError(
-                "This operation of the runtime is not in the local cloud.", code="UnsupportedOperation"
-            )
-        for name in _REFUSED:
-            if name in headers:
-                raise InvokeValidationError(f"The header {name} is not in the local cloud.")
-        if len(body) > _LARGEST_BODY:
-            raise InvokeValidationError(
-                "1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length"
-                f" less than or equal to {_LARGEST_BODY}"
-            )
-        variant = headers.get("x-amzn-sagemaker-target-variant")
-        fleet, server = self._take(unquote(endpoint), variant)
+    async def _invoke(self, request: Request, began: float) -> Answer:
+        fleet, server = self._take(request)
+        self._copy(fleet, request)
         try:
-            reply = await self._ask(server, headers, body)
+            await self._up(server)
+            with self._counted(fleet, server, began):
+                reply = await self._asker.ask(server, request.passed(), request.body)
         finally:
             fleet.give_back(server)
-        return self._told(server, reply)
+        opened, closed = reply.headers.get(_OPENED), reply.headers.get(_CLOSED)
+        self._sessions.heard(request.endpoint, opened, closed, (fleet, server))
+        headers = [("content-type", _content_type(reply)), *_told(server, reply, _ATTRIBUTES, _OPENED, _CLOSED)]
+        return 200, _spell(headers), reply.body
 
-    def _take(self, endpoint: str, variant: str | None) -> tuple[Fleet, Server]:
-        """Find a server. The servers may be replaced in this very moment: then look again."""
-        while True:
-            fleet = self._fleet(endpoint)
-            if fleet is None:
-                raise InvokeValidationError(f"Endpoint {endpoint} of account {self._account.number} not found.")
-            if variant is not None and variant not in fleet.variants():
-                raise InvokeValidationError(f"Variant {variant} not found in endpoint {endpoint}.")
-            try:
-                return fleet, fleet.take(variant)
-            except NobodyError as error:
-                if fleet is self._fleet(endpoint):
-                    raise ServiceUnavailableError(f"No server of endpoint {endpoint} is healthy.") from error
-
-    async def _ask(self, server: Server, headers: Mapping[str, str], body: bytes) -> Reply:
-        passed = [(name, headers[name]) for name in _PASSED if name in headers]
-        connection = None
+    async def _stream(self, request: Request, began: float) -> Answer:
+        fleet, server = self._take(request)
+        self._copy(fleet, request)
         try:
-            async with asyncio.timeout(self._seconds):
-                connection = await self._connection(server)
-                reply = await connection.post(f"/{_SUFFIX}", passed, body)
-        except TimeoutError as error:
-            _drop(connection)
-            raise self._failed(server, 0, _OUT_OF_TIME) from error
-        except (BrokenError, SandboxError, OSError) as error:
-            _drop(connection)
-            raise self._failed(server, 0, f"The container closed the connection: {error}.") from error
-        except asyncio.CancelledError:
-            _drop(connection)
+            await self._up(server)
+            with self._counted(fleet, server, began):
+                connection, head = await self._asker.begin(server, request.passed(), request.body)
+                if head.status // 100 != 2:  # noqa: PLR2004 - the class of successes
+                    await self._asker.rest(server, connection, head)
+            answer = self._frames(fleet, server, connection)
+            await anext(answer)  # it has begun, so it will end: the server is given back whatever happens
+        except BaseException:
+            fleet.give_back(server)
             raise
-        if connection.fresh and server.healthy:
-            server.idle.append(connection)
-        else:
-            connection.close()
-        return reply
+        headers = [("content-type", streams.CONTENT_TYPE), ("x-amzn-sagemaker-content-type", _content_type(head))]
+        return 200, _spell([*headers, *_told(server, head, _ATTRIBUTES)]), answer
 
-    async def _connection(self, server: Server) -> Connection:
-        while server.idle:
-            kept = server.idle.pop()
-            if kept.fresh:
-                return kept
-            kept.close()
-        connected = await asyncio.get_running_loop().run_in_executor(self._pool, server.connect)
-        return await Connection.over(connected)
+    async def _frames(self, fleet: Fleet, server: Server, connection: Connection) -> AsyncGenerator[bytes, None]:
+        try:
+            yield b""
+            async for frame in streams.frames(connection, self._asker.seconds):
+                yield frame
+        finally:
+            self._asker.keep(server, connection)
+            fleet.give_back(server)
 
-    def _told(self, server: Server, reply: Reply) -> Answer:
-        if reply.status // 100 != 2:  # noqa: PLR2004 - the class of successes
-            raise self._failed(server, reply.status, reply.body.decode(errors="replace"))
-        headers = [
-            (b"content-type", reply.headers.get("content-type", "application/octet-stream").encode("latin-1")),
-            (b"x-amzn-invoked-production-variant", server.variant.encode()),
-        ]
-        attributes = reply.headers.get("x-amzn-sagemaker-custom-attributes")
-        if attributes is not None:
-            headers.append((b"x-amzn-sagemaker-custom-attributes", attributes.encode("latin-1")))
-        return 200, headers, reply.body
+    async def _up(self, server: Server) -> None:
+        """Wait for a server that is on its way; only serverless variants have such."""
+        began = time.perf_counter()
+        while not server.up.is_set():
+            if time.perf_counter() - began > self._startup:
+                raise refusals.NOT_READY(endpoint=server.endpoint, variant=server.variant)
+            await asyncio.sleep(_GLANCE)
+        if server.failure:
+            raise self._asker.failed(server, 0, server.failure)
+        if (waited := time.perf_counter() - began) > _GLANCE:
+            told = {"EndpointName": server.endpoint, "VariantName": server.variant}
+            self._figures.add("ModelSetupTime", "Microseconds", waited * 1_000_000, **told)
 
-    def _failed(self, server: Server, status: int, said: str) -> ModelError:
-        who = "client" if status // 100 == 4 else "server"  # noqa: PLR2004 - the class of the client's mistakes
-        group = ENDPOINT_GROUP + server.endpoint
-        stream = f"arn:aws:logs:{self._account.region}:{self._account.number}:log-group:{group}"
-        console = f"https://{self._account.region}.console.aws.amazon.com/cloudwatch/home?region={self._account.region}"
-        return ModelError(
-            f'Received {who} error ({status}) from primary with message "{said[:_LONGEST_QUOTE]}". See'
-            f" {console}#logEventViewer:group={group} in account {self._account.number} for more information.",
-            OriginalStatusCode=status,
-            OriginalMessage=said,
-            LogStreamArn=stream,
-        )
+    def _copy(self, fleet: Fleet, request: Request) -> None:
+        """Let a shadow have the request, too; nobody waits for it, and nobody hears what it says."""
+        if server := fleet.take_shadow():
+            task = asyncio.create_task(self._shadow(fleet, server, request))
+            self._copies.add(task)
+            task.add_done_callback(self._copies.discard)
+
+    async def _shadow(self, fleet: Fleet, server: Server, request: Request) -> None:
+        try:
+            with suppress(ModelError), self._counted(fleet, server, time.perf_counter()):
+                await self._asker.ask(server, request.passed(), request.body)
+        finally:
+            fleet.give_back(server)
+
+    @contextmanager
+    def _counted(self, fleet: Fleet, server: Server, began: float) -> Iterator[None]:
+        """Count an invocation, however it ends."""
+        asked, status = time.perf_counter(), 200
+        try:
+            yield
+        except ModelError as error:
+            status = error.extra["OriginalStatusCode"]
+            raise
+        finally:
+            model, instances = time.perf_counter() - asked, fleet.instances(server.variant)
+            busy = fleet.busy(server.variant)
+            self._figures.count(Call(server.endpoint, server.variant, instances, busy, model, asked - began, status))
+
+    def _take(self, request: Request) -> tuple[Fleet, Server]:
+        """Find a server. The servers may be replaced in this very moment: then look again."""
+        session = request.members.get("SessionId", NEW)
+        while True:
+            route = self._route(request.endpoint)
+            if route is None:
+                raise refusals.NO_ENDPOINT(endpoint=request.endpoint, account=self._account.number)
+            if request.variant is not None and request.variant not in route.variants():
+                raise refusals.NO_TARGET(endpoint=request.endpoint, variant=request.variant)
+            if route.first.serverless:
+                runtime.check_size(request.body, _LARGEST_SERVERLESS)
+            try:
+                return route.take(request.variant) if session == NEW else self._again(request.endpoint, session)
+            except NobodyError as error:
+                if route is self._route(request.endpoint):
+                    raise refusals.NOBODY(endpoint=request.endpoint) from error
+
+    def _again(self, endpoint: str, session: str) -> tuple[Fleet, Server]:
+        found = self._sessions.find(endpoint, session)
+        if found is None or not found[0].take_again(found[1]):
+            raise refusals.NO_SESSION(session=session, endpoint=endpoint)
+        return found
 
 
 def refusal(error: SageMakerError) -> Answer:
@@ -148,6 +168,15 @@ def refusal(error: SageMakerError) -> Answer:
     return error.status, [(b"content-type", b"application/json"), (b"x-amzn-errortype", error.code.encode())], body
 
 
-def _drop(connection: Connection | None) -> None:
-    if connection:
-        connection.close()
+def _content_type(reply: Reply) -> str:
+    return reply.headers.get("content-type", "application/octet-stream")
+
+
+def _told(server: Server, reply: Reply, *names: str) -> list[tuple[str, str]]:
+    """Give the headers that the container's answer brings, and who it was."""
+    variant = ("x-amzn-invoked-production-variant", server.variant)
+    return [variant, *((name, reply.headers[name]) for name in names if name in reply.headers)]
+
+
+def _spell(headers: list[tuple[str, str]]) -> Headers:
+    return [(name.encode(), value.encode("latin-1")) for name, value in headers]

@@ -10,9 +10,9 @@ from botocore.exceptions import ClientError
 
 from dropforge.local.sagemaker import images, listing
 from dropforge.local.sagemaker.artifacts import split_uri
-from dropforge.local.sagemaker.errors import ValidationError
+from dropforge.local.sagemaker.errors import SageMakerError
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.hosting import fields
+from dropforge.local.sagemaker.hosting import fields, refusals
 from dropforge.local.sagemaker.store import Doc, TakenError
 from dropforge.local.sagemaker.wire.operation import Operation
 
@@ -71,9 +71,10 @@ class Models:
         name = request["EndpointConfigName"]
         arn = self._account.arn(CONFIG, name)
         variants = [self._variant(variant) for variant in request["ProductionVariants"]]
-        if len({variant["VariantName"] for variant in variants}) != len(variants):
-            raise ValidationError("Production variant names must be unique within an endpoint configuration.")
+        shadows = [self._variant(variant) for variant in request.get("ShadowProductionVariants", ())]
+        _check_together(variants, shadows)
         doc: Doc = {key: value for key, value in request.items() if key != "Tags"}
+        doc |= {"ShadowProductionVariants": shadows} if shadows else {}
         doc |= {"ProductionVariants": variants, "EndpointConfigArn": arn, "CreationTime": time.time()}
         doc["_tags"] = list(request.get("Tags", ()))
         self._create(CONFIG, name, doc, "endpoint configuration", arn)
@@ -96,7 +97,7 @@ class Models:
             [request["PrimaryContainer"]] if request.get("PrimaryContainer") else list(request.get("Containers", ()))
         )
         if len(given) != 1:
-            raise ValidationError("The local cloud serves models of one container: give PrimaryContainer.")
+            raise refusals.ONE_CONTAINER(count=len(given))
         container: Doc = dict(given[0])
         if container.get("ModelPackageName"):
             packaged = self._package(container["ModelPackageName"])
@@ -106,7 +107,7 @@ class Models:
                 "Environment": {**packaged.get("Environment", {}), **container.get("Environment", {})},
             }
         if not container.get("Image"):
-            raise ValidationError("The container has no Image.")
+            raise refusals.NO_IMAGE(name=request["ModelName"])
         images.folder(container["Image"], self._known)
         self._check_data(container.get("ModelDataUrl"))
         return container
@@ -115,18 +116,23 @@ class Models:
         if not uri:
             return
         if not uri.endswith(".tar.gz"):
-            raise ValidationError(f"ModelDataUrl {uri} must end in .tar.gz.")
+            raise refusals.BAD_DATA_NAME(uri=uri)
         bucket, key = split_uri(uri)
         try:
             self._client("s3").head_object(Bucket=bucket, Key=key)
         except ClientError as error:
-            raise ValidationError(f"Could not find model data at {uri}.") from error
+            raise refusals.NO_DATA(uri=uri) from error
 
     def _variant(self, given: Mapping[str, Any]) -> Doc:
         if not given.get("ModelName"):
-            raise ValidationError("The local cloud needs the ModelName of each production variant.")
-        if not given.get("InstanceType") or not given.get("InitialInstanceCount"):
-            raise ValidationError("A production variant needs InstanceType and InitialInstanceCount.")
+            raise refusals.NO_MODEL(variant=given["VariantName"])
+        if serverless := given.get("ServerlessConfig"):
+            if given.get("InstanceType") or given.get("InitialInstanceCount"):
+                raise refusals.BOTH_KINDS(variant=given["VariantName"])
+            if serverless["MemorySizeInMB"] % 1024:
+                raise refusals.BAD_MEMORY(memory=serverless["MemorySizeInMB"])
+        elif not given.get("InstanceType") or not given.get("InitialInstanceCount"):
+            raise refusals.NO_INSTANCE(variant=given["VariantName"])
         self._find(MODEL, given["ModelName"], "model")
         return {"InitialVariantWeight": 1.0, **given}
 
@@ -139,15 +145,29 @@ class Models:
     def _find(self, kind: str, name: str, called: str) -> Doc:
         doc = self._store.get(kind, name)
         if doc is None:
-            raise ValidationError(f'Could not find {called} "{self._account.arn(kind, name)}".')
+            raise refusals.MISSING(kind=called, arn=self._account.arn(kind, name))
         return doc
 
     def _delete(self, kind: str, name: str, called: str) -> Doc:
-        """Delete it, in use or not: AWS allows that, and what serves goes on serving."""
+        """Delete it, in use or not: AWS asks not to, but refuses nothing, and what serves goes on serving.
+
+        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DeleteEndpointConfig.html
+        """
         self._find(kind, name, called)
         self._store.delete(kind, name)
         return {}
 
 
-def _taken(called: str, arn: str) -> ValidationError:
-    return ValidationError(f'Cannot create already existing {called} "{arn}".')
+def _taken(called: str, arn: str) -> SageMakerError:
+    return refusals.TAKEN(kind=called, arn=arn)
+
+
+def _check_together(variants: list[Doc], shadows: list[Doc]) -> None:
+    """Raise the refusal of variants that do not go together."""
+    names = [variant["VariantName"] for variant in variants + shadows]
+    if len(set(names)) != len(names):
+        raise refusals.SAME_VARIANT(names=", ".join(names))
+    if shadows and len(names) > 2:  # noqa: PLR2004 - one that answers, and its shadow
+        raise refusals.ONE_SHADOW(names=", ".join(names))
+    if len(names) > 1 and any(variant.get("ServerlessConfig") for variant in variants + shadows):
+        raise refusals.SERVERLESS_ALONE(names=", ".join(names))

@@ -58,6 +58,8 @@ class Server:
         self.healthy = False
         self.restarts = 0
         self.in_flight = 0
+        self.used = time.monotonic()
+        """When it last gave an answer."""
         self.idle: list[Connection] = []
 
     @property
@@ -135,7 +137,15 @@ class Server:
         began = time.monotonic()
         image = images.folder(self._variant["image"], self._ground.images)
         environment = {"SAGEMAKER_BIND_TO_PORT": str(PORT), **self._variant["environment"]}
-        spec = sandbox.Spec(("serve",), self._folder, environment, image=image, hidden=(self._ground.home,))
+        memory = self._variant.get("serverless", {}).get("MemorySizeInMB")
+        spec = sandbox.Spec(
+            ("serve",),
+            self._folder,
+            environment,
+            image=image,
+            hidden=(self._ground.home,),
+            memory=memory and memory << 20,
+        )
         process = self._process = sandbox.start(spec)
         reader = threading.Thread(target=self._read, args=(process,), name=f"log-{self.endpoint}", daemon=True)
         reader.start()

@@ -45,6 +45,8 @@ class Spec:
     """Folders that must not be seen even if something that is seen contains them."""
     seat: Seat | None = None
     """A place in the network of several hosts; the program waits then for `begin`."""
+    memory: int | None = None
+    """How many bytes a process of the program may use for data."""
 
 
 class Process:
@@ -132,11 +134,8 @@ def start(spec: Spec) -> Process:
     ours.settimeout(_SETUP_SECONDS)
     answer: dict[str, object] = {}
     try:
-        ours.send(
-            json.dumps(
-                view.describe(spec.command, spec.folder, spec.environment, spec.image, spec.hidden, spec.seat)
-            ).encode()
-        )
+        seen = view.describe(spec.command, spec.folder, spec.environment, spec.image, spec.hidden, spec.seat)
+        ours.send(json.dumps({**seen, "memory": spec.memory}).encode())
         answer = json.loads(ours.recv(4096) or b"{}")
     except OSError as error:
         answer = {"error": str(error)}

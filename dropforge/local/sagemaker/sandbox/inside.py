@@ -194,6 +194,11 @@ def _start(spec: dict[str, Any]) -> int:
             signal.SIGXFSZ,
         ):  # Python ignores them, and what is ignored stays so over an exec
             signal.signal(number, signal.SIG_DFL)
+        if spec["memory"]:
+            import resource
+
+            # What is written to, not what is mapped: a program may map far more than it ever uses.
+            resource.setrlimit(resource.RLIMIT_DATA, (spec["memory"], spec["memory"]))
         os.chdir(spec["folder"])
         os.execvpe(spec["command"][0], spec["command"], spec["environment"])  # noqa: S606 - an argument list
     except (SetupError, OSError) as error:

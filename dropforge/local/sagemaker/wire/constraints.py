@@ -23,6 +23,9 @@ _PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
 }
 # Java's names for kinds of characters, which Python's expressions lack.
 _KINDS = (
+    (r"[\p{Print}]", r"[\x20-\x7e]"),
+    (r"\p{ASCII}", r"[\x00-\x7f]"),
+    (r"\z", r"\Z"),
     (r"\p{L}", r"\w"),
     (r"\p{M}", r"\u0300-\u036f"),
     (r"\p{Z}", r"\s"),

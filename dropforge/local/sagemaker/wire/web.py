@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from typing import Any
 
 from dropforge.local.sagemaker.errors import SageMakerError
@@ -16,7 +17,8 @@ from dropforge.local.sagemaker.wire.operation import Operation
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-Invoke = Callable[[Scope, bytes], Awaitable[tuple[int, list[tuple[bytes, bytes]], bytes]]]
+Answer = tuple[int, list[tuple[bytes, bytes]], bytes | AsyncGenerator[bytes, None]]
+Invoke = Callable[[Scope, bytes], Awaitable[Answer]]
 _AT_ONCE = 16
 _LARGEST_BODY = 32 * 1024 * 1024
 
@@ -36,14 +38,17 @@ class Web:
         if scope["type"] != "http":
             return
         body = await _read(receive)
+        answer: bytes | AsyncGenerator[bytes, None]
         if scope["path"].startswith("/endpoints/"):
             status, headers, answer = await self._invoke(scope, body)
         else:
             status, answer = await self._control(scope, body)
             headers = [(b"content-type", protocol.CONTENT_TYPE.encode())]
-        headers += [(b"content-length", str(len(answer)).encode()), (b"x-amzn-requestid", str(uuid.uuid4()).encode())]
+        headers.append((b"x-amzn-requestid", str(uuid.uuid4()).encode()))
+        if isinstance(answer, bytes):
+            headers.append((b"content-length", str(len(answer)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+        await _send_body(send, answer)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -66,6 +71,16 @@ class Web:
 
 def _not_here(name: str) -> Operation:
     raise refusals.NOT_HERE(operation=name)
+
+
+async def _send_body(send: Send, answer: bytes | AsyncGenerator[bytes, None]) -> None:
+    if isinstance(answer, bytes):
+        await send({"type": "http.response.body", "body": answer})
+        return
+    async with aclosing(answer):
+        async for part in answer:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _read(receive: Receive) -> bytes:

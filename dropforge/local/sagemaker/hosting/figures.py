@@ -1,0 +1,123 @@
+"""What CloudWatch is told of invocations: gathered as they end, put in batches from a thread of its own.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+NAMESPACE = "AWS/SageMaker"
+_PAUSE = 1.0
+_MINUTE = 60
+_VALUES = 150  # in one datum
+_AT_ONCE = 100  # data in one call; CloudWatch takes 1000, in at most 1 MB
+_MICRO = 1_000_000
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One metric in one minute, which is the finest that SageMaker keeps."""
+
+    name: str
+    unit: str
+    dimensions: tuple[tuple[str, str], ...]
+    minute: int
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One invocation that has ended; times in seconds."""
+
+    endpoint: str
+    variant: str
+    instances: int
+    busy: int
+    """How many requests the variant had to answer when this one came."""
+    model: float
+    overhead: float
+    status: int
+    """The container's; 0 where it gave no answer."""
+
+
+class Figures:
+    """Any thread may `add`; nothing is waited for."""
+
+    def __init__(self, client: Callable[[str], Any]) -> None:
+        self._client = client
+        self._added: deque[tuple[Figure, float]] = deque()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sagemaker-figures", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Put what is there and end."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(5)
+
+    def add(self, name: str, unit: str, value: float, **dimensions: str) -> None:
+        minute = int(time.time()) // _MINUTE * _MINUTE
+        self._added.append((Figure(name, unit, tuple(dimensions.items()), minute), value))
+
+    def count(self, call: Call) -> None:
+        """Add the figures of one invocation."""
+        told = {
+            "Invocations": 1.0,
+            "InvocationsPerInstance": 1.0 / max(1, call.instances),
+            "Invocation4XXErrors": float(call.status // 100 == 4),  # noqa: PLR2004 - the class of the client's mistakes
+            "Invocation5XXErrors": float(call.status // 100 in {0, 5}),
+            "ConcurrentRequestsPerModel": float(call.busy),
+        }
+        for name, value in told.items():
+            self.add(name, "None", value, EndpointName=call.endpoint, VariantName=call.variant)
+        latencies = {"OverheadLatency": call.overhead} | ({"ModelLatency": call.model} if call.status else {})
+        for name, value in latencies.items():
+            self.add(name, "Microseconds", value * _MICRO, EndpointName=call.endpoint, VariantName=call.variant)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_PAUSE):
+            self._put()
+        self._put()
+
+    def _put(self) -> None:
+        data = list(_data(self._added, len(self._added)))
+        for first in range(0, len(data), _AT_ONCE):
+            try:
+                self._client("cloudwatch").put_metric_data(
+                    Namespace=NAMESPACE, MetricData=data[first : first + _AT_ONCE]
+                )
+            except (BotoCoreError, ClientError) as error:
+                logger.warning("figures of endpoints did not reach CloudWatch: %s", error)
+
+
+def _data(added: deque[tuple[Figure, float]], number: int) -> Iterator[dict[str, Any]]:
+    """Sum up so many of the figures added, in data that keep enough of each value for percentiles."""
+    seen: dict[Figure, Counter[float]] = defaultdict(Counter)
+    for _ in range(number):
+        figure, value = added.popleft()
+        seen[figure][float(f"{value:.4g}")] += 1
+    for figure, counted in seen.items():
+        values = sorted(counted)
+        for first in range(0, len(values), _VALUES):
+            some = values[first : first + _VALUES]
+            yield {
+                "MetricName": figure.name,
+                "Dimensions": [{"Name": name, "Value": value} for name, value in figure.dimensions],
+                "Unit": figure.unit,
+                "Timestamp": figure.minute,
+                "Values": some,
+                "Counts": [float(counted[value]) for value in some],
+            }

@@ -1,0 +1,79 @@
+"""A request of the runtime, read by the service's model: which operation it is, what it asks for, and of whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from dropforge.local.sagemaker.errors import InvokeValidationError, SageMakerError
+from dropforge.local.sagemaker.hosting import fields, refusals
+from dropforge.local.sagemaker.wire import constraints, protocol
+from dropforge.local.sagemaker.wire.operation import refusal
+
+INVOKE, STREAM, ASYNC = "InvokeEndpoint", "InvokeEndpointWithResponseStream", "InvokeEndpointAsync"
+_OPERATIONS = {"invocations": INVOKE, "invocations-response-stream": STREAM, "async-invocations": ASYNC}
+_LARGEST = {INVOKE: 6 * 1024 * 1024, STREAM: 6 * 1024 * 1024, ASYNC: 128_000}
+# Members that reach the container, by its names for them.
+_PASSED = {
+    "ContentType": "content-type",
+    "Accept": "accept",
+    "CustomAttributes": "x-amzn-sagemaker-custom-attributes",
+    "InferenceId": "x-amzn-sagemaker-inference-id",
+    "SessionId": "x-amzn-sagemaker-session-id",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    operation: str
+    endpoint: str
+    members: Mapping[str, str]
+    """The headers, by the names that the service's model has for them."""
+    body: bytes
+
+    @property
+    def variant(self) -> str | None:
+        return self.members.get("TargetVariant")
+
+    def passed(self) -> list[tuple[str, str]]:
+        """Give the headers for the container."""
+        return [(name, self.members[member]) for member, name in _PASSED.items() if member in self.members]
+
+
+def read(scope: Mapping[str, Any], body: bytes) -> Request:
+    """Read and check a request; a SageMakerError where it is none of ours, or asks for what is not here."""
+    _, _, endpoint, *rest = scope["path"].split("/")
+    operation = _OPERATIONS.get("/".join(rest))
+    if scope["method"] != "POST" or operation is None:
+        raise refusals.NO_SUCH_CALL()
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    shape = protocol.service("sagemaker-runtime").operation_model(operation).input_shape
+    given = {
+        name: headers[key]
+        for name, member in shape.members.items()
+        if member.serialization.get("location") == "header" and (key := member.serialization["name"].lower()) in headers
+    }
+    _check(shape, unquote(endpoint), given)
+    for name, why in fields.RUNTIME_REFUSED.items():
+        if name in given:
+            raise InvokeValidationError(refusal(name, why))
+    check_size(body, _LARGEST[operation])
+    return Request(operation, unquote(endpoint), given, body)
+
+
+def check_size(body: bytes, largest: int) -> None:
+    if len(body) > largest:
+        raise refusals.TOO_LARGE(largest=largest)
+
+
+def _check(shape: Any, endpoint: str, given: Mapping[str, str]) -> None:
+    numbers = {name for name, member in shape.members.items() if member.type_name == "integer"}
+    values: dict[str, Any] = {
+        name: int(value) if name in numbers and value.isdigit() else value for name, value in given.items()
+    }
+    try:
+        constraints.check(shape, {**values, "EndpointName": endpoint, "Body": b""})
+    except SageMakerError as error:
+        raise InvokeValidationError(error.message) from error
