@@ -12,6 +12,7 @@ _NOT_WATCHED = "nothing here looks into a program while it runs"
 TRAINING_UNUSED: Mapping[str, str] = {
     "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries": "every figure goes to CloudWatch anyway",
     "AlgorithmSpecification.TrainingImageConfig": "images are folders of this machine",
+    "DebugHookConfig": "there is no debugger; it is kept and told",
     "EnableInterContainerTrafficEncryption": _PLAIN,
     "EnableNetworkIsolation": _ALONE,
     "ExperimentConfig": "there are no experiments; it is kept and told",
@@ -35,7 +36,8 @@ TRAINING_REFUSED: Mapping[str, str] = {
     "AlgorithmSpecification.TrainingInputMode=FastFile": "channels are files",
     "AlgorithmSpecification.TrainingInputMode=Pipe": "channels are files",
     "CheckpointConfig": "checkpoints are not brought to S3",
-    "DebugHookConfig": "there is no debugger",
+    "DebugHookConfig.CollectionConfigurations": "there is no debugger",
+    "DebugHookConfig.HookParameters": "there is no debugger",
     "DebugRuleConfigurations": "there is no debugger",
     "EnableManagedSpotTraining=True": "nobody takes an instance away",
     "InputDataConfig[].CompressionType=Gzip": "channels are brought as they are",

@@ -19,6 +19,7 @@ _LONGEST = 86_400
 _CARRIED = (
     "TrainingJobName", "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig",
     "ResourceConfig", "VpcConfig", "StoppingCondition", "Environment", "ExperimentConfig", "ProfilerConfig",
+    "DebugHookConfig",
 )  # fmt: skip
 _SUMMARY = (
     "TrainingJobName",
