@@ -51,9 +51,10 @@ class Ended:
 
     @property
     def told(self) -> Any:
-        """What a story says in its last line."""
+        """What a story says in its last line, in which dots of the SDK's may come before it."""
         assert self.code == 0, f"exit code {self.code}\n{self.out}\n{self.err}"
-        return json.loads(self.out.splitlines()[-1])
+        _, brace, rest = self.out.splitlines()[-1].partition("{")
+        return json.loads(brace + rest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def serve(home: Path, images: Mapping[str, Path]) -> tuple[Server, SageMaker]:
     listening.bind(("127.0.0.1", 0))
     listening.listen(128)
     port = listening.getsockname()[1]
+    home.mkdir(parents=True, exist_ok=True)
     ministack = Ministack(home, Account(ACCOUNT, REGION, port, KEYS))
     front = Front(ministack.asgi)
     sagemaker = SageMaker(

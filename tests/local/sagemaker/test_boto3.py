@@ -105,3 +105,11 @@ def test_paginators_give_all_jobs_packages_and_tags(world: World) -> None:
 def test_the_debug_hook_that_the_sdk_always_sends_is_accepted_and_told(world: World) -> None:
     hook = {"S3OutputPath": f"s3://{world.bucket}/", "CollectionConfigurations": []}
     assert world.train("leaves_no_model.py", DebugHookConfig=hook)["DebugHookConfig"] == hook
+
+
+def test_describe_tells_what_the_request_left_out_as_the_sdk_reads_it(world: World) -> None:
+    job = world.train("leaves_no_model.py")
+    assert job["OutputDataConfig"] == {"S3OutputPath": f"s3://{world.bucket}/out/", "KmsKeyId": ""}
+    assert job["EnableNetworkIsolation"] is False
+    assert job["EnableInterContainerTrafficEncryption"] is False
+    assert job["EnableManagedSpotTraining"] is False

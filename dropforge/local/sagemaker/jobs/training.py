@@ -9,7 +9,7 @@ from typing import Any
 from dropforge.local.sagemaker import events, images, listing
 from dropforge.local.sagemaker.errors import ResourceInUseError, ValidationError
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.jobs import fields, inputs, metrics, states
+from dropforge.local.sagemaker.jobs import fields, filled, inputs, metrics, states
 from dropforge.local.sagemaker.store import Doc, Event, MissingError, TakenError
 from dropforge.local.sagemaker.wire.operation import Operation
 
@@ -68,7 +68,7 @@ class TrainingJobs:
         if self._store.get(KIND, name) is not None:
             raise _taken(arn)
         self._check(request)
-        doc: Doc = {key: request[key] for key in _CARRIED if request.get(key) is not None}
+        doc: Doc = {key: request[key] for key in _CARRIED if request.get(key) is not None} | filled.training(request)
         doc.setdefault("StoppingCondition", {"MaxRuntimeInSeconds": _LONGEST})
         doc |= {"TrainingJobArn": arn, "TrainingJobStatus": "InProgress", "CreationTime": time.time()}
         doc |= {"SecondaryStatusTransitions": [], "_tags": list(request.get("Tags", ())), "_stop": False}
