@@ -45,6 +45,7 @@ model.deploy(1, "ml.m5.large", endpoint_name=mark, wait=False)
 session.sagemaker_client.get_waiter("endpoint_in_service").wait(EndpointName=mark, WaiterConfig={"Delay": 1})
 predictor = sagemaker.Predictor(mark, session, JSONSerializer(), JSONDeserializer())
 told = {
+    "mark": mark,
     "status": found["ModelApprovalStatus"],
     "metrics": found["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"] == figures,
     "metadata": found["CustomerMetadataProperties"],

@@ -113,3 +113,13 @@ def test_describe_tells_what_the_request_left_out_as_the_sdk_reads_it(world: Wor
     assert job["EnableNetworkIsolation"] is False
     assert job["EnableInterContainerTrafficEncryption"] is False
     assert job["EnableManagedSpotTraining"] is False
+
+
+def test_an_entry_point_and_its_arguments_take_the_place_of_train(world: World) -> None:
+    request = world.job_request("leaves_no_model.py")
+    said = {"ContainerEntrypoint": ["/bin/sh", "-c"], "ContainerArguments": ["echo said by $TRAINING_JOB_NAME"]}
+    request["AlgorithmSpecification"] |= said
+    world.sagemaker.create_training_job(**request)
+    name = request["TrainingJobName"]
+    assert world.ended(name)["TrainingJobStatus"] == "Completed"
+    assert world.log(name) == [f"said by {name}"]

@@ -27,6 +27,13 @@ def prepare(folder: Path, job: Mapping[str, Any]) -> None:
         (config / f"{name}.json").write_text(json.dumps(content))
 
 
+def command(job: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say what to run: as Docker does, arguments alone take the place of `train`."""
+    algorithm = job["AlgorithmSpecification"]
+    asked = [*algorithm.get("ContainerEntrypoint", ()), *algorithm.get("ContainerArguments", ())]
+    return tuple(asked) or ("train",)
+
+
 def environment(job: Mapping[str, Any]) -> dict[str, str]:
     """Make what SageMaker adds to the environment that the job asks for."""
     return {

@@ -31,8 +31,6 @@ TRAINING_UNUSED: Mapping[str, str] = {
 }
 TRAINING_REFUSED: Mapping[str, str] = {
     "AlgorithmSpecification.AlgorithmName": "there are no algorithm resources; name a TrainingImage",
-    "AlgorithmSpecification.ContainerArguments": "a container here is a folder with a program train",
-    "AlgorithmSpecification.ContainerEntrypoint": "a container here is a folder with a program train",
     "AlgorithmSpecification.TrainingInputMode=FastFile": "channels are files",
     "AlgorithmSpecification.TrainingInputMode=Pipe": "channels are files",
     "CheckpointConfig": "checkpoints are not brought to S3",

@@ -127,9 +127,10 @@ class Training:
     def _train(self, name: str, job: Doc, folder: Path, live: Live) -> End:
         algorithm = job["AlgorithmSpecification"]
         image = images.folder(algorithm["TrainingImage"], self._ground.images)
-        command = ("train",)
         process = sandbox.start(
-            sandbox.Spec(command, folder, container.environment(job), image=image, hidden=(self._ground.home,))
+            sandbox.Spec(
+                container.command(job), folder, container.environment(job), image=image, hidden=(self._ground.home,)
+            )
         )
         live.process = process
         stream = self._logs.open(TRAINING_GROUP, f"{name}/{HOST}-{int(job['CreationTime'])}")
