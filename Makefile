@@ -6,7 +6,7 @@ OUT ?= build/$(STAGE)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo up down test slow slow-ci proof proof-quick proof-full check package lock clean
+.PHONY: demo up down test slow slow-ci clients proof proof-quick proof-full check package lock clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.local  ## from a folder of pictures to a live model that answers over HTTP
@@ -20,13 +20,19 @@ down: .venv/.local  ## stop it
 
 # Files wait for clouds most of their time: twice as many processes as the two cores they were measured on.
 test: .venv/.dev  ## all tests but the slow ones and the proof, in random order
-	$(BIN)/pytest -m "not slow" -n 4 --dist loadfile --no-loadscope-reorder --ignore tests/proof
+	$(BIN)/pytest -m "not slow" -n 4 --dist loadfile --no-loadscope-reorder --ignore tests/proof --ignore tests/clients
 
 slow: .venv/.dev  ## the slow ones: whole demos, ten thousand objects, workers and clouds that are killed
 	$(BIN)/pytest -m slow $(SLOW)
 
 slow-ci: .venv/.dev  ## those of them that every change has to pass: at most four minutes
 	$(BIN)/pytest -m "slow and not slowest" $(SLOW)
+
+# Each in an environment of its own: they want other versions than we do, and than one another.
+CLIENTS := cli sdk2 sdk3 toolkit
+
+clients: .venv/.dev $(CLIENTS:%=.venv-clients/%/.made)  ## the AWS CLI, SageMaker's SDKs and its toolkit against ours
+	$(BIN)/pytest -n 3 tests/clients
 
 proof: .venv/.dev  ## every call of every story goes wrong in every way; docs/reliability.md says what holds
 	DROPFORGE_PROOF=all $(BIN)/pytest tests/proof -n 2
@@ -47,20 +53,22 @@ check: .venv/.dev  ## lint and types
 package: .venv/.dev
 	$(BIN)/python infra/package.py --stage $(STAGE) --out $(OUT)
 
-# Needs uv. The three locks share one set of versions: dev.txt is the widest, the others are constrained by it.
+# Needs uv. Three locks share one set of versions: dev.txt is the widest, the others are constrained by it. What clients
+# that others wrote need is their own affair.
 lock:
 	cd requirements && uv pip compile $(LOCK) dev.in -o dev.txt
 	cd requirements && uv pip compile $(LOCK) -c dev.txt local.in -o local.txt
 	cd requirements && uv pip compile $(LOCK) -c dev.txt lambda.in -o ../requirements.txt
+	cd requirements && for client in $(CLIENTS); do uv pip compile $(LOCK) clients-$$client.in -o clients-$$client.txt || exit; done
 
-SLOW := -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/proof
+SLOW := -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/proof --ignore tests/clients
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --allow-unsafe
 
-# Neither .venv nor .dropforge: one costs minutes to make again, the other is yours.
+# Neither .venv, .venv-clients nor .dropforge: two cost minutes to make again, one is yours.
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .hypothesis *.egg-info
-	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
 .venv/.local: requirements/local.txt pyproject.toml | .venv/pyvenv.cfg
 	@echo "Installing requirements/local.txt into .venv …"
@@ -73,6 +81,12 @@ clean:
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@$(PIP) install --no-build-isolation --no-deps -e .
 	@touch .venv/.local $@
+
+.venv-clients/%/.made: requirements/clients-%.txt | .venv/pyvenv.cfg
+	@echo "Installing $< into .venv-clients/$* …"
+	@$(PYTHON) -m venv --clear .venv-clients/$*
+	@.venv-clients/$*/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r $<
+	@touch $@
 
 .venv/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || \

@@ -249,3 +249,14 @@ def test_the_next_time_of_a_cron_expression_is_known(
 def test_only_what_may_have_changed_something_asks_for_a_snapshot(method: str, target: str, *, reads: bool) -> None:
     scope = {"method": method, "headers": [(b"x-amz-target", target.encode())]}
     assert ministack.reads_only(scope) is reads
+
+
+def test_an_object_may_be_written_with_kms_and_no_key_and_lies_under_the_accounts_own(stack: Stack) -> None:
+    s3 = stack.client("s3")
+    s3.create_bucket(Bucket="encrypted")
+    s3.put_object(Bucket="encrypted", Key="a", Body=b"x", ServerSideEncryption="aws:kms")
+    s3.put_object(Bucket="encrypted", Key="b", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId="mine")
+    s3.put_object(Bucket="encrypted", Key="c", Body=b"x")
+    assert s3.head_object(Bucket="encrypted", Key="a")["SSEKMSKeyId"].endswith("alias/aws/s3")
+    assert s3.head_object(Bucket="encrypted", Key="b")["SSEKMSKeyId"] == "mine"
+    assert "SSEKMSKeyId" not in s3.head_object(Bucket="encrypted", Key="c")

@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from dropforge.local import default_key
 from dropforge.local.home import Keys
 from dropforge.local.ministack.journal import Journal
 from dropforge.local.ministack.snapshots import Snapshots
@@ -85,7 +86,8 @@ class Ministack:
 
     async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, and remember that it may have changed something."""
-        await cast("Asgi", self._app.app)(scope, receive, send)
+        named = default_key.named(scope, self._account.number, self._account.region)
+        await cast("Asgi", self._app.app)(named, receive, send)
         if not reads_only(scope):
             self._changed.set()
 

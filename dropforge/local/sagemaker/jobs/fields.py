@@ -15,6 +15,7 @@ TRAINING_UNUSED: Mapping[str, str] = {
     "AlgorithmSpecification.TrainingInputMode=FastFile": _FAST,
     "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries": "every figure goes to CloudWatch anyway",
     "AlgorithmSpecification.TrainingImageConfig": "images are folders of this machine",
+    "DebugHookConfig": "there is no debugger; it is kept and told",
     "EnableInterContainerTrafficEncryption": _PLAIN,
     "EnableNetworkIsolation": _ALONE,
     "ExperimentConfig": "there are no experiments; it is kept and told",
@@ -35,7 +36,8 @@ TRAINING_UNUSED: Mapping[str, str] = {
 }
 TRAINING_REFUSED: Mapping[str, str] = {
     "AlgorithmSpecification.AlgorithmName": "there are no algorithm resources; name a TrainingImage",
-    "DebugHookConfig": "there is no debugger",
+    "DebugHookConfig.CollectionConfigurations": "there is no debugger",
+    "DebugHookConfig.HookParameters": "there is no debugger",
     "DebugRuleConfigurations": "there is no debugger",
     "InputDataConfig[].DataSource.DatasetSource": "channels come from S3",
     "InputDataConfig[].DataSource.FileSystemDataSource": "channels come from S3",

@@ -8,7 +8,7 @@ from typing import Any
 
 from dropforge.local.sagemaker import events, images, listing
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.jobs import cluster, fields, inputs, metrics, refusals, states, steps, synced
+from dropforge.local.sagemaker.jobs import cluster, fields, filled, inputs, metrics, refusals, states, steps, synced
 from dropforge.local.sagemaker.jobs.steps import enter
 from dropforge.local.sagemaker.store import Doc, Event, MissingError, TakenError
 from dropforge.local.sagemaker.wire.operation import Operation
@@ -19,9 +19,8 @@ _LONGEST = 86_400
 _CARRIED = (
     "TrainingJobName", "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig",
     "ResourceConfig", "VpcConfig", "StoppingCondition", "Environment", "ExperimentConfig", "ProfilerConfig",
-    "CheckpointConfig", "RetryStrategy", "TensorBoardOutputConfig",
+    "CheckpointConfig", "RetryStrategy", "TensorBoardOutputConfig", "DebugHookConfig",
 )  # fmt: skip
-_SWITCHES = ("EnableManagedSpotTraining", "EnableNetworkIsolation", "EnableInterContainerTrafficEncryption")
 _SUMMARY = (
     "TrainingJobName",
     "TrainingJobArn",
@@ -59,7 +58,7 @@ class TrainingJobs:
             raise refusals.TAKEN(arn=arn)
         self._check(request)
         doc: Doc = {key: request[key] for key in _CARRIED if request.get(key) is not None}
-        doc |= {name: bool(request.get(name)) for name in _SWITCHES}
+        doc |= filled.training(request)
         doc["StoppingCondition"] = {"MaxRuntimeInSeconds": _LONGEST, **request.get("StoppingCondition", {})}
         doc |= {"TrainingJobArn": arn, "TrainingJobStatus": "InProgress", "CreationTime": time.time()}
         doc |= {"SecondaryStatusTransitions": [], "_tags": list(request.get("Tags", ())), "_stop": False}
