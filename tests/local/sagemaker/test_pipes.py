@@ -98,7 +98,7 @@ def test_gzip_is_unpacked_on_its_way_also_of_several_members(world: World) -> No
     assert found["0.bin"] == b"one " * 500_000 + b"two!"
 
 
-@pytest.mark.parametrize("body", [b"plain", gzip.compress(b"cut" * 1000)[:-12]])
+@pytest.mark.parametrize("body", [b"plain", gzip.compress(b"cut" * 1000)[:-12]], ids=["no gzip", "cut short"])
 def test_an_object_that_is_no_whole_gzip_fails_the_job_and_no_end_is_feigned(world: World, body: bytes) -> None:
     reason = _failure(world, _channel(_place(world, a=body), CompressionType="Gzip"))
     assert reason.startswith("ClientError: Data download failed: s3://")
