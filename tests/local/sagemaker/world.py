@@ -17,6 +17,7 @@ from botocore.config import Config
 
 from dropforge.local.sagemaker import Limits, SageMaker
 from dropforge.local.sagemaker.images import STAND_INS
+from dropforge.local.sagemaker.states import AT_ONCE, Pace
 from dropforge.local.serving import Server
 from tests.local.sagemaker.neighbours import ACCESS, SECRET
 
@@ -32,8 +33,11 @@ Found = TypeVar("Found")
 class World:
     """One home, one bucket; `restart` is the cloud stopped and started over that home."""
 
-    def __init__(self, home: Path, neighbours: int, images: Mapping[str, Path] = STAND_INS) -> None:
+    def __init__(
+        self, home: Path, neighbours: int, images: Mapping[str, Path] = STAND_INS, pace: Pace = AT_ONCE
+    ) -> None:
         self.home = home
+        self.pace = pace
         self._images = images
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.bucket = f"bucket-{uuid.uuid4().hex[:12]}"
@@ -70,6 +74,7 @@ class World:
             account="000000000000",
             region="us-east-1",
             limits=LIMITS,
+            pace=self.pace,
             known=self._images,
         )
         self._server = Server(self.cloud.asgi, listening, name="sagemaker-test")

@@ -43,7 +43,7 @@ class Attempt:
     def run(self) -> End:
         """Run the job once; a try that ends otherwise than the job may is told by its End."""
         if end := self._launch():
-            if end.status == "Stopped":
+            if end.status == "Stopped" and not self._live.closing():
                 self._steps.stopping()
             return end
         self._steps.begin()
@@ -68,6 +68,7 @@ class Attempt:
                 return self._live.wish()
             if time.time() > self._deadline:
                 return End("Stopped", "MaxWaitTimeExceeded")
+        self._steps.say("Preparing the instances for training")
         self._wait("Starting")
         if self._live.called.is_set():
             return self._live.wish()

@@ -16,6 +16,8 @@ from dropforge.local.sagemaker.jobs.live import INTERRUPTED, STOPPED, Live
 from dropforge.local.sagemaker.jobs.steps import End, Steps
 from dropforge.local.sagemaker.store import Doc
 
+_WITHOUT_INSTANCES = frozenset({"Starting", "Interrupted", "Restarting"})
+
 logger = logging.getLogger(__name__)
 
 
@@ -60,15 +62,22 @@ class Training:
         return live is not None
 
     def resume(self) -> None:
-        """Tell the truth about jobs that a former life of the cloud left unfinished: they are lost, or tried again."""
+        """Tell the truth about jobs that a former life of the cloud left unfinished.
+
+        They are lost, or tried again where they ask for it; those that had no instance yet are started.
+        """
         for folder in self._remains:
             shutil.rmtree(folder, ignore_errors=True)
         for name in self._left:
             told = Steps(self._ground.store, name)
             job = told.job()
             cut = steps.failed(steps.CUT_SHORT)
-            if job["_stop"]:
+            if job["TrainingJobStatus"] == "Stopping":
                 told.finish(STOPPED)
+            elif job["SecondaryStatus"] in _WITHOUT_INSTANCES and "_since" not in job:
+                if job["SecondaryStatus"] != "Starting":
+                    told.enter("Starting")
+                self.launch(name)
             elif _may_retry(job):
                 told.pause()
                 self.launch(name, cut)
