@@ -13,7 +13,7 @@ from typing import Any
 
 from dropforge.local.sagemaker import sandbox
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.kinds.kind import Kind
+from dropforge.local.sagemaker.kinds.kind import FINAL, Kind
 from dropforge.local.sagemaker.states import Graph
 from dropforge.local.sagemaker.store import Doc, Event
 
@@ -63,7 +63,7 @@ class Runs:
         self._home = ground.home / f"{kind.name}s"
         self._live: dict[str, Live] = {}
         self.closing = threading.Event()
-        unfinished = self._store.select("kind = ? AND status IN (?, ?)", (kind.name, "InProgress", "Stopping"))
+        unfinished = self._store.select("kind = ? AND status NOT IN (?, ?, ?)", (kind.name, *FINAL))
         self._left = [row.name for row in unfinished]  # known before the first call of this life
 
     def launch(self, name: str) -> None:
