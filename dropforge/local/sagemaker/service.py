@@ -18,6 +18,9 @@ from dropforge.local.sagemaker.hosting.rollout import Rollout
 from dropforge.local.sagemaker.jobs import running, training
 from dropforge.local.sagemaker.jobs import states as jobs
 from dropforge.local.sagemaker.kinds.runs import Runs
+from dropforge.local.sagemaker.labelling import jobs as labelling
+from dropforge.local.sagemaker.labelling import states as labelling_states
+from dropforge.local.sagemaker.labelling.running import Labelling
 from dropforge.local.sagemaker.limits import Limits
 from dropforge.local.sagemaker.logs import Logs
 from dropforge.local.sagemaker.processing import jobs as processing
@@ -41,6 +44,7 @@ GRAPHS: Mapping[str, Graph] = {
     processing.KIND.name: processing_states.PROCESSING,
     transform.KIND.name: transform_states.TRANSFORM,
     tuning.KIND.name: tuning_states.TUNING,
+    labelling.KIND.name: labelling_states.LABELLING,
     endpoints.KIND: hosting.ENDPOINT,
     packages.GROUP: registry.GROUP,
     packages.PACKAGE: registry.PACKAGE,
@@ -86,17 +90,18 @@ class SageMaker:
         self._training = running.Training(ground)
         trained = training.TrainingJobs(ground, self._training.launch, self._training.stop)
         process, batch = Processing(ground).runs, Transform(ground).runs
-        tune = Tuning(ground, trained.create, trained.stop).runs
+        tune, label = Tuning(ground, trained.create, trained.stop).runs, Labelling(ground).runs
         self._rollout = Rollout(ground)
         self._figures = Figures(client)
         self._invoker = Invoker(ground, self._rollout.route, self._figures)
-        self._kinds: tuple[Runs, ...] = (process, batch, tune)
+        self._kinds: tuple[Runs, ...] = (process, batch, tune, label)
         versions = packages.Registry(ground)
         rooms = (
             trained,
             processing.ProcessingJobs(ground, process.launch, process.stop),
             transform.TransformJobs(ground, batch.launch, batch.stop),
             tuning.TuningJobs(ground, tune.launch, tune.stop),
+            labelling.LabellingJobs(ground, label.launch, label.stop),
             versions,
             models.Models(ground, versions.container),
             endpoints.Endpoints(ground, self._rollout.launch),

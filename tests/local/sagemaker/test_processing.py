@@ -140,6 +140,31 @@ def test_an_input_that_is_not_there_fails_the_job(world: World) -> None:
     assert reason.startswith("ClientError: Data download failed")
 
 
+def test_several_hosts_get_their_share_of_what_is_sharded_reach_one_another_and_put_their_outputs_together(
+    world: World,
+) -> None:
+    data = _data(world, "a.txt", "b.txt", "c.txt")
+    sharded = _input("data", data, "/opt/ml/processing/data")
+    sharded["S3Input"]["S3DataDistributionType"] = "ShardedByS3Key"
+    cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
+    job = _run(world, _request(world, "shares.py", sharded, ProcessingResources={"ClusterConfig": cluster}))
+    assert job["ProcessingJobStatus"] == "Completed", job.get("FailureReason")
+    seen = {name: json.loads(body) for name, body in _out(world, job["ProcessingJobName"]).items()}
+    assert seen == {
+        "algo-1.json": {"files": ["a.txt", "c.txt"], "hosts": ["algo-1", "algo-2"], "heard": "algo-2"},
+        "algo-2.json": {"files": ["b.txt"], "hosts": ["algo-1", "algo-2"], "heard": "algo-1"},
+    }
+    assert job["ExitMessage"] == "from algo-1"
+
+
+def test_a_host_that_fails_ends_the_others_and_the_job(world: World) -> None:
+    cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
+    resources = {"ClusterConfig": cluster}
+    request = _request(world, "shares.py", ProcessingResources=resources, Environment={"FAILS": "algo-2"})
+    job = _run(world, request)
+    assert job["FailureReason"] == "AlgorithmError: , exit code: 5"
+
+
 def test_continuous_outputs_arrive_while_the_job_runs_and_links_and_pipes_never_do(world: World) -> None:
     name = _begin(world, _request(world, "writes_on_and_on.py", mode="Continuous"))
     until(lambda: _out(world, name) == {"early.txt": "while it runs"})
@@ -177,8 +202,8 @@ def _refused(world: World, code: str, said: str, **change: Any) -> None:
 
 def test_what_cannot_be_run_is_refused_at_once(world: World) -> None:
     invalid = "ValidationException"
-    cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
-    _refused(world, invalid, "InstanceCount must be 1", ProcessingResources={"ClusterConfig": cluster})
+    cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 9, "VolumeSizeInGB": 1}
+    _refused(world, "ResourceLimitExceeded", "is 8 Instances", ProcessingResources={"ClusterConfig": cluster})
     _refused(world, invalid, "has no program process", AppSpecification={"ImageUri": IMAGE})
     _refused(world, invalid, "stand-ins for", AppSpecification={"ImageUri": "mine:1"})
     for path in ("/opt/ml/model", "/opt/ml/processing/../model", "/opt/ml/processing"):

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dropforge.local.sagemaker import sandbox
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.kinds.kind import Kind
+from dropforge.local.sagemaker.kinds.kind import FINAL, Kind
 from dropforge.local.sagemaker.states import Graph
 from dropforge.local.sagemaker.store import Doc, Event
 
@@ -43,7 +42,6 @@ class Live:
 
     stop: threading.Event = field(default_factory=threading.Event)
     """Set when the job is to end: the store says whether a person wished it or the cloud is stopping."""
-    process: sandbox.Process | None = None
     thread: threading.Thread | None = None
 
 
@@ -63,7 +61,7 @@ class Runs:
         self._home = ground.home / f"{kind.name}s"
         self._live: dict[str, Live] = {}
         self.closing = threading.Event()
-        unfinished = self._store.select("kind = ? AND status IN (?, ?)", (kind.name, "InProgress", "Stopping"))
+        unfinished = self._store.select("kind = ? AND status NOT IN (?, ?, ?)", (kind.name, *FINAL))
         self._left = [row.name for row in unfinished]  # known before the first call of this life
 
     def launch(self, name: str) -> None:
@@ -87,12 +85,10 @@ class Runs:
                 self._finish(name, End("Stopped") if self._doc(name)["_stop"] else End("Failed", CUT_SHORT))
 
     def close(self) -> None:
-        """Kill what runs; the next start tells what became of it."""
+        """End what runs, at once; the next start tells what became of it."""
         self.closing.set()
         for live in list(self._live.values()):
             live.stop.set()
-            if live.process:
-                live.process.kill()
         for live in list(self._live.values()):
             if live.thread:
                 live.thread.join(10)

@@ -10,7 +10,6 @@ _ONE_MACHINE = "one machine plays all the instances"
 UNUSED: Mapping[str, str] = {
     "ExperimentConfig": "there are no experiments; it is kept and told",
     "NetworkConfig": "every program here is alone already, with no network but its own",
-    "ProcessingInputs[].S3Input.S3DataDistributionType": "a job has one instance, which gets everything",
     "ProcessingOutputConfig.KmsKeyId": _PLAIN,
     "ProcessingResources.ClusterConfig.InstanceType": f"{_ONE_MACHINE}; the name is checked and told",
     "ProcessingResources.ClusterConfig.VolumeKmsKeyId": _PLAIN,

@@ -8,8 +8,10 @@ from typing import Any
 
 from dropforge.local.sagemaker import events, images
 from dropforge.local.sagemaker.ground import Ground
+from dropforge.local.sagemaker.jobs.cluster import MOST_HOSTS
 from dropforge.local.sagemaker.kinds.kind import Jobs, Kind
 from dropforge.local.sagemaker.processing import fields, refusals
+from dropforge.local.sagemaker.sandbox import network
 from dropforge.local.sagemaker.store import Doc
 from dropforge.local.sagemaker.wire.operation import Operation
 
@@ -62,11 +64,14 @@ class ProcessingJobs:
         return self._jobs.create(name, doc, request)
 
     def _check(self, request: Mapping[str, Any]) -> None:
-        cluster, application = request["ProcessingResources"]["ClusterConfig"], request["AppSpecification"]
-        if not cluster.get("InstanceType") or not cluster.get("InstanceCount"):
+        resources, application = request["ProcessingResources"]["ClusterConfig"], request["AppSpecification"]
+        if not resources.get("InstanceType") or not resources.get("InstanceCount"):
             raise refusals.NO_INSTANCES(member="ProcessingResources.ClusterConfig")
-        if cluster["InstanceCount"] != 1:
-            raise refusals.ONE_INSTANCE(count=cluster["InstanceCount"])
+        if resources["InstanceCount"] > MOST_HOSTS:
+            asked = {"type": resources["InstanceType"], "asked": resources["InstanceCount"]}
+            raise refusals.TOO_MANY_HOSTS(most=MOST_HOSTS, **asked)
+        if resources["InstanceCount"] > 1 and (why := network.missing()):
+            raise refusals.NO_NETWORK(why=why)
         image = images.folder(application["ImageUri"], self._images)
         if not application.get("ContainerEntrypoint") and not (image / PROGRAM).is_file():
             raise refusals.NO_PROGRAM(image=application["ImageUri"])

@@ -28,10 +28,18 @@ NO_INSTANCES = Refusal(
     "{member} needs InstanceType and InstanceCount.",
     OURS,
 )
-ONE_INSTANCE = Refusal(
-    "a processing job asks for more than one instance",
+TOO_MANY_HOSTS = Refusal(
+    "a processing job asks for more than 8 instances",
+    "ResourceLimitExceeded",
+    "The account-level service limit '{type} for processing job usage' is {most} Instances, with current utilization of"
+    " 0 Instances and a request delta of {asked} Instances. Please use AWS Service Quotas to request an increase for"
+    " this quota.",
+    OURS,
+)
+NO_NETWORK = Refusal(
+    "a processing job asks for several instances, and this machine cannot connect them",
     _INVALID,
-    "The local cloud processes on one instance: InstanceCount must be 1, not {count}.",
+    "A processing job can have one instance here: {why}",
     OURS,
 )
 NO_PROGRAM = Refusal(

@@ -1,0 +1,201 @@
+"""The hosts of a processing job: each a sandbox with its own share of the inputs, all of one network."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import signal
+import stat
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from dropforge.local.sagemaker import images, sandbox
+from dropforge.local.sagemaker.ground import Ground
+from dropforge.local.sagemaker.jobs import cluster, container, inputs
+from dropforge.local.sagemaker.jobs.bounds import Bounds
+from dropforge.local.sagemaker.jobs.synced import Folder, Watch
+from dropforge.local.sagemaker.logs import PROCESSING_GROUP, Stream
+from dropforge.local.sagemaker.processing.jobs import PROGRAM
+from dropforge.local.sagemaker.sandbox.network import Network, Seat
+from dropforge.local.sagemaker.store import Doc
+
+_GLANCE = 0.05
+_LAST_LINES_SECONDS = 10
+_LONGEST_LINE = 64 * 1024  # bytes; a longer one is passed on in parts
+_MESSAGE_LENGTH = 1024
+
+
+class Running:
+    """One host while it runs."""
+
+    def __init__(
+        self,
+        ground: Ground,
+        bounds: Bounds,
+        job: Doc,
+        host: cluster.Host,
+        all_hosts: Sequence[cluster.Host],
+        home: Path,
+    ) -> None:
+        self.name = host.name
+        self.folder = home / host.name
+        self.process: sandbox.Process | None = None
+        self._ground = ground
+        self._bounds = bounds
+        self._job = job
+        self._all = all_hosts
+        self._host = host
+        self._ml = self.folder / "ml"
+        self._written = 0
+        self._log: tuple[threading.Thread, Stream] | None = None
+        _prepare(self._ml, job, host, all_hosts)
+        self.continuous, self.at_end = self._outputs("Continuous"), self._outputs("EndOfJob")
+
+    def bring(self, stopped: Callable[[], bool]) -> None:
+        """Bring the host's inputs; InputError or the client's own error where they cannot be had."""
+
+        def ended() -> bool:
+            if why := self._bounds.full(self.folder):
+                raise inputs.InputError(f"Data download failed: {why}")
+            return stopped()
+
+        s3 = self._ground.client("s3")
+        for one in self._job.get("ProcessingInputs", ()):
+            side = one["S3Input"]
+            place = posixpath.normpath(side["LocalPath"]).removeprefix("/opt/ml/")
+            names = ("S3DataType", "S3Uri", "S3DataDistributionType")
+            source = {name: side[name] for name in names if side.get(name)}
+            channel = {"ChannelName": one["InputName"], "DataSource": {"S3DataSource": source}}
+            share = cluster.share(channel, self._host, self._all) or inputs.Share()
+            inputs.fetch(s3, channel, self._ml / place, ended, "File", share)
+
+    def start(self, seat: Seat | None) -> sandbox.Process:
+        application = self._job["AppSpecification"]
+        command = (*application.get("ContainerEntrypoint", [PROGRAM]), *application.get("ContainerArguments", ()))
+        environment = {"AWS_REGION": self._ground.account.region, **self._job.get("Environment", {})}
+        image = images.folder(application["ImageUri"], self._ground.images)
+        self.process = sandbox.start(
+            sandbox.Spec(command, self.folder, environment, image=image, hidden=(self._ground.home,), seat=seat)
+        )
+        name = f"{self._job['ProcessingJobName']}/{self.name}-{int(self._job['CreationTime'])}"
+        stream = self._ground.logs.open(PROCESSING_GROUP, name)
+        reader = threading.Thread(target=self._read, args=(self.process, stream), name=f"log-{name}", daemon=True)
+        reader.start()
+        self._log = (reader, stream)
+        return self.process
+
+    def failure(self) -> str | None:
+        """Say why this host cannot go on: its disk, or its log."""
+        return self._bounds.full(self.folder) or self._bounds.flooded(self._written)
+
+    def message(self) -> str:
+        """Read what the program left as its last word; nothing where it left none."""
+        path = container.own(self.folder, "ml/output/message")
+        if path is None or not stat.S_ISREG(path.lstat().st_mode):
+            return ""
+        with path.open("rb") as file:
+            return file.read(_MESSAGE_LENGTH).decode(errors="replace").strip()
+
+    def close(self) -> None:
+        """End everything of this host, and send its last lines; once more does nothing."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+        log, self._log = self._log, None
+        if log:
+            log[0].join(_LAST_LINES_SECONDS)
+            self._ground.logs.close(log[1])
+
+    def _outputs(self, mode: str) -> list[Folder]:
+        outputs = self._job.get("ProcessingOutputConfig", {}).get("Outputs", ())
+        sides = [one["S3Output"] for one in outputs if one["S3Output"]["S3UploadMode"] == mode]
+        return [Folder(self._ground.client, side["S3Uri"], side["LocalPath"], self._ml) for side in sides]
+
+    def _read(self, process: sandbox.Process, stream: Stream) -> None:
+        """Pass on what the program writes, line by line as it writes it, until it is too much."""
+        with process.output as output, suppress(ValueError):
+            while line := output.readline(_LONGEST_LINE):
+                self._written += len(line)
+                if not self._bounds.flooded(self._written):
+                    stream.write(line.decode(errors="replace").rstrip("\r\n"))
+
+
+class Hosts:
+    """All hosts of a job together."""
+
+    def __init__(self, ground: Ground, bounds: Bounds, job: Doc, home: Path) -> None:
+        all_hosts = cluster.hosts(job["ProcessingResources"]["ClusterConfig"])
+        self._grace = ground.limits.stop
+        self._network: Network | None = None
+        self._watch = Watch([])
+        self.each = [Running(ground, bounds, job, host, all_hosts, home) for host in all_hosts]
+
+    def bring(self, stopped: Callable[[], bool]) -> None:
+        for host in self.each:
+            host.bring(stopped)
+
+    def start(self) -> None:
+        """Start the program on every host, on none before all can be reached."""
+        if len(self.each) > 1:
+            self._network = Network([host.name for host in self.each])
+        started = [host.start(self._network.seat(host.name) if self._network else None) for host in self.each]
+        self._watch = Watch([folder for host in self.each for folder in host.continuous])
+        for process in started if self._network else ():
+            process.begin()
+
+    def look(self) -> list[int | None]:
+        """Wait for a moment, less where all have ended; gives the exit codes, None of those that run."""
+        processes = [host.process for host in self.each if host.process]
+        running = next((process for process in processes if process.poll() is None), None)
+        if running:
+            running.wait(_GLANCE)
+        return [process.poll() for process in processes]
+
+    def failure(self) -> str | None:
+        return next((why for host in self.each if (why := host.failure())), None)
+
+    def message(self) -> str:
+        return next((said for host in self.each if (said := host.message())), "")
+
+    def stop(self, hurried: Callable[[], bool]) -> None:
+        """Ask all to end, and kill those that have not when their grace has ended."""
+        for host in self.each:
+            if host.process:
+                host.process.signal(signal.SIGTERM)
+        deadline = time.monotonic() + self._grace
+        while None in self.look() and time.monotonic() < deadline and not hurried():
+            pass
+        self.kill()
+
+    def kill(self) -> None:
+        for host in self.each:
+            if host.process:
+                host.process.kill()
+                host.process.wait()
+
+    def take(self, *, whole: bool) -> None:
+        """Take what the programs left to S3; of a job that failed only what is taken while it runs."""
+        self._watch.end()
+        for folder in [folder for host in self.each for folder in host.at_end] if whole else ():
+            folder.take()
+
+    def close(self) -> None:
+        self._watch.stop()
+        for host in self.each:
+            host.close()
+        network, self._network = self._network, None
+        if network:
+            network.close()
+
+
+def _prepare(ml: Path, job: Doc, host: cluster.Host, all_hosts: Sequence[cluster.Host]) -> None:
+    """Write what SageMaker writes before it starts the program."""
+    for name in ("config", "output", "processing"):
+        (ml / name).mkdir(parents=True, exist_ok=True)
+    told = {name: value for name, value in job.items() if not name.startswith("_")}
+    known = {"current_host": host.name, "hosts": [one.name for one in all_hosts]}
+    (ml / "config" / "processingjobconfig.json").write_text(json.dumps(told))
+    (ml / "config" / "resourceconfig.json").write_text(json.dumps(known))
