@@ -14,6 +14,7 @@ from dropforge.local.sagemaker.hosting import endpoints, models
 from dropforge.local.sagemaker.hosting import states as hosting
 from dropforge.local.sagemaker.hosting.figures import Figures
 from dropforge.local.sagemaker.hosting.invoke import Invoker
+from dropforge.local.sagemaker.hosting.queueing import Queue
 from dropforge.local.sagemaker.hosting.rollout import Rollout
 from dropforge.local.sagemaker.jobs import running, training
 from dropforge.local.sagemaker.jobs import states as jobs
@@ -93,8 +94,9 @@ class SageMaker:
         tune, label = Tuning(ground, trained.create, trained.stop).runs, Labelling(ground).runs
         self._rollout = Rollout(ground)
         self._figures = Figures(client)
-        self._invoker = Invoker(ground, self._rollout.route, self._figures)
         self._kinds: tuple[Runs, ...] = (process, batch, tune, label)
+        self._queue = Queue(ground, self._rollout.route, self._figures)
+        self._invoker = Invoker(ground, self._rollout.route, self._figures, self._queue)
         versions = packages.Registry(ground)
         rooms = (
             trained,
@@ -121,13 +123,16 @@ class SageMaker:
         for kind in self._kinds:
             kind.resume()
         self._rollout.resume()
+        self._queue.start()
 
     def stop(self) -> None:
         """End every program, keep every state. Call from a thread that does not serve the front."""
         for kind in reversed(self._kinds):
             kind.close()
         self._training.close()
+        self._queue.stop()
         self._rollout.close()
+        self._queue.join()
         self._figures.close()
         self._logs.stop()
         self._messenger.stop()

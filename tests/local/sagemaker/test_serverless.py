@@ -105,7 +105,7 @@ def test_a_serverless_variant_that_cannot_be_is_refused(world: World, variant: d
 def test_serverless_and_instances_cannot_become_one_another_nor_be_guarded(world: World) -> None:
     serverless, instances = told.deploy(world, _serverless()), told.deploy(world)
     for endpoint, config in ((serverless, instances), (instances, serverless)):
-        with pytest.raises(ClientError, match="cannot be updated between serverless and instance-based"):
+        with pytest.raises(ClientError, match="cannot be updated to be"):
             world.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config)
     routing = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 1}
     with pytest.raises(ClientError, match="DeploymentConfig cannot be given"):

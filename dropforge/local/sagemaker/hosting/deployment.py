@@ -145,7 +145,7 @@ class Deployment:
         self._done(before, FailureReason=reason)
 
     def _done(self, plan: Mapping[str, Any], **more: Any) -> None:
-        kept = {key: plan[key] for key in ("config", "variants")}
+        kept = {key: plan.get(key) for key in ("config", "variants", "async")}
         self._hands.tell(
             EndpointStatus="InService", EndpointConfigName=plan["config"], _plan=kept, _wanted=None, _stage=None, **more
         )

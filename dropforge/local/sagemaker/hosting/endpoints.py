@@ -63,8 +63,8 @@ class Endpoints:
         last = seen.get("LastDeploymentConfig") if request.get("RetainDeploymentConfig") else None
         deployment = request.get("DeploymentConfig") or last
         if seen.get("_plan"):
-            if plans.is_serverless(plan) != plans.is_serverless(seen["_plan"]):
-                raise refusals.OTHER_KIND(arn=seen["EndpointArn"])
+            if (new := plans.way(plan)) != (old := plans.way(seen["_plan"])):
+                raise refusals.OTHER_KIND(arn=seen["EndpointArn"], new=new, old=old)
             self._check(deployment, plan, seen["_plan"])
 
         def wanted(doc: Doc) -> Doc:
@@ -88,7 +88,9 @@ class Endpoints:
     def describe(self, request: Mapping[str, Any]) -> Doc:
         doc = self._find(request["EndpointName"])
         under_way = plans.pending(doc)
-        return {**doc, "PendingDeploymentSummary": under_way} if under_way else doc
+        queue = (doc.get("_plan") or doc.get("_wanted") or {}).get("async")
+        more = {"PendingDeploymentSummary": under_way, "AsyncInferenceConfig": queue}
+        return doc | {name: value for name, value in more.items() if value}
 
     def delete(self, request: Mapping[str, Any]) -> Doc:
         def begin(doc: Doc) -> list[Event]:
@@ -127,7 +129,7 @@ class Endpoints:
     def _check(self, deployment: Doc | None, plan: Doc, before: Doc | None = None) -> None:
         if not deployment:
             return
-        if plans.is_serverless(plan):
+        if plans.way(plan) == "serverless":
             raise refusals.SERVERLESS_GUARDED(config=plan["config"])
         traffic.check(deployment, plans.largest(plan))
         names = sorted(variant["name"] for variant in plan["variants"])

@@ -52,6 +52,7 @@ _VARIANT_REFUSED = {
 }
 _VARIANTS = ("ProductionVariants[]", "ShadowProductionVariants[]")
 CONFIG_UNUSED: Mapping[str, str] = {
+    "AsyncInferenceConfig.OutputConfig.KmsKeyId": _PLAIN,
     "EnableNetworkIsolation": _ALONE,
     "ExecutionRoleArn": _COMPONENTS,
     "KmsKeyId": _PLAIN,
@@ -60,7 +61,7 @@ CONFIG_UNUSED: Mapping[str, str] = {
     **{f"{variants}.{name}": why for variants in _VARIANTS for name, why in _VARIANT_UNUSED.items()},
 }
 CONFIG_REFUSED: Mapping[str, str] = {
-    "AsyncInferenceConfig": "requests are answered at once",
+    "AsyncInferenceConfig.OutputConfig.NotificationConfig.IncludeInferenceResponseIn": "the answer is in S3",
     "DataCaptureConfig": "nothing is captured",
     "ExplainerConfig": "there is no Clarify",
     **{f"{variants}.{name}": why for variants in _VARIANTS for name, why in _VARIANT_REFUSED.items()},

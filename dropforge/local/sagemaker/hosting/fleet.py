@@ -31,6 +31,8 @@ class Fleet:
         self._leaving = False
         self._variants = {variant["name"]: variant for variant in plan["variants"]}
         self._weights = {name: float(variant["weight"]) for name, variant in self._variants.items()}
+        self.queue: Mapping[str, Any] | None = plan.get("async")
+        """How an asynchronous endpoint is configured."""
         self._instances = dict.fromkeys(self._variants, 0)
         self.servers: list[Server] = []
 

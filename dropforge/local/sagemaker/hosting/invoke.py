@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -16,6 +17,7 @@ from dropforge.local.sagemaker.hosting.asking import Asker
 from dropforge.local.sagemaker.hosting.exchange import Connection, Reply
 from dropforge.local.sagemaker.hosting.figures import Call, Figures
 from dropforge.local.sagemaker.hosting.fleet import Fleet, NobodyError
+from dropforge.local.sagemaker.hosting.queueing import Queue
 from dropforge.local.sagemaker.hosting.route import Route
 from dropforge.local.sagemaker.hosting.runtime import Request
 from dropforge.local.sagemaker.hosting.serving import Server
@@ -32,8 +34,10 @@ _OPENED, _CLOSED = "x-amzn-sagemaker-new-session-id", "x-amzn-sagemaker-closed-s
 class Invoker:
     """Answers the runtime's paths. `route` tells which servers answer for an endpoint."""
 
-    def __init__(self, ground: Ground, route: Callable[[str], Route | None], figures: Figures) -> None:
+    def __init__(self, ground: Ground, route: Callable[[str], Route | None], figures: Figures, queue: Queue) -> None:
         self._figures = figures
+        self._queue = queue
+        self._pool = ThreadPoolExecutor(4, thread_name_prefix="sagemaker-accept")
         self._route = route
         self._account = ground.account
         self._asker = Asker(ground)
@@ -50,12 +54,27 @@ class Invoker:
                     return await self._invoke(request, began)
                 case runtime.STREAM:
                     return await self._stream(request, began)
-            raise refusals.NO_SUCH_CALL()
+                case _:
+                    return await self._accept(request)
         except SageMakerError as error:
             return refusal(error)
 
     def close(self) -> None:
         self._asker.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _accept(self, request: Request) -> Answer:
+        """Put a request into its endpoint's queue; it is in the store before the answer goes out."""
+        if (route := self._route(request.endpoint)) is None:
+            raise refusals.NO_ENDPOINT(endpoint=request.endpoint, account=self._account.number)
+        if route.first.queue is None:
+            raise refusals.NOT_ASYNC(endpoint=request.endpoint, account=self._account.number)
+        loop = asyncio.get_running_loop()
+        doc = await loop.run_in_executor(self._pool, self._queue.accept, request, dict(route.first.queue))
+        headers = [("content-type", "application/json"), ("x-amzn-sagemaker-outputlocation", doc["OutputLocation"])]
+        if doc["FailureLocation"]:
+            headers.append(("x-amzn-sagemaker-failurelocation", doc["FailureLocation"]))
+        return 202, _spell(headers), json.dumps({"InferenceId": doc["InferenceId"]}).encode()
 
     async def _invoke(self, request: Request, began: float) -> Answer:
         fleet, server = self._take(request)
@@ -147,6 +166,8 @@ class Invoker:
                 raise refusals.NO_ENDPOINT(endpoint=request.endpoint, account=self._account.number)
             if request.variant is not None and request.variant not in route.variants():
                 raise refusals.NO_TARGET(endpoint=request.endpoint, variant=request.variant)
+            if route.first.queue is not None:
+                raise refusals.ASYNC_ONLY(endpoint=request.endpoint, account=self._account.number)
             if route.first.serverless:
                 runtime.check_size(request.body, _LARGEST_SERVERLESS)
             try:

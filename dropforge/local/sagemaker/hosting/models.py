@@ -73,6 +73,8 @@ class Models:
         variants = [self._variant(variant) for variant in request["ProductionVariants"]]
         shadows = [self._variant(variant) for variant in request.get("ShadowProductionVariants", ())]
         _check_together(variants, shadows)
+        if queue := request.get("AsyncInferenceConfig"):
+            _check_queue(name, queue, variants + shadows)
         doc: Doc = {key: value for key, value in request.items() if key != "Tags"}
         doc |= {"ShadowProductionVariants": shadows} if shadows else {}
         doc |= {"ProductionVariants": variants, "EndpointConfigArn": arn, "CreationTime": time.time()}
@@ -171,3 +173,10 @@ def _check_together(variants: list[Doc], shadows: list[Doc]) -> None:
         raise refusals.ONE_SHADOW(names=", ".join(names))
     if len(names) > 1 and any(variant.get("ServerlessConfig") for variant in variants + shadows):
         raise refusals.SERVERLESS_ALONE(names=", ".join(names))
+
+
+def _check_queue(name: str, queue: Mapping[str, Any], variants: list[Doc]) -> None:
+    if not queue["OutputConfig"].get("S3OutputPath"):
+        raise refusals.NO_OUTPUT(name=name)
+    if len(variants) > 1 or variants[0].get("ServerlessConfig"):
+        raise refusals.ASYNC_ALONE(names=", ".join(variant["VariantName"] for variant in variants))

@@ -21,7 +21,8 @@ def resolve(ground: Ground, config_name: str) -> Doc:
         raise refusals.MISSING(kind="endpoint configuration", arn=ground.account.arn(models.CONFIG, config_name))
     variants = [_variant(ground, variant) for variant in config["ProductionVariants"]]
     shadows = [_variant(ground, variant) | {"shadow": True} for variant in config.get("ShadowProductionVariants", ())]
-    return {"config": config_name, "variants": variants + shadows}
+    queue = config.get("AsyncInferenceConfig")
+    return {"config": config_name, "variants": variants + shadows, "async": queue}
 
 
 def retained(plan: Doc, before: Mapping[str, Any], excluded: Iterable[str]) -> Doc:
@@ -41,7 +42,7 @@ def changed(plan: Doc, arn: str, wanted: Iterable[Mapping[str, Any]]) -> Doc:
     if unknown := set(asked) - {variant["name"] for variant in plan["variants"]}:
         raise refusals.NO_VARIANT(variant=min(unknown), arn=arn)
     for name, each in asked.items():
-        if each.get(_COUNT) == 0:
+        if each.get(_COUNT) == 0 and not plan.get("async"):
             raise refusals.NO_CAPACITY(variant=name)
         if (_COUNT in each and name in serverless) or ("ServerlessUpdateConfig" in each and name not in serverless):
             raise refusals.OTHER_CAPACITY(variant=name)
@@ -71,8 +72,11 @@ def summaries(plan: Mapping[str, Any], desired: Mapping[str, Any] | None = None)
     return {"ProductionVariants": summary(plan, desired)} | ({"ShadowProductionVariants": shadows} if shadows else {})
 
 
-def is_serverless(plan: Mapping[str, Any]) -> bool:
-    return any("serverless" in variant for variant in plan["variants"])
+def way(plan: Mapping[str, Any]) -> str:
+    """Say how a plan answers: it cannot be changed."""
+    if any("serverless" in variant for variant in plan["variants"]):
+        return "serverless"
+    return "asynchronous" if plan.get("async") else "real-time"
 
 
 def _summary(plan: Mapping[str, Any], desired: Mapping[str, Any] | None, *, shadow: bool) -> list[Doc]:

@@ -6,6 +6,7 @@ from dropforge.local.sagemaker.wire.refusal import ASSUMED, OURS, Refusal
 
 _VALIDATION = "ValidationException"
 _RUNTIME_VALIDATION = "ValidationError"
+_INVOKE_ASYNC = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpointAsync.html"
 _INVOKE = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html"
 _API = "https://docs.aws.amazon.com/sagemaker/latest/APIReference"
 _GUIDE = "https://docs.aws.amazon.com/sagemaker/latest/dg"
@@ -201,9 +202,9 @@ ONE_SHADOW = Refusal(
     f"{_API}/API_CreateEndpointConfig.html",
 )
 OTHER_KIND = Refusal(
-    "a serverless endpoint is to become one with instances, or the other way round",
+    "a real-time, a serverless or an asynchronous endpoint is to become another of these",
     _VALIDATION,
-    'Endpoint "{arn}" cannot be updated between serverless and instance-based variants.',
+    'Endpoint "{arn}" is {old} and cannot be updated to be {new}.',
     f"{_GUIDE}/serverless-endpoints.html",
 )
 SERVERLESS_GUARDED = Refusal(
@@ -216,5 +217,41 @@ OTHER_CAPACITY = Refusal(
     "instances are asked of a serverless variant, or concurrency of one with instances",
     _VALIDATION,
     "Variant {variant} has no such capacity.",
+    ASSUMED,
+)
+NOT_ASYNC = Refusal(
+    "an endpoint without AsyncInferenceConfig is asked for an asynchronous inference",
+    _RUNTIME_VALIDATION,
+    "Endpoint {endpoint} of account {account} is not an asynchronous endpoint.",
+    ASSUMED,
+)
+ASYNC_ONLY = Refusal(
+    "an asynchronous endpoint is to answer at once",
+    _RUNTIME_VALIDATION,
+    "Endpoint {endpoint} of account {account} is an asynchronous endpoint: use InvokeEndpointAsync.",
+    ASSUMED,
+)
+ONE_INPUT = Refusal(
+    "an asynchronous inference has no input, or two",
+    _RUNTIME_VALIDATION,
+    "An asynchronous inference of endpoint {endpoint} takes either InputLocation or Body.",
+    _INVOKE_ASYNC,
+)
+INPUT_ELSEWHERE = Refusal(
+    "the input of an asynchronous inference is not in S3",
+    _RUNTIME_VALIDATION,
+    "InputLocation {location} must begin with s3:// in the local cloud.",
+    OURS,
+)
+NO_OUTPUT = Refusal(
+    "an asynchronous endpoint names no place for its answers",
+    _VALIDATION,
+    "AsyncInferenceConfig.OutputConfig.S3OutputPath is needed by {name}.",
+    f"{_API}/API_AsyncInferenceOutputConfig.html",
+)
+ASYNC_ALONE = Refusal(
+    "an asynchronous endpoint is to have several variants, or a serverless one",
+    _VALIDATION,
+    "An asynchronous endpoint has one variant with instances, not {names}.",
     ASSUMED,
 )
