@@ -29,6 +29,7 @@ _GLANCE = 0.05
 _LAST_LINES_SECONDS = 10
 _LONGEST_LINE = 64 * 1024  # bytes; a longer one is passed on in parts
 _MESSAGE_LENGTH = 1024
+_SEE_LOGS = "AlgorithmError: See job logs for more information"
 
 
 class Processing:
@@ -89,7 +90,7 @@ class Processing:
             if time.monotonic() > limit:
                 self._end(process)
                 return End("Stopped", "ClientError: The job ran longer than MaxRuntimeInSeconds.")
-        return End("Completed") if code == 0 else End("Failed", f"AlgorithmError: , exit code: {code}")
+        return End("Completed") if code == 0 else End("Failed", _SEE_LOGS)
 
     def _end(self, process: sandbox.Process) -> None:
         process.signal(signal.SIGTERM)
