@@ -43,3 +43,20 @@ def test_a_model_is_registered_approved_and_deployed_from_the_registry(cloud: Cl
 def test_an_image_with_the_public_toolkit_trains_without_a_network(cloud: Cloud) -> None:
     told = cloud.tell("sdk2", "sdk2_toolkit", f"000000000000.dkr.ecr.us-east-1.amazonaws.com/{TOOLKIT}:5.1.4").told
     assert (told["status"], told["channels"], told["metrics"]) == ("Completed", ["code", "training"], [0.75])
+
+
+def test_processors_run_a_script_and_a_failure_is_told(cloud: Cloud) -> None:
+    told = cloud.tell("sdk2", "sdk2_process").told
+    assert (told["status"], told["framework"], told["plain"]) == ("Completed", "6", "12")
+    assert "AlgorithmError: See job logs for more information" in told["failed"]
+
+
+def test_a_model_answers_for_every_line_in_s3(cloud: Cloud) -> None:
+    told = cloud.tell("sdk2", "sdk2_transform").told
+    assert told == {"answers": "1,2,1.5\n3,4,3.5\n", "status": "Completed"}
+
+
+def test_a_tuner_finds_the_best_rate_and_deploys_it(cloud: Cloud) -> None:
+    told = cloud.tell("sdk2", "sdk2_tune").told
+    assert told["tried"] == [0.25, 0.5, 0.75]
+    assert (told["best"], told["answer"], told["bayes"]) == ("0.75", [3.0], 3)

@@ -31,6 +31,46 @@ def test_the_waiter_for_training_jobs_fails_with_a_job_that_failed(world: World)
         _wait(world, "training_job_completed_or_stopped", TrainingJobName=world.begin("raises.py"))
 
 
+def _processing(world: World, command: str) -> str:
+    name = f"processing-{uuid.uuid4().hex[:8]}"
+    world.sagemaker.create_processing_job(
+        ProcessingJobName=name,
+        ProcessingResources={"ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}},
+        AppSpecification={"ImageUri": IMAGE, "ContainerEntrypoint": ["/bin/sh", "-c", command]},
+        RoleArn=ROLE,
+    )
+    return name
+
+
+def test_the_waiter_for_processing_jobs_ends_with_one_that_ends_and_fails_with_one_that_fails(world: World) -> None:
+    name = _processing(world, "true")
+    _wait(world, "processing_job_completed_or_stopped", ProcessingJobName=name)
+    assert world.sagemaker.describe_processing_job(ProcessingJobName=name)["ProcessingJobStatus"] == "Completed"
+    with pytest.raises(WaiterError, match="terminal failure state"):
+        _wait(world, "processing_job_completed_or_stopped", ProcessingJobName=_processing(world, "exit 3"))
+
+
+def _transform(world: World, program: str) -> str:
+    name = f"transform-{uuid.uuid4().hex[:8]}"
+    source = {"S3DataType": "S3Prefix", "S3Uri": world.put(f"{name}/in/a.txt", "one")}
+    world.sagemaker.create_transform_job(
+        TransformJobName=name,
+        ModelName=world.config(program),
+        TransformInput={"DataSource": {"S3DataSource": source}},
+        TransformOutput={"S3OutputPath": f"s3://{world.bucket}/{name}/out"},
+        TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    )
+    return name
+
+
+def test_the_waiter_for_transform_jobs_ends_with_one_that_ends_and_fails_with_one_that_fails(world: World) -> None:
+    name = _transform(world, "serves_rows.py")
+    _wait(world, "transform_job_completed_or_stopped", TransformJobName=name)
+    assert world.sagemaker.describe_transform_job(TransformJobName=name)["TransformJobStatus"] == "Completed"
+    with pytest.raises(WaiterError, match="terminal failure state"):
+        _wait(world, "transform_job_completed_or_stopped", TransformJobName=_transform(world, "answers_500.py"))
+
+
 def test_a_waiter_for_what_was_never_there_fails_at_once(world: World) -> None:
     with pytest.raises(WaiterError, match="ValidationException"):
         _wait(world, "training_job_completed_or_stopped", TrainingJobName="never")
@@ -89,6 +129,10 @@ def test_paginators_give_all_jobs_packages_and_tags(world: World) -> None:
         world.ended(job)
     found = _all(world, "list_training_jobs", "TrainingJobSummaries", SortBy="CreationTime", SortOrder="Ascending")
     assert [each["TrainingJobName"] for each in found if each["TrainingJobName"] in jobs] == jobs
+    processed = [_processing(world, "true") for _ in range(3)]
+    asked = {"NameContains": "processing-", "SortBy": "CreationTime", "SortOrder": "Ascending"}
+    found = _all(world, "list_processing_jobs", "ProcessingJobSummaries", **asked)
+    assert [each["ProcessingJobName"] for each in found if each["ProcessingJobName"] in processed] == processed
     group = f"group-{uuid.uuid4().hex[:8]}"
     world.sagemaker.create_model_package_group(
         ModelPackageGroupName=group, Tags=[{"Key": f"k{number}", "Value": "v"} for number in range(5)]

@@ -202,3 +202,12 @@ def test_the_list_of_training_jobs_comes_in_pages(world: World) -> None:
     assert [len(page) for page in names] == [2, 1]
     flat = [one for page in names for one in page]
     assert flat == sorted(flat)
+
+
+def test_instances_may_be_named_as_the_sdk_names_them(world: World) -> None:
+    request = _request(world)
+    definition = request["TrainingJobDefinition"]
+    definition["HyperParameterTuningResourceConfig"] = definition.pop("ResourceConfig")
+    job = _run(world, request)
+    assert job["HyperParameterTuningJobStatus"] == "Completed"
+    assert world.job(job["BestTrainingJob"]["TrainingJobName"])["ResourceConfig"]["InstanceType"] == "ml.m5.large"

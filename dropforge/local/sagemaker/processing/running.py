@@ -20,6 +20,7 @@ from dropforge.local.sagemaker.store import Doc
 
 _STOPPED = End("Stopped")
 _OUT_OF_TIME = End("Stopped", "ClientError: The job ran longer than MaxRuntimeInSeconds.")
+_SEE_LOGS = "AlgorithmError: See job logs for more information"
 
 
 class Processing:
@@ -62,8 +63,8 @@ class Processing:
                 return _OUT_OF_TIME
             if why := hosts.failure():
                 return End("Failed", f"ClientError: {why}")
-        if code := next(filter(None, codes), None):
-            return End("Failed", f"AlgorithmError: , exit code: {code}")
+        if any(codes):
+            return End("Failed", _SEE_LOGS)
         why = hosts.failure()
         return End("Failed", f"ClientError: {why}") if why else End("Completed")
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dropforge.local.sagemaker.jobs import fields
 
 _DEFINITION = "TrainingJobDefinition"
+_INSTANCES = f"{_DEFINITION}.HyperParameterTuningResourceConfig"
+_ONE_MACHINE = "one machine plays all the instances"
 _SHARED = frozenset(
     {
         "AlgorithmSpecification", "InputDataConfig", "VpcConfig", "OutputDataConfig", "ResourceConfig",
@@ -33,7 +35,10 @@ def _of_jobs(table: Mapping[str, str]) -> dict[str, str]:
     return dict(sorted(rows.items(), key=lambda row: _EVERYWHERE in row[0]))
 
 
-UNUSED: Mapping[str, str] = _of_jobs(fields.TRAINING_UNUSED)
+UNUSED: Mapping[str, str] = _of_jobs(fields.TRAINING_UNUSED) | {
+    f"{_INSTANCES}.{member}": fields.TRAINING_UNUSED[f"ResourceConfig.{member}"]
+    for member in ("InstanceType", "VolumeKmsKeyId", "VolumeSizeInGB")
+}
 REFUSED: Mapping[str, str] = {
     "Autotune": "nothing here knows good ranges for somebody else's algorithm",
     "HyperParameterTuningJobConfig.ParameterRanges.AutoParameters": "nothing here knows good ranges",
@@ -42,7 +47,8 @@ REFUSED: Mapping[str, str] = {
     "HyperParameterTuningJobConfig.TrainingJobEarlyStoppingType=Auto": "figures are read when a job has ended",
     "HyperParameterTuningJobConfig.TuningJobCompletionCriteria.ConvergenceDetected": "SageMaker does not tell how",
     "TrainingJobDefinition.HyperParameterRanges": "the ranges of one definition stand in the configuration",
-    "TrainingJobDefinition.HyperParameterTuningResourceConfig": "name the instances in ResourceConfig",
+    f"{_INSTANCES}.AllocationStrategy": _ONE_MACHINE,
+    f"{_INSTANCES}.InstanceConfigs": _ONE_MACHINE,
     "TrainingJobDefinition.TuningObjective": "the objective of one definition stands in the configuration",
     "TrainingJobDefinitions": "one definition is tuned",
     "WarmStartConfig": "what SageMaker takes over from a parent is not known well enough to do the same",

@@ -13,6 +13,8 @@ from dropforge.local.sagemaker.tuning.decide import Launch, Trial
 
 OBJECTIVE = "_tuning_objective_metric"
 """The hyperparameter in which SageMaker tells the container what it is tuned for."""
+INSTANCES = "HyperParameterTuningResourceConfig"
+"""How SageMaker's SDK names the instances: what of it is not refused has the members of a ResourceConfig."""
 _LOST = "InternalServerError"
 _CARRIED = (
     "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig", "ResourceConfig", "StoppingCondition",
@@ -37,6 +39,8 @@ def request(job: Doc, trial: Doc) -> Doc:
     """Ask for a training job as the definition says, with a trial's values."""
     definition = job["TrainingJobDefinition"]
     asked = {name: definition[name] for name in _CARRIED if definition.get(name) is not None}
+    if instances := definition.get(INSTANCES):
+        asked["ResourceConfig"] = instances
     if checkpoints := asked.get("CheckpointConfig"):  # one job's are not another's
         asked["CheckpointConfig"] = {**checkpoints, "S3Uri": f"{checkpoints['S3Uri'].rstrip('/')}/{trial['name']}"}
     static = definition.get("StaticHyperParameters") or {}
