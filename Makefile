@@ -42,7 +42,7 @@ proof-quick: .venv/.dev  ## a fixed sample of it
 
 proof-full: .venv/.dev  ## pairs of faults, long sequences and kills, too: an hour or two
 	DROPFORGE_PROOF=full $(BIN)/pytest tests/proof -n 2
-	DROPFORGE_KILLS=100 $(BIN)/pytest -s tests/e2e/test_kills.py tests/e2e/test_random_kills.py
+	DROPFORGE_KILLS=100 $(BIN)/pytest -s tests/e2e/test_kills.py tests/e2e/test_random_kills.py tests/e2e/test_cloud_kills.py
 
 check: .venv/.dev  ## lint and types
 	$(BIN)/ruff check

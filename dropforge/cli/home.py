@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -16,11 +18,14 @@ app = typer.Typer()
 
 _Speed = Annotated[float, typer.Option(min=0.001, help="Pace of schedules and retries; 1 is AWS's own.")]
 _Stages = Annotated[list[str] | None, typer.Option("--with", help="A further stage to deploy; may be repeated.")]
+_Stdin = Annotated[
+    bool, typer.Option("--until-stdin-closes", help="Stay, and stop the cloud when whoever started us ends.")
+]
 _Program = Annotated[list[str], typer.Argument(metavar="-- COMMAND…", help="The command and its arguments.")]
 
 
 @command(app, epilog="Example: dropforge up --with prod")
-def up(session: Session, *, speed: _Speed = 0.1, stages: _Stages = None) -> None:
+def up(session: Session, *, speed: _Speed = 0.1, stages: _Stages = None, until_stdin_closes: _Stdin = False) -> None:
     """Start the local cloud; its state stays in --home between starts."""
     from dropforge.local import launch
 
@@ -31,13 +36,21 @@ def up(session: Session, *, speed: _Speed = 0.1, stages: _Stages = None) -> None
     running = launch.status(session.home)
     wanted = list(dict.fromkeys([session.stage, *(stages or ())]))
     try:
-        cloud = running or launch.start(session.home, speed=speed, stages=wanted)
+        cloud = running or launch.start(session.home, speed=speed, stages=wanted, attached=until_stdin_closes)
     except launch.LaunchError as error:
         raise CliError(str(error)) from error
     session.terminal.header(f"local cloud at {session.home} · {'was up already' if running else 'is up'}")
     if session.terminal.as_json:
-        session.terminal.data(cloud)
-        return
+        # Whoever waits for us reads a line.
+        (session.terminal.event if until_stdin_closes else session.terminal.data)(cloud)
+    else:
+        _show(session, cloud)
+    if until_stdin_closes and not running:
+        _await_end()
+        launch.stop(session.home)
+
+
+def _show(session: Session, cloud: dict[str, Any]) -> None:
     session.terminal.table(("what", "where"), _addresses(cloud))
     session.terminal.say("Next: dropforge push FOLDER, dropforge drop PIPELINE FOLDER; `dropforge down` stops it.")
 
@@ -79,6 +92,13 @@ def execute(session: Session, *, program: _Program) -> None:
         os.execvpe(program[0], program, environment)  # noqa: S606 -- becoming the user's command is the purpose
     except OSError as error:
         raise UsageError(f"{program[0]} cannot be run: {error.strerror}.") from error
+
+
+def _await_end() -> None:
+    sys.stdout.flush()
+    with suppress(KeyboardInterrupt):
+        while os.read(0, 1024):
+            pass
 
 
 def _addresses(cloud: dict[str, Any]) -> list[tuple[str, str]]:

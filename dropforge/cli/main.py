@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dropforge.cli import check, events, home, look, metrics, pause, releases, send, simulate, start, steer
+from dropforge.cli import check, events, home, look, metrics, pause, releases, sagemaker, send, simulate, start, steer
 from dropforge.cli.command import end
 
 _HELP = """Drop a dataset into a bucket; get a tested, registered, live model behind an HTTP route.
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 for group in (
     home.app,
+    sagemaker.app,
     send.app,
     look.app,
     metrics.app,

@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from dropforge.local.cloud import Plan, UnusableError, run
+from dropforge.local.alone import UnusableError
+from dropforge.local.cloud import Plan, run
 from dropforge.local.home import HomeBusyError, HomeUnusableError
 from dropforge.local.packaging import DeployError
 

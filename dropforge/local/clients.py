@@ -14,10 +14,10 @@ from dropforge.local.home import REGION, Keys
 class Clients:
     """Makes boto3 clients of this cloud, one for each service."""
 
-    def __init__(self, endpoint: str, keys: Keys) -> None:
+    def __init__(self, endpoint: str, keys: Keys, region: str = REGION) -> None:
         self._lock = threading.Lock()
         self._made: dict[str, Any] = {}
-        self._session = boto3.session.Session(keys.access, keys.secret, region_name=REGION)
+        self._session = boto3.session.Session(keys.access, keys.secret, region_name=region)
         self._endpoint = endpoint
         self._config = Config(
             retries={"total_max_attempts": 3, "mode": "standard"},

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,20 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from dropforge.local import packaging, stack, stack_reading
+from dropforge.local.alone import UnusableError
+from dropforge.local.aws import Aws
 from dropforge.local.clients import Clients
-from dropforge.local.front import Front
 from dropforge.local.functions.dispatch import Functions
 from dropforge.local.gateway.app import Gateway
 from dropforge.local.home import ACCOUNT, REGION, Home
-from dropforge.local.ministack import Account, Asgi, Ministack
-from dropforge.local.sagemaker import SageMaker
+from dropforge.local.ministack import Asgi
+from dropforge.local.process import EndedError, end_when_told, log_to
 from dropforge.local.sagemaker.sandbox import available
 from dropforge.local.serving import Server
 from dropforge.local.stack_reading import Deployed
-
-
-class UnusableError(Exception):
-    """This machine cannot run a local cloud."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +36,6 @@ class Plan:
     until_stdin_closes: bool
 
 
-class _EndedError(BaseException):
-    """It is time to stop; raised wherever the main thread is, so that a start can be given up, too."""
-
-
 def run(plan: Plan) -> None:
     """Run a cloud until SIGTERM or SIGINT (or until stdin closes); state is saved on the way out."""
     reason = available()
@@ -52,11 +43,11 @@ def run(plan: Plan) -> None:
         raise UnusableError(reason)
     home = Home(plan.home)
     home.claim()
-    _log_to(home.log)
-    with ExitStack() as parts, suppress(_EndedError):
+    log_to(home.log)
+    with ExitStack() as parts, suppress(EndedError):
         # Entered first, so the last to run: whoever waits for the card to go finds everything gone.
         parts.callback(home.card.unlink, missing_ok=True)
-        _end_when_told(plan)
+        end_when_told(until_stdin_closes=plan.until_stdin_closes)
         home.write_card(Cloud(plan, home, parts).start())
         threading.Event().wait()
 
@@ -70,28 +61,25 @@ class Cloud:
         self._listening = home.listen("aws")
         self._port: int = self._listening.getsockname()[1]
         self._endpoint = f"http://127.0.0.1:{self._port}"
-        self._client = Clients(self._endpoint, self._keys)
 
     def start(self) -> dict[str, Any]:
         """Start everything; gives the card that tells others how to reach it."""
         with ThreadPoolExecutor() as packing:
             packed = {stage: packing.submit(self._package, stage) for stage in self._plan.stages}
-            ministack = Ministack(self._home.path, Account(ACCOUNT, REGION, self._port, self._keys))
-            self._parts.callback(ministack.stop)
+            aws = Aws(self._home, self._keys, self._port, speed=self._plan.speed)
+            self._parts.callback(aws.ministack.stop)
             functions = Functions(
-                self._home.path, self._plan.project, self._client, self._environment(), speed=self._plan.speed
+                self._home.path, self._plan.project, aws.client, self._environment(), speed=self._plan.speed
             )
-            ministack.hand_over(functions)
-            front = Front(ministack.asgi)
-            sagemaker = self._sagemaker(ministack, front)
-            front.tell(functions.status)
-            self._serve("front", front.asgi, self._listening, before=ministack.start, beside=ministack.keep_saving)
+            aws.ministack.hand_over(functions)
+            aws.front.tell(functions.status)
+            self._parts.callback(aws.serve(self._listening).stop)
             self._parts.callback(functions.close)
-            self._parts.callback(sagemaker.stop)
-            stacks = {stage: self._deploy(*template.result()) for stage, template in packed.items()}
-        ministack.saved()  # a table that CloudFormation made has to be there before anyone writes to it
+            self._parts.callback(aws.sagemaker.stop)
+            stacks = {stage: _deploy(aws.client, *template.result()) for stage, template in packed.items()}
+        aws.ministack.saved()  # a table that CloudFormation made has to be there before anyone writes to it
         functions.open(list(stacks.values()))
-        sagemaker.start()
+        aws.sagemaker.start()
         return {
             "pid": os.getpid(),
             "endpoint": self._endpoint,
@@ -104,28 +92,10 @@ class Cloud:
             "stages": {stage: self._open(stage, deployed, functions) for stage, deployed in stacks.items()},
         }
 
-    def _sagemaker(self, ministack: Ministack, front: Front) -> SageMaker:
-        sagemaker = SageMaker(
-            self._home.path,
-            client=self._client,
-            emit=lambda kind, detail, resources: ministack.emit("aws.sagemaker", kind, detail, resources),
-            speed=self._plan.speed,
-            account=ACCOUNT,
-            region=REGION,
-        )
-        # The runtime (`runtime.sagemaker`) is signed for the same service.
-        front.mount("sagemaker", sagemaker.asgi)
-        front.tell(lambda: {"sagemaker": sagemaker.status()})
-        return sagemaker
-
     def _package(self, stage: str) -> tuple[str, str]:
         project = self._plan.project
         kept = self._home.path / "templates"
         return packaging.stack_name(project, stage), packaging.template(project, stage, REGION, kept)
-
-    def _deploy(self, name: str, template: str) -> Deployed:
-        stack.deploy(self._client, name, template)
-        return stack_reading.read(self._client, name)
 
     def _open(self, stage: str, deployed: Deployed, functions: Functions) -> dict[str, Any]:
         """Open the stage's HTTP doors; gives its part of the card."""
@@ -143,8 +113,8 @@ class Cloud:
             "table": deployed.outputs.get("TableName"),
         }
 
-    def _serve(self, name: str, app: Asgi, listening: socket.socket, **beside: Any) -> Server:
-        server = Server(app, listening, name=name, **beside)
+    def _serve(self, name: str, app: Asgi, listening: socket.socket) -> Server:
+        server = Server(app, listening, name=name)
         self._parts.callback(server.stop)
         server.start()
         return server
@@ -163,29 +133,6 @@ class Cloud:
         }
 
 
-def _log_to(file: Path) -> None:
-    handler = logging.FileHandler(file)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    for talkative in ("kms", "samtranslator"):
-        # They warn of what nobody here uses.
-        logging.getLogger(talkative).setLevel(logging.ERROR)
-
-
-def _end_when_told(plan: Plan) -> None:
-    def end(*_: object) -> None:
-        # Once is enough: a second Ctrl-C must not cut short the saving of the state.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
-        raise _EndedError
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    if plan.until_stdin_closes:
-        threading.Thread(target=_watch_stdin, name="stdin", daemon=True).start()
-
-
-def _watch_stdin() -> None:
-    while os.read(0, 1024):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
+def _deploy(client: Clients, name: str, template: str) -> Deployed:
+    stack.deploy(client, name, template)
+    return stack_reading.read(client, name)

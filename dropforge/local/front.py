@@ -5,21 +5,30 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
 
+from dropforge.local.faults.calls import disturb
+from dropforge.local.faults.rules import Rules
 from dropforge.local.ministack import Asgi, Receive, Scope, Send
+
+Route = Callable[[Scope, Receive], Awaitable[tuple[int, dict[str, Any]]]]
 
 STATUS_PATH = "/_dropforge/status"
 _SCOPE = re.compile(r"Credential=[^/,\s]+/\d{8}/[^/]+/(?P<service>[^/]+)/aws4_request")
 
 
 class Front:
-    """Routes by the credential scope of the signature, in the header or (presigned) in the query."""
+    """Routes by the credential scope of the signature, in the header or (presigned) in the query.
 
-    def __init__(self, ministack: Asgi) -> None:
+    `rules` say which calls are disturbed on their way.
+    """
+
+    def __init__(self, ministack: Asgi, rules: Rules | None = None) -> None:
         self._ministack = ministack
+        self._rules = rules or Rules()
+        self._routes: dict[str, Route] = {}
         self._services: dict[str, Asgi] = {}
         self._told: list[Callable[[], dict[str, Any]]] = [self.counted]
         self._calls: Counter[tuple[str, str]] = Counter()
@@ -32,16 +41,23 @@ class Front:
         """Send what is signed for this service to another app."""
         self._services[service] = app
 
+    def answer(self, path: str, route: Route) -> None:
+        """Answer a path of our own, which no AWS service has."""
+        self._routes[path] = route
+
     async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._ministack(scope, receive, send)
         elif scope["path"] == STATUS_PATH:
             status = {key: value for tell in self._told for key, value in tell().items()}
             await answer_json(send, 200, status)
+        elif scope["path"] in self._routes:
+            await answer_json(send, *await self._routes[scope["path"]](scope, receive))
         else:
-            service = signed_service(scope) or "unsigned"
-            self._calls[service, operation(scope)] += 1
-            await self._services.get(service, self._ministack)(scope, receive, send)
+            service, name = signed_service(scope) or "unsigned", operation(scope)
+            self._calls[service, name] += 1
+            app = self._services.get(service, self._ministack)
+            await disturb(self._rules, service, name, app, scope, receive, send)
 
     def counted(self) -> dict[str, Any]:
         """Tell how often each operation was called, as `{"aws": {service: {operation: calls}}}`."""

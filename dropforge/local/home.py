@@ -89,8 +89,13 @@ class Home:
         kept = json.loads(file.read_text())
         return Keys(kept["access_key"], kept["secret_key"])
 
-    def listen(self, name: str) -> socket.socket:
-        """Open a loopback port under a name: the one it had before if that is free, else any."""
+    def listen(self, name: str, port: int = 0) -> socket.socket:
+        """Open a loopback port under a name: the given one, or the one it had before if that is free, else any."""
+        if port:
+            listening = _bind(port)
+            if listening is None:
+                raise HomeUnusableError(f"port {port} of 127.0.0.1 is taken; name another")
+            return listening
         file = self.path / "ports.json"
         ports: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
         listening = _bind(ports.get(name, 0)) or _bind(0)

@@ -127,26 +127,36 @@ class Ministack:
         lambda_svc._ensure_poller = _do_nothing  # noqa: SLF001  event source mappings are polled by us
         lambda_svc.acquire_worker = lambda_svc.ensure_spawned = refuse
 
-    def emit(self, source: str, detail_type: str, detail: Mapping[str, Any], resources: Sequence[str]) -> None:
-        """Publish as AWS services do (source `aws.…`, refused to customers); call from a thread that does not serve."""
+    def emit(
+        self,
+        source: str,
+        detail_type: str,
+        detail: Mapping[str, Any],
+        resources: Sequence[str],
+        where: tuple[str, str] | None = None,
+    ) -> None:
+        """Publish as AWS services do (source `aws.…`, refused to customers); call from a thread that does not serve.
+
+        `where`: the account and region, if not the cloud's own.
+        """
         entry = {
             "Source": source,
             "DetailType": detail_type,
             "Detail": json.dumps(detail),
             "Resources": list(resources),
         }
-        self._wait_for(self._put(entry), _EMIT_WITHIN)
+        self._wait_for(self._put(entry, *(where or (self._account.number, self._account.region))), _EMIT_WITHIN)
 
     def _wait_for(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
         if self._loop is None:
             raise RuntimeError("ministack is not started yet")
         asyncio.run_coroutine_threadsafe(work, self._loop).result(seconds)
 
-    async def _put(self, entry: Mapping[str, Any]) -> None:
+    async def _put(self, entry: Mapping[str, Any], account: str, region: str) -> None:
         from ministack.core.responses import request_scope
         from ministack.services import eventbridge
 
-        with request_scope(self._account.number, self._account.region):
+        with request_scope(account, region):
             eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)  # noqa: SLF001  as AWS itself sends
         self._changed.set()
 

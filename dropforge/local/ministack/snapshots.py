@@ -24,6 +24,7 @@ class Snapshots:
         """Keep the newest snapshot where the link `state` in this folder points to."""
         self.link = home / "state"
         self._home = home
+        self._newest = 0
 
     def open(self) -> int:
         """Let ministack read the newest snapshot; gives the first segment of the journal that it does not have."""
@@ -38,13 +39,20 @@ class Snapshots:
 
         `since`: the first segment of the journal that it does not have.
         """
+        with _WRITING:
+            if since < self._newest:
+                return True  # one that was begun later stands already
+            written = self._write(states, since)
+            self._newest = since if written else self._newest
+            return written
+
+    def _write(self, states: Mapping[str, Any], since: int) -> bool:
         from ministack.core import persistence
 
         folder = Path(tempfile.mkdtemp(prefix="state-", dir=self._home))
-        with _WRITING:
-            persistence.STATE_DIR = str(folder)
-            for name, state in states.items():
-                persistence.save_state(name, state)
+        persistence.STATE_DIR = str(folder)
+        for name, state in states.items():
+            persistence.save_state(name, state)
         missing = sorted(name for name in states if not (folder / f"{name}.json").exists())
         if missing:
             # Its own log says why: a full disk, most likely. The last snapshot stays.

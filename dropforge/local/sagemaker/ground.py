@@ -28,3 +28,10 @@ class Ground:
     limits: Limits
     """Already scaled."""
     pace: Pace
+    scarce: Callable[[str], bool]
+    """Tells whether there is no instance of a type just now; asked once for each that is wanted."""
+
+
+def plenty(_instance_type: str) -> bool:
+    """Tell of a cloud that always has one."""
+    return False

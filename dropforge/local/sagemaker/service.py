@@ -9,7 +9,7 @@ from typing import Any
 from dropforge.local.sagemaker import images, tags
 from dropforge.local.sagemaker.account import Account
 from dropforge.local.sagemaker.events import Emit, Messenger
-from dropforge.local.sagemaker.ground import Ground
+from dropforge.local.sagemaker.ground import Ground, plenty
 from dropforge.local.sagemaker.hosting import endpoints, models
 from dropforge.local.sagemaker.hosting import states as hosting
 from dropforge.local.sagemaker.hosting.figures import Figures
@@ -72,6 +72,7 @@ class SageMaker:
         region: str,
         limits: Limits | None = None,
         pace: Pace = AT_ONCE,
+        scarce: Callable[[str], bool] = plenty,
         known: Mapping[str, Path] = images.STAND_INS,
     ) -> None:
         folder = home / "sagemaker"
@@ -86,6 +87,7 @@ class SageMaker:
             images=known,
             limits=(limits or Limits()).scaled(speed),
             pace=pace,
+            scarce=scarce,
         )
         self._messenger = Messenger(ground.store, emit)
         self._training = running.Training(ground)
@@ -139,6 +141,10 @@ class SageMaker:
         self._web.close()
         self._invoker.close()
         self._ground.store.close()
+
+    def interrupt(self, job: str) -> bool:
+        """Take the spot instances of a running job away; tells whether it had any."""
+        return self._training.interrupt(job)
 
     def status(self) -> dict[str, Any]:
         """Tell what runs now."""

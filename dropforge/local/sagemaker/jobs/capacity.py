@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 LACKING = (
     "CapacityError: Unable to provision requested ML compute capacity. Please retry using a different ML instance type."
@@ -13,9 +13,10 @@ _ALL = ""
 
 
 class Capacity:
-    """Any thread may call."""
+    """Any thread may call; `scarce` is asked, too, once for each type of each look."""
 
-    def __init__(self) -> None:
+    def __init__(self, scarce: Callable[[str], bool]) -> None:
+        self._scarce = scarce
         self._out: set[str] = set()
         self._lock = threading.Lock()
 
@@ -30,5 +31,8 @@ class Capacity:
             self._out = self._out - {instance_type} if instance_type else set()
 
     def lacks(self, types: Iterable[str]) -> bool:
+        wanted = set(types)
         with self._lock:
-            return bool(self._out & {_ALL, *types})
+            if self._out & {_ALL, *wanted}:
+                return True
+        return any(self._scarce(each) for each in sorted(wanted))

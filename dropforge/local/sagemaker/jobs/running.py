@@ -30,7 +30,7 @@ class Training:
         self._live: dict[str, Live] = {}
         self._closing = threading.Event()
         unfinished = ground.store.select("kind = ? AND status IN (?, ?)", (steps.KIND, "InProgress", "Stopping"))
-        self.capacity = Capacity()
+        self.capacity = Capacity(ground.scarce)
         """What instances can be had; a fault takes them away."""
         self.bounds = Bounds()
         self._remains = list(self._home.iterdir()) if self._home.is_dir() else []

@@ -1,0 +1,65 @@
+"""sagemaker: SageMaker and S3 on this machine, for people who use nothing else of Dropforge."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dropforge.cli.errors import CliError, UsageError
+
+app = typer.Typer()
+
+_Port = Annotated[int, typer.Option(min=0, max=65535, help="Where to answer on 127.0.0.1; 0 is any free port.")]
+_Speed = Annotated[float, typer.Option(min=0, help="Pace of what takes its time on AWS: 1 as there, 0 at once.")]
+_Seed = Annotated[int, typer.Option(help="Draws the delays; the same seed draws the same.")]
+_State = Annotated[
+    Path | None, typer.Option("--state", metavar="DIR", help="Keep everything there; without it, nothing is kept.")
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print the address and the keys as one line of JSON.")]
+_Stdin = Annotated[bool, typer.Option("--until-stdin-closes", help="End when whoever started it ends.")]
+
+
+@app.command(epilog="Example: dropforge sagemaker --port 4600 --state .sagemaker")
+def sagemaker(
+    *,
+    port: _Port = 0,
+    speed: _Speed = 0.0,
+    seed: _Seed = 0,
+    state: _State = None,
+    as_json: _Json = False,
+    until_stdin_closes: _Stdin = False,
+) -> None:
+    """Serve SageMaker, S3 and what they need on 127.0.0.1, until Ctrl-C."""
+    try:
+        from dropforge.local import alone
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{error.name} is not installed here: the local cloud comes with `pip install 'dropforge[local]'`."
+        ) from error
+    from dropforge.local.home import HomeBusyError, HomeUnusableError
+
+    plan = alone.Plan(state, port, speed, seed, until_stdin_closes)
+    try:
+        alone.run(plan, _as_json if as_json else _in_words)
+    except (HomeBusyError, HomeUnusableError, alone.UnusableError) as error:
+        raise CliError(str(error)) from error
+
+
+def _as_json(card: dict[str, Any]) -> None:
+    print(json.dumps(card), flush=True)
+
+
+def _in_words(card: dict[str, Any]) -> None:
+    print(
+        f"""SageMaker and S3 answer at {card["endpoint"]}; Ctrl-C ends them.
+Point any AWS client at them:
+
+export AWS_ENDPOINT_URL={card["endpoint"]}
+export AWS_ACCESS_KEY_ID={card["access_key"]}
+export AWS_SECRET_ACCESS_KEY={card["secret_key"]}
+export AWS_DEFAULT_REGION={card["region"]}""",
+        flush=True,
+    )

@@ -1,0 +1,148 @@
+"""Which calls and events are disturbed, and how: values and pure functions, but for the count of what was seen.
+
+    {"operation": "CreateTrainingJob", "does": "throttle", "times": 2}
+    {"operation": "UpdateEndpoint", "does": "fail", "code": "InternalFailure", "status": 500, "after": 1}
+    {"event": "SageMaker Endpoint State Change", "does": "drop", "match": {"EndpointStatus": "IN_SERVICE"}}
+    {"capacity": "ml.p3.2xlarge", "times": 1}
+
+A rule lets `after` of what it names through, then disturbs `times` (null: all that come), and is spent.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+CALLS = ("throttle", "fail", "delay", "lose-answer")
+EVENTS = ("drop", "duplicate", "hold")
+ANY = "*"
+_SUBJECTS = ("operation", "event", "capacity")
+
+
+class BadRuleError(Exception):
+    """Somebody sent what is no rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule; `name` is of an operation, a detail type or an instance type, or `*`."""
+
+    subject: str
+    """`operation`, `event` or `capacity`."""
+    name: str
+    does: str
+    service: str = "sagemaker"
+    """Whose operation: what requests are signed for (`s3`, whose operations are HTTP methods and LIST)."""
+    after: int = 0
+    times: int | None = 1
+    match: Mapping[str, Any] = field(default_factory=dict)
+    """Members that the request, or the event's detail, must have with these values."""
+    code: str = "InternalFailure"
+    message: str = "The local cloud was asked to fail."
+    status: int = 500
+    seconds: float = 1.0
+
+
+@dataclass(slots=True)
+class _Counted:
+    rule: Rule
+    seen: int = 0
+
+    @property
+    def done(self) -> int:
+        reached = max(0, self.seen - self.rule.after)
+        return reached if self.rule.times is None else min(reached, self.rule.times)
+
+
+def read(given: Any) -> Rule:
+    """Read one rule as JSON gives it; BadRuleError says what is wrong with it."""
+    if not isinstance(given, Mapping):
+        raise BadRuleError("a rule is an object")
+    named = [subject for subject in _SUBJECTS if subject in given]
+    if len(named) != 1:
+        raise BadRuleError("a rule names one of operation, event and capacity")
+    [subject] = named
+    known = {each.name: given[each.name] for each in fields(Rule) if each.name in given and each.name not in _OWN}
+    if unknown := sorted(set(given) - set(known) - {subject}):
+        raise BadRuleError(f"a rule has no {', '.join(unknown)}")
+    if subject == "capacity":
+        known.setdefault("does", "run-out")
+    if known.get("does") not in _DEEDS[subject]:
+        raise BadRuleError(f"what is done to a rule's {subject} is one of {', '.join(_DEEDS[subject])}")
+    rule = Rule(subject=subject, name=given[subject], **known)
+    _check(rule)
+    return rule
+
+
+_OWN = {"subject", "name"}
+_DEEDS = {"operation": CALLS, "event": EVENTS, "capacity": ("run-out",)}
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "name": (str,), "service": (str,), "code": (str,), "message": (str,), "match": (Mapping,),
+    "after": (int,), "times": (int, type(None)), "status": (int,), "seconds": (int, float),
+}  # fmt: skip
+
+
+def _check(rule: Rule) -> None:
+    wrong = [name for name, kinds in _KINDS.items() if not isinstance(getattr(rule, name), kinds)]
+    wrong += [name for name in ("after", "times", "seconds") if name not in wrong and (getattr(rule, name) or 0) < 0]
+    if wrong:
+        raise BadRuleError(f"a rule's {', '.join(wrong)} cannot be that")
+
+
+def concerns(rule: Rule, subject: str, name: str, service: str, members: Mapping[str, Any]) -> bool:
+    """Tell whether a rule is about something that happens."""
+    return (
+        rule.subject == subject
+        and rule.name in {name, ANY}
+        and (subject != "operation" or rule.service == service)
+        and all(members.get(member) == value for member, value in rule.match.items())
+    )
+
+
+class Rules:
+    """The rules that hold now; any thread may ask."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counted: list[_Counted] = []
+
+    def replace(self, rules: Iterable[Rule]) -> None:
+        with self._lock:
+            self._counted = [_Counted(rule) for rule in rules]
+
+    def add(self, rules: Iterable[Rule]) -> None:
+        with self._lock:
+            self._counted += [_Counted(rule) for rule in rules]
+
+    def told(self) -> list[dict[str, Any]]:
+        """Tell each rule with how often it has met what it names, and how often it disturbed it."""
+        with self._lock:
+            return [{**_written(each.rule), "seen": each.seen, "done": each.done} for each in self._counted]
+
+    def reads(self, subject: str, service: str) -> bool:
+        """Tell whether any rule looks into a request's members: only then it has to be read."""
+        with self._lock:
+            return any(
+                each.rule.match and each.rule.subject == subject and each.rule.service == service
+                for each in self._counted
+            )
+
+    def next(
+        self, subject: str, name: str, members: Mapping[str, Any] | None = None, service: str = "sagemaker"
+    ) -> Rule | None:
+        """Count something that happens; gives the first rule that disturbs it. Each that names it has seen it."""
+        with self._lock:
+            found: Rule | None = None
+            for each in self._counted:
+                if concerns(each.rule, subject, name, service, members or {}):
+                    before = each.done
+                    each.seen += 1
+                    found = found or (each.rule if each.done > before else None)
+            return found
+
+
+def _written(rule: Rule) -> dict[str, Any]:
+    told = asdict(rule)
+    return {told.pop("subject"): told.pop("name"), **told}

@@ -1,0 +1,43 @@
+"""The process that a cloud is: where it logs, and how it is told to end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from pathlib import Path
+
+
+class EndedError(BaseException):
+    """It is time to stop; raised wherever the main thread is, so that a start can be given up, too."""
+
+
+def log_to(file: Path) -> None:
+    handler = logging.FileHandler(file)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    for talkative in ("kms", "samtranslator"):
+        # They warn of what nobody here uses.
+        logging.getLogger(talkative).setLevel(logging.ERROR)
+
+
+def end_when_told(*, until_stdin_closes: bool) -> None:
+    """Raise EndedError in the main thread at SIGTERM or SIGINT, or when whoever started us has gone."""
+
+    def end(*_: object) -> None:
+        # Once is enough: a second Ctrl-C must not cut short the saving of the state.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        raise EndedError
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    if until_stdin_closes:
+        threading.Thread(target=_watch_stdin, name="stdin", daemon=True).start()
+
+
+def _watch_stdin() -> None:
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,45 @@
+"""Fixtures for tests of anybody's SageMaker code: `local_sagemaker` and `local_cloud`.
+
+The server is a process of its own. `--dropforge-command`, the ini value `dropforge_command` or DROPFORGE_COMMAND name
+the `dropforge` to start it with, which may be installed elsewhere (`pipx install 'dropforge[local]'`): then nothing of
+the tests' own environment is touched, whatever boto3 they use.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+
+import pytest
+
+from dropforge.testing import server
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    what = "the dropforge command that serves local_sagemaker and local_cloud (default: that of this environment)"
+    parser.getgroup("dropforge").addoption("--dropforge-command", metavar="COMMAND", help=what)
+    parser.addini("dropforge_command", what)
+    parser.addini("dropforge_speed", "pace of local_sagemaker: 1 as on AWS, 0 at once", default="0")
+
+
+@pytest.fixture(scope="session")
+def local_sagemaker(pytestconfig: pytest.Config) -> Iterator[server.Server]:
+    """SageMaker, S3 and what they need, on 127.0.0.1; nothing is kept."""
+    words = ("sagemaker", "--speed", str(pytestconfig.getini("dropforge_speed")))
+    with server.running(words, command=_command(pytestconfig)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def local_cloud(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server]:
+    """Dropforge's whole local cloud, its functions and HTTP API deployed; nothing is kept."""
+    words = ("up", "--home", str(tmp_path_factory.mktemp("cloud")))
+    with server.running(words, command=_command(pytestconfig), folder=pytestconfig.rootpath) as running:
+        yield running
+
+
+def _command(config: pytest.Config) -> tuple[str, ...]:
+    named = config.getoption("--dropforge-command") or config.getini("dropforge_command")
+    named = named or os.environ.get("DROPFORGE_COMMAND")
+    return tuple(shlex.split(str(named))) if named else server.OURS

@@ -1,0 +1,96 @@
+"""Runs a local cloud as a process of its own, which ends with this one however that ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dropforge.testing.faults import Faults
+
+OURS = (sys.executable, "-m", "dropforge.cli.main")
+"""The `dropforge` of this interpreter's own environment."""
+_ENDS_WITHIN = 30.0
+_LAST_WORDS = 2000
+
+
+class ServerError(Exception):
+    """A local cloud did not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running cloud, by its card."""
+
+    card: Mapping[str, Any]
+
+    @property
+    def endpoint(self) -> str:
+        return str(self.card["endpoint"])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that point boto3, the AWS CLI and the SageMaker SDK at this cloud."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": str(self.card["access_key"]),
+            "AWS_SECRET_ACCESS_KEY": str(self.card["secret_key"]),
+            "AWS_DEFAULT_REGION": str(self.card["region"]),
+            "AWS_REGION": str(self.card["region"]),
+        }
+
+    @property
+    def faults(self) -> Faults:
+        return Faults(self.endpoint)
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """Give a client by whichever boto3 the caller has."""
+        import boto3
+
+        keys = {"aws_access_key_id": self.card["access_key"], "aws_secret_access_key": self.card["secret_key"]}
+        return boto3.client(service, endpoint_url=self.endpoint, region_name=region or str(self.card["region"]), **keys)
+
+
+@contextmanager
+def running(words: Sequence[str], *, command: Sequence[str] = OURS, folder: Path | None = None) -> Iterator[Server]:
+    """Run `dropforge WORDS…` in `folder` until the block ends; it prints its card as a line of JSON.
+
+    `command` may be of another environment: what points Python at this one is then not handed on.
+    """
+    strangers = () if tuple(command) == OURS else ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+    environment = {name: value for name, value in os.environ.items() if name not in strangers}
+    with tempfile.TemporaryFile() as said, subprocess.Popen(
+        [*command, *words, "--json", "--until-stdin-closes"],
+        cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            yield Server(_card(process, said))
+        finally:
+            _end(process)
+
+
+def _card(process: subprocess.Popen[str], said: Any) -> dict[str, Any]:
+    line = process.stdout.readline() if process.stdout else ""
+    if not line:
+        process.wait(_ENDS_WITHIN)
+        said.seek(0)
+        words = said.read()[-_LAST_WORDS:].decode(errors="replace").strip()
+        raise ServerError(f"the local cloud did not start: {words}")
+    return dict(json.loads(line))
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.stdin:
+        process.stdin.close()
+    try:
+        process.wait(_ENDS_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()

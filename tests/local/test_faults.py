@@ -1,0 +1,255 @@
+"""The local cloud goes wrong as it is told to, through the doors that tests use."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from dropforge.local.faults.events import Disturbed
+from dropforge.local.faults.rules import BadRuleError, Rules, read
+from dropforge.testing.faults import FaultError, Faults
+from dropforge.testing.server import Server, running
+from tests.local.sagemaker.world import IMAGE, ROLE
+from tests.local.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def alone() -> Iterator[Server]:
+    with running(["sagemaker"]) as server:
+        yield server
+
+
+@pytest.fixture
+def faults(alone: Server) -> Iterator[Faults]:
+    with alone.faults as faults:
+        yield faults
+
+
+def client(alone: Server, service: str = "sagemaker", attempts: int = 1, patience: float = 30) -> Any:
+    config = Config(retries={"total_max_attempts": attempts, "mode": "standard"}, read_timeout=patience)
+    keys = {"aws_access_key_id": alone.card["access_key"], "aws_secret_access_key": alone.card["secret_key"]}
+    return boto3.client(service, endpoint_url=alone.endpoint, region_name="us-east-1", config=config, **keys)
+
+
+def make_model(sagemaker: Any, name: str = "") -> str:
+    name = name or f"model-{uuid.uuid4().hex[:8]}"
+    sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE})
+    return name
+
+
+def code_of(error: pytest.ExceptionInfo[ClientError]) -> str:
+    return str(error.value.response["Error"]["Code"])
+
+
+def begin_job(alone: Server, **more: Any) -> str:
+    """Start a job that fails at once: its input is not there."""
+    bucket = f"bucket-{uuid.uuid4().hex[:8]}"
+    client(alone, "s3").create_bucket(Bucket=bucket)
+    name = f"job-{uuid.uuid4().hex[:8]}"
+    client(alone).create_training_job(
+        TrainingJobName=name,
+        AlgorithmSpecification={"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+        RoleArn=ROLE,
+        OutputDataConfig={"S3OutputPath": f"s3://{bucket}/out/"},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        **{"StoppingCondition": {"MaxRuntimeInSeconds": 60}, **more},
+    )
+    return name
+
+
+def ended(alone: Server, job: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        told: dict[str, Any] = client(alone).describe_training_job(TrainingJobName=job)
+        return told if told["TrainingJobStatus"] in {"Completed", "Failed"} else None
+
+    return wait_until(look)
+
+
+def test_a_throttled_call_is_made_again_by_boto3_and_then_taken(alone: Server, faults: Faults) -> None:
+    faults.throttle("CreateModel", times=2)
+    with pytest.raises(ClientError) as refused:
+        make_model(client(alone))
+    assert code_of(refused) == "ThrottlingException"
+    name = make_model(client(alone, attempts=3))
+    assert client(alone).describe_model(ModelName=name)["ModelName"] == name
+    [told] = faults.all()
+    assert (told["seen"], told["done"]) == (3, 2)
+
+
+def test_the_call_that_is_named_fails_and_does_nothing_and_no_other_does(alone: Server, faults: Faults) -> None:
+    faults.fail("CreateModel", after=1, code="AccessDeniedException", message="not you", status=400)
+    first, third = make_model(client(alone)), f"model-{uuid.uuid4().hex[:8]}"
+    with pytest.raises(ClientError, match="not you") as refused:
+        make_model(client(alone), third)
+    assert code_of(refused) == "AccessDeniedException"
+    assert make_model(client(alone), third) == third  # it was not made before, and the fault is spent
+    assert client(alone).describe_model(ModelName=first)
+
+
+def test_a_fault_may_be_meant_for_one_thing_alone(alone: Server, faults: Faults) -> None:
+    faults.fail("CreateModel", match={"ModelName": "unlucky"})
+    assert make_model(client(alone))
+    with pytest.raises(ClientError):
+        make_model(client(alone), "unlucky")
+
+
+def test_a_call_whose_answer_is_lost_has_acted(alone: Server, faults: Faults) -> None:
+    faults.lose_answer("CreateModel")
+    name = f"model-{uuid.uuid4().hex[:8]}"
+    with pytest.raises(ReadTimeoutError):
+        make_model(client(alone, patience=1), name)
+    assert client(alone).describe_model(ModelName=name)["ModelName"] == name
+    faults.lose_answer("DescribeModel", seconds=0)
+    with pytest.raises(ClientError, match="lost"):
+        client(alone).describe_model(ModelName=name)
+
+
+def test_a_delayed_call_is_carried_out_afterwards(alone: Server, faults: Faults) -> None:
+    faults.delay("DescribeModel", seconds=2)
+    name = make_model(client(alone))
+    with pytest.raises(ReadTimeoutError):
+        client(alone, patience=1).describe_model(ModelName=name)
+    assert client(alone).describe_model(ModelName=name)["ModelName"] == name
+
+
+def test_other_services_and_the_runtime_can_be_disturbed_too(alone: Server, faults: Faults) -> None:
+    faults.throttle("PUT", service="s3")
+    faults.fail("InvokeEndpoint", match={"EndpointName": "mine"}, code="ServiceUnavailable", status=503)
+    with pytest.raises(ClientError, match="SlowDown"):
+        client(alone, "s3").create_bucket(Bucket="slow")
+    runtime = client(alone, "sagemaker-runtime")
+    with pytest.raises(ClientError) as refused:
+        runtime.invoke_endpoint(EndpointName="mine", Body=b"x")
+    assert code_of(refused) == "ServiceUnavailable"
+    with pytest.raises(ClientError) as refused:
+        runtime.invoke_endpoint(EndpointName="another", Body=b"x")
+    assert code_of(refused) == "ValidationError"
+
+
+def test_a_job_for_which_there_is_no_capacity_fails_as_on_aws_and_the_next_one_runs(
+    alone: Server, faults: Faults
+) -> None:
+    faults.run_out_of_capacity("ml.m5.large")
+    failed = ended(alone, begin_job(alone))
+    assert failed["TrainingJobStatus"] == "Failed"
+    assert failed["FailureReason"].startswith("CapacityError: ")
+    assert "CapacityError" not in ended(alone, begin_job(alone))["FailureReason"]
+
+
+def test_events_are_dropped_doubled_and_turned_round_on_their_way_to_the_bus(alone: Server, faults: Faults) -> None:
+    kind = "SageMaker Training Job State Change"
+    sqs, events = client(alone, "sqs"), client(alone, "events")
+    url = sqs.create_queue(QueueName="heard")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name="heard", EventPattern=json.dumps({"source": ["aws.sagemaker"]}))
+    events.put_targets(Rule="heard", Targets=[{"Id": "queue", "Arn": arn}])
+    faults.drop_events(kind, match={"SecondaryStatus": "Starting"})
+    faults.duplicate_events(kind, match={"SecondaryStatus": "Failed"})
+    begin_job(alone)
+    heard: list[str] = []
+
+    def listen() -> bool:
+        found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        heard.extend(json.loads(message["Body"])["detail"]["SecondaryStatus"] for message in found)
+        for message in found:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return heard.count("Failed") == 2
+
+    wait_until(listen)
+    assert "Starting" not in heard
+
+
+def test_a_job_that_does_not_run_has_no_instance_to_take_away(faults: Faults) -> None:
+    with pytest.raises(FaultError, match="not running"):
+        faults.interrupt("nobody")
+
+
+def test_a_spot_job_waits_for_capacity_and_its_instance_can_be_taken_away(alone: Server, faults: Faults) -> None:
+    faults.run_out_of_capacity("ml.m5.large", times=None)
+    times = {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 60}
+    job = begin_job(alone, EnableManagedSpotTraining=True, StoppingCondition=times)
+
+    def seen() -> list[str]:
+        told = client(alone).describe_training_job(TrainingJobName=job)
+        return [step["Status"] for step in told["SecondaryStatusTransitions"]]
+
+    wait_until(lambda: faults.all()[0]["done"])
+    faults.interrupt(job)
+    assert wait_until(lambda: "Interrupted" in seen())
+    faults.clear()
+    assert "CapacityError" not in ended(alone, job)["FailureReason"]
+
+
+def test_what_is_no_fault_is_refused_and_what_was_set_is_told_and_cleared(faults: Faults) -> None:
+    with pytest.raises(FaultError, match="has no colour"):
+        faults.throttle("CreateModel", colour="red")
+    faults.throttle("CreateModel", times=None)
+    assert [fault["operation"] for fault in faults.all()] == ["CreateModel"]
+    faults.clear()
+    assert faults.all() == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        {},
+        {"operation": "X", "event": "Y", "does": "drop"},
+        {"operation": "X", "does": "drop"},
+        {"event": "X", "does": "throttle"},
+        {"operation": "X", "does": "throttle", "times": "often"},
+        {"operation": "X", "does": "throttle", "after": -1},
+        {"operation": "X", "does": "throttle", "subject": "event"},
+    ],
+)
+def test_what_is_no_rule_is_refused(wrong: Any) -> None:
+    with pytest.raises(BadRuleError):
+        read(wrong)
+
+
+def test_a_rule_lets_some_through_disturbs_some_and_is_spent() -> None:
+    rules = Rules()
+    rules.add([read({"operation": "*", "does": "fail", "after": 2, "times": 2})])
+    seen = [rules.next("operation", "Any") is not None for _ in range(6)]
+    assert seen == [False, False, True, True, False, False]
+    assert rules.next("operation", "Any", service="s3") is None
+
+
+def test_each_rule_counts_all_that_it_names_and_the_first_acts() -> None:
+    rules = Rules()
+    rules.add([read({"operation": "A", "does": "delay"}), read({"operation": "*", "does": "fail", "after": 1})])
+    assert [getattr(rules.next("operation", "A"), "does", None) for _ in range(3)] == ["delay", "fail", None]
+
+
+def test_a_held_event_comes_after_the_next_one_or_when_faults_end() -> None:
+    rules, sent = Rules(), list[str]()
+    disturbed = Disturbed(rules, lambda kind, _detail, _resources: sent.append(kind))
+    rules.add([read({"event": kind, "does": "hold"}) for kind in ("first", "last")])
+    for kind in ("first", "second", "last"):
+        disturbed(kind, {}, [])
+    assert sent == ["second", "first"]
+    disturbed.release()
+    assert sent == ["second", "first", "last"]
+
+
+def test_many_threads_share_what_a_rule_may_disturb() -> None:
+    rules, met = Rules(), list[bool]()
+    rules.add([read({"operation": "*", "does": "fail", "after": 50, "times": 100})])
+
+    def call() -> None:
+        met.extend(rules.next("operation", "Any") is not None for _ in range(100))
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(met) == 100

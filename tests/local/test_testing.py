@@ -1,0 +1,135 @@
+"""The fixtures in test projects of other people, and docs/howto/test-your-own-sagemaker-code.md, line by line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from dropforge.local.faults.rules import read
+from dropforge.testing.server import ServerError, running
+from tests.unit.docs import ROOT, blocks
+
+pytestmark = pytest.mark.slow
+PAGE = ROOT / "docs" / "howto" / "test-your-own-sagemaker-code.md"
+COMMAND = f"env PYTHONPATH={ROOT} {sys.executable} -m dropforge.cli.main"
+_NEEDED = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py.py")
+_STRANGER = """
+import importlib.util, json, sys, urllib.request
+
+import boto3  # another one than the server's
+
+
+def test_the_server_answers_and_nothing_of_it_is_here(local_sagemaker):
+    assert boto3.__version__ == "0.0.1"
+    assert not {"ministack", "botocore", "typer", "dropforge.local", "dropforge.cli"} & set(sys.modules)
+    assert importlib.util.find_spec("ministack") is None
+    assert importlib.util.find_spec("botocore") is None
+    request = urllib.request.Request(local_sagemaker.endpoint, data=b"{}", headers={
+        "X-Amz-Target": "SageMaker.ListModels",
+        "Authorization": "AWS4-HMAC-SHA256 Credential=AKIA/20260102/us-east-1/sagemaker/aws4_request, Signature=0",
+    })
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert json.loads(answer.read()) == {"Models": []}
+
+
+def test_faults_are_there_too(local_sagemaker):
+    with local_sagemaker.faults as faults:
+        faults.throttle("CreateModel")
+        assert [fault["does"] for fault in faults.all()] == ["throttle"]
+"""
+
+
+def pytest_in(folder: Path, *words: str, python: tuple[str, ...] = (sys.executable,), **more: str) -> str:
+    """Run pytest in a test project, with our plugin alone; gives what it says, and fails when a test did."""
+    environment: Mapping[str, str] = {
+        "PATH": os.environ["PATH"],
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTHONPATH": str(ROOT),
+        **more,
+    }
+    command = [*python, "-m", "pytest", "-p", "dropforge.testing.plugin", "-p", "no:cacheprovider", "-q", *words]
+    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def test_every_line_of_the_how_to_holds(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text("\n".join(block.text for block in blocks("python", PAGE)))
+    assert "4 passed" in pytest_in(tmp_path)
+    for block in blocks("json", PAGE):
+        assert all(read(fault) for fault in json.loads(block.text)["faults"])
+
+
+@pytest.mark.parametrize("line", [line for block in blocks("sh", PAGE) for line in block.commands])
+def test_each_command_of_the_how_to_serves_until_ctrl_c(tmp_path: Path, line: str) -> None:
+    words = shlex.split(line.replace("--port 4600", "--port 0"))
+    assert words[0] == "dropforge"
+    command = [sys.executable, "-m", "dropforge.cli.main", *words[1:]]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = process.stdout.readline()
+        endpoint = told.split()[5].rstrip(";")
+        try:
+            with urllib.request.urlopen(f"{endpoint}/_dropforge/status", timeout=30) as answer:  # noqa: S310  loopback
+                assert json.loads(answer.read())["sagemaker"]["jobs"] == []
+        finally:
+            process.send_signal(signal.SIGINT)
+        exports = dict(
+            line.removeprefix("export ").strip().split("=", 1) for line in process.stdout if line.startswith("export ")
+        )
+        assert process.wait(30) == 0
+    assert exports["AWS_ENDPOINT_URL"] == endpoint
+    assert len(exports) == 4
+    # Nothing is left but what was to be kept.
+    kept = {each.name for each in tmp_path.iterdir()}
+    assert kept == ({".sagemaker"} if "--state" in words else set())
+
+
+def test_a_project_with_another_boto3_keeps_it_and_meets_a_server_of_another_environment(tmp_path: Path) -> None:
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for name in _NEEDED:
+        (packages / name).symlink_to(Path(pytest.__file__).parents[1] / name)
+    ours = packages / "dropforge"
+    ours.mkdir()
+    (ours / "__init__.py").touch()
+    (ours / "testing").symlink_to(ROOT / "dropforge" / "testing")
+    (packages / "boto3.py").write_text('__version__ = "0.0.1"\n')
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "pytest.ini").write_text(f"[pytest]\ndropforge_command = {COMMAND}\n")
+    (project / "test_stranger.py").write_text(_STRANGER)
+    # Without any site-packages: what is not in that folder is not installed for this project.
+    said = pytest_in(project, python=(sys.executable, "-S", "-P"), PYTHONPATH=str(packages))
+    assert "2 passed" in said
+
+
+def test_the_command_may_be_named_by_the_environment_and_a_wrong_one_says_why(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "def test_it(local_sagemaker):\n    assert local_sagemaker.card['speed'] == 0.5\n"
+    )
+    (tmp_path / "pytest.ini").write_text("[pytest]\ndropforge_speed = 0.5\n")
+    assert "1 passed" in pytest_in(tmp_path, DROPFORGE_COMMAND=COMMAND)
+    with pytest.raises(ServerError, match="No such command"), running(["nonsense"]):
+        pass
+
+
+def test_the_whole_cloud_is_a_fixture_too(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "import urllib.request\n"
+        "def test_it(local_cloud):\n"
+        "    stage = local_cloud.card['stages']['dev']\n"
+        "    assert urllib.request.urlopen(stage['api'] + '/v1/health', timeout=30).status == 200\n"
+        "    assert local_cloud.client('s3').list_buckets()['Buckets']\n"
+    )
+    assert "1 passed" in pytest_in(tmp_path)
