@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from dropforge.local.sagemaker import sandbox
+from dropforge.local.sagemaker.sandbox.network import SWITCH, Network, NetworkError
 from tests.local.sagemaker.world import World, until
 
 
@@ -54,6 +57,26 @@ def test_hosts_reach_one_another_by_name_on_one_port_and_nobody_else(world: Worl
     )["logStreams"]
     assert sorted(stream["logStreamName"].split("/")[1].rpartition("-")[0] for stream in streams) == hosts
     assert {f"{host} has met 3" for host in hosts} <= set(world.log(name))
+
+
+def test_no_program_starts_before_all_hosts_can_be_reached(tmp_path: Path) -> None:
+    network = Network(("algo-1", "algo-2"))
+    first = sandbox.start(sandbox.Spec(("true",), tmp_path / "one", seat=network.seat("algo-1")))
+    assert first.wait(0.5) is None  # it waits for the other one
+    first.begin()
+    assert first.wait(10) == 0
+    first.output.close()
+    network.close()
+
+
+def test_a_network_that_the_kernel_refuses_is_told_in_its_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    refusing = tmp_path / "switch.py"
+    refusing.write_text(SWITCH.read_text().replace("NEW_USER | NEW_NET)", "-1)"))
+    monkeypatch.setattr("dropforge.local.sagemaker.sandbox.network.SWITCH", refusing)
+    with pytest.raises(NetworkError, match=r"the network between hosts: .*unshare"):
+        Network(("algo-1",))
 
 
 def test_a_sharded_channel_is_split_between_the_hosts_and_a_replicated_one_is_not(world: World) -> None:

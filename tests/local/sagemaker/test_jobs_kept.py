@@ -79,7 +79,16 @@ def test_a_job_that_was_to_be_stopped_when_the_cloud_ended_is_stopped(made: Call
     world.stop()
     world.start()
     assert (world.ended(name)["TrainingJobStatus"], _steps(world, name)[-1]) == ("Stopped", "Stopped")
-    until(lambda: not list((world.home / "sagemaker" / "jobs").iterdir()))
+
+
+def test_what_a_killed_cloud_left_of_its_jobs_is_gone_when_the_next_one_is_there(made: Callable[[Pace], World]) -> None:
+    world = made(AT_ONCE)
+    world.stop()
+    left = world.home / "sagemaker" / "jobs" / "cut-short" / "algo-1" / "ml"
+    left.mkdir(parents=True)
+    (left / "weights.bin").write_text("of a job that had ended, but for this")
+    world.start()
+    assert list((world.home / "sagemaker" / "jobs").iterdir()) == []
 
 
 def test_hosts_and_their_network_die_with_the_cloud_even_by_kill_9(tmp_path: Path) -> None:

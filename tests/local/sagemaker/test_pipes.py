@@ -171,8 +171,11 @@ def test_an_object_that_is_missing_in_the_middle_of_an_epoch_fails_the_job_befor
     world: World,
 ) -> None:
     uri = _place(world, a=b"there")
-    reason = _failure(world, _augmented(world, {"x-ref": f"{uri}a"}, {"x-ref": f"{uri}gone"}, names=["x-ref"]))
-    assert reason.startswith(f"ClientError: Data download failed: {uri}gone: 404")
+    channel = _augmented(world, {"x-ref": f"{uri}a"}, {"x-ref": f"{uri}gone"}, names=["x-ref"])
+    job = world.train("reads_pipes.py", InputDataConfig=[channel], HyperParameters={"a": "training", "b": "1"})
+    assert job["FailureReason"].startswith(f"ClientError: Data download failed: {uri}gone: 404")
+    found = world.s3.list_objects_v2(Bucket=world.bucket, Prefix=f"out/{job['TrainingJobName']}/")
+    assert found["KeyCount"] == 0  # it writes a file when it has come to an end
 
 
 def test_a_link_that_a_program_puts_in_the_place_of_its_pipe_is_not_written_through(

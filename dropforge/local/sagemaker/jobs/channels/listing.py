@@ -76,7 +76,7 @@ def _manifest(s3: Any, channel: Channel) -> Iterator[Item]:
     try:
         head, *names = json.loads(s3.get_object(Bucket=channel.bucket, Key=channel.key)["Body"].read())
         bucket, prefix = split_uri(head["prefix"])
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError("Data download failed: the manifest is not a list that begins with a prefix.") from error
     for name in names:
         if not isinstance(name, str):

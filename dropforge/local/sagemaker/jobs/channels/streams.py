@@ -77,7 +77,7 @@ def _copied(s3: Any, channel: Channel, file: IO[bytes]) -> array[int]:
 def _line(text: bytes, channel: Channel) -> dict[str, Any]:
     try:
         line = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         line = None
     if not isinstance(line, dict):
         raise InputError(f"Data download failed: {channel.uri} has a line that is no JSON object.")
