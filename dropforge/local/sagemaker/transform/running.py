@@ -49,6 +49,8 @@ class Transform:
         self.runs = Runs(ground, KIND, states.TRANSFORM, self._perform)
 
     def _perform(self, job: Doc, folder: Path, live: Live) -> End:
+        if live.stop.is_set():
+            return self._stopped(job, live)
         self.runs.change(job["TransformJobName"], lambda doc: doc.update(TransformStartTime=time.time()), told=True)
         channel = {"ChannelName": "input", "DataSource": job["TransformInput"]["DataSource"]}
         given = {name: job.get(name) or value for name, value in _DEFAULTS.items()}
