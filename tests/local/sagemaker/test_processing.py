@@ -162,7 +162,8 @@ def test_a_host_that_fails_ends_the_others_and_the_job(world: World) -> None:
     resources = {"ClusterConfig": cluster}
     request = _request(world, "shares.py", ProcessingResources=resources, Environment={"FAILS": "algo-2"})
     job = _run(world, request)
-    assert job["FailureReason"] == "AlgorithmError: , exit code: 5"
+    assert job["ProcessingJobStatus"] == "Failed"
+    assert "here from algo-1" in world.log(job["ProcessingJobName"], _GROUP)
 
 
 def test_continuous_outputs_arrive_while_the_job_runs_and_links_and_pipes_never_do(world: World) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from dropforge.local.sagemaker.store import Store
+from dropforge.local.sagemaker.tuning.jobs import KIND
 from tests.local.sagemaker.world import FINAL, World, until
 
 _RANGE = {"Name": "place", "MinValue": "0.0", "MaxValue": "1.0"}
@@ -158,6 +160,21 @@ def test_another_life_of_the_cloud_tries_again_what_was_lost_and_goes_on(world: 
     assert _job(world, name)["HyperParameterTuningJobStatus"] == "InProgress"
     world.sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
     assert _ended(world, name)["TrainingJobStatusCounters"]["RetryableError"] == 2
+
+
+def test_a_training_job_that_was_remembered_and_never_started_is_started_by_the_next_life(world: World) -> None:
+    limits = {"MaxNumberOfTrainingJobs": 1, "MaxParallelTrainingJobs": 1}
+    request = _request(world, "silent", ResourceLimits=limits)
+    name = _run(world, request)["HyperParameterTuningJobName"]
+    only = _trained(world, name)[0]["TrainingJobName"]
+    world.stop()
+    store = Store(world.home / "sagemaker" / "state.sqlite", {})  # no graph holds it: time is turned back
+    store.delete("training-job", only)
+    store.change(KIND.name, name, lambda doc: doc.update(HyperParameterTuningJobStatus="InProgress"))
+    store.close()
+    world.start()
+    assert _ended(world, name)["FailureReason"].startswith("No objective metrics found")
+    assert world.job(only)["TuningJobArn"].endswith(name)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ class Kind:
     """As ARNs have it."""
     noun: str
     """What its members begin with: `ProcessingJob` for ProcessingJobName, ProcessingJobArn, ProcessingJobStatus."""
+    started: str
+    """The member that tells when a job began to work."""
     ended: str
     """The member that tells when a job ended."""
     listed: str

@@ -63,6 +63,7 @@ class Runs:
         self.closing = threading.Event()
         unfinished = self._store.select("kind = ? AND status NOT IN (?, ?, ?)", (kind.name, *FINAL))
         self._left = [row.name for row in unfinished]  # known before the first call of this life
+        self._remains = list(self._home.iterdir()) if self._home.is_dir() else []
 
     def launch(self, name: str) -> None:
         live = self._live[name] = Live()
@@ -77,12 +78,14 @@ class Runs:
 
     def resume(self) -> None:
         """Go on with what a former life left unfinished, or tell the truth about it: it is lost."""
+        for folder in self._remains:
+            shutil.rmtree(folder, ignore_errors=True)
         for name in self._left:
-            if self._resumes:
+            job = self._doc(name)
+            if self._resumes or not (job["_stop"] or job.get(self._kind.started)):
                 self.launch(name)
             else:
-                shutil.rmtree(self._home / name, ignore_errors=True)
-                self._finish(name, End("Stopped") if self._doc(name)["_stop"] else End("Failed", CUT_SHORT))
+                self._finish(name, End("Stopped") if job["_stop"] else End("Failed", CUT_SHORT))
 
     def close(self) -> None:
         """End what runs, at once; the next start tells what became of it."""

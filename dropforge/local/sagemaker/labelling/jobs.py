@@ -21,6 +21,7 @@ _COUNTERS = ("TotalLabeled", "HumanLabeled", "MachineLabeled", "FailedNonRetryab
 KIND = Kind(
     name="labeling-job",
     noun="LabelingJob",
+    started="CreationTime",
     ended="_ended",  # Describe tells no such time
     listed="LabelingJobSummaryList",
     summary=(

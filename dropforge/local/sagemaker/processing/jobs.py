@@ -27,6 +27,7 @@ _CARRIED = (
 KIND = Kind(
     name="processing-job",
     noun="ProcessingJob",
+    started="ProcessingStartTime",
     ended="ProcessingEndTime",
     listed="ProcessingJobSummaries",
     summary=(

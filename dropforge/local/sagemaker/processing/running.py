@@ -32,6 +32,8 @@ class Processing:
         self.runs = Runs(ground, KIND, states.PROCESSING, self._perform)
 
     def _perform(self, job: Doc, folder: Path, live: Live) -> End:
+        if live.stop.is_set():
+            return self._stopped(job, live)
         self.runs.change(job["ProcessingJobName"], lambda doc: doc.update(ProcessingStartTime=time.time()), told=True)
         hosts = Hosts(self._ground, self.bounds, job, folder)
         try:

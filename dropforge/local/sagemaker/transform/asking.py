@@ -19,6 +19,7 @@ from dropforge.local.sagemaker.store import Doc
 _GLANCE = 0.02
 _PAUSE = 0.1
 _MOST = 100
+_LARGEST = 256 * 1024 * 1024
 _NAME = "transform"
 SEE_LOGS = "See job logs for more information"
 
@@ -104,7 +105,10 @@ class Asking:
             connection.sock.settimeout(self._seconds)
             connection.request(method, path, body, dict(headers))
             answer = connection.getresponse()
-            return answer.status, answer.read()
+            body = answer.read(_LARGEST + 1)
+            if len(body) > _LARGEST:
+                raise http.client.HTTPException(f"the answer is larger than {_LARGEST} bytes")
+            return answer.status, body
         finally:
             connection.close()
 

@@ -23,6 +23,7 @@ _CARRIED = (
 KIND = Kind(
     name="transform-job",
     noun="TransformJob",
+    started="TransformStartTime",
     ended="TransformEndTime",
     listed="TransformJobSummaries",
     summary=(

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from dropforge.local.sagemaker import artifacts
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import inputs
+from dropforge.local.sagemaker.jobs.bounds import Bounds
 from dropforge.local.sagemaker.kinds.runs import CutShortError, End, Live, Runs
 from dropforge.local.sagemaker.logs import TRANSFORM_GROUP, Stream
 from dropforge.local.sagemaker.store import Doc
@@ -44,15 +45,24 @@ class Transform:
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
+        self.bounds = Bounds()
         self.runs = Runs(ground, KIND, states.TRANSFORM, self._perform)
 
     def _perform(self, job: Doc, folder: Path, live: Live) -> End:
+        if live.stop.is_set():
+            return self._stopped(job, live)
         self.runs.change(job["TransformJobName"], lambda doc: doc.update(TransformStartTime=time.time()), told=True)
         channel = {"ChannelName": "input", "DataSource": job["TransformInput"]["DataSource"]}
         given = {name: job.get(name) or value for name, value in _DEFAULTS.items()}
         asking = Asking(self._ground, job, given, live.stop)
+
+        def ended() -> bool:
+            if why := self.bounds.full(folder):
+                raise inputs.InputError(f"Data download failed: {why}")
+            return live.stop.is_set()
+
         try:
-            inputs.fetch(self._ground.client("s3"), channel, folder / "in", live.stop.is_set)
+            inputs.fetch(self._ground.client("s3"), channel, folder / "in", ended)
             asking.start()
             if not live.stop.is_set():
                 return self._work(job, folder, live, asking)

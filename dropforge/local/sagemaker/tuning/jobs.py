@@ -25,6 +25,7 @@ _SORTS = {
 KIND = Kind(
     name="hyper-parameter-tuning-job",
     noun="HyperParameterTuningJob",
+    started="CreationTime",
     ended="HyperParameterTuningEndTime",
     listed="HyperParameterTuningJobSummaries",
     summary=(

@@ -40,9 +40,10 @@ class Tuning:
         name, config = job["HyperParameterTuningJobName"], job["HyperParameterTuningJobConfig"]
         found = space.read(config, job["TrainingJobDefinition"].get("StaticHyperParameters") or {})
         wish = decide.asked(job["HyperParameterTuningJobArn"], config, found)
+        over: dict[str, Doc] = {}
         while not live.stop.wait(_GLANCE):
             try:
-                job, known = self._look(name, wish)
+                job, known = self._look(name, wish, over)
             except SageMakerError as error:
                 return self._close(name, wish, live, End("Failed", f"ClientError: {error.message}"))
             match decide.following(wish, found, known, time.time() - job["CreationTime"]):
@@ -56,10 +57,15 @@ class Tuning:
                     assert_never(never)
         return self._close(name, wish, live, End("Stopped"))
 
-    def _look(self, name: str, wish: Asked) -> tuple[Doc, list[Trial]]:
-        """Look at the training jobs, start those that were only remembered, and tell what has changed."""
+    def _look(self, name: str, wish: Asked, over: dict[str, Doc]) -> tuple[Doc, list[Trial]]:
+        """Look at the training jobs, start those that were only remembered, and tell what has changed.
+
+        `over` keeps those that have ended: nothing of them changes any more.
+        """
         job = self._job(name)
-        pairs = [(trial, self._adopt(job, trial)) for trial in job["_trials"]]
+        pairs = [(trial, over.get(trial["name"]) or self._adopt(job, trial)) for trial in job["_trials"]]
+        ended = (found for _, found in pairs if found and found["TrainingJobStatus"] in FINAL)
+        over.update({found["TrainingJobName"]: found for found in ended})
         known = [trials.seen(job, trial, found) for trial, found in pairs]
         told = trials.counters(known)
         told["TuningJobCompletionDetails"] = {
@@ -106,7 +112,7 @@ class Tuning:
         if live.stop.is_set():
             self.runs.wait("Stopping", name, live)
         self._forget(name)
-        self._look(name, wish)
+        self._look(name, wish, {})
         return end
 
     def _started(self, name: str) -> list[Doc]:
