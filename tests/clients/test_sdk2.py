@@ -16,7 +16,7 @@ def test_a_script_is_fitted_deployed_asked_updated_and_taken_down(cloud: Cloud) 
     assert told["after"] == [6.0, 14.0]
     assert told["instances"] == 2
     assert told["attached"]
-    assert told["metrics"] == {"accuracy": 0.5}
+    assert [(each["metric_name"], each["value"]) for each in told["metrics"]] == [("accuracy", 0.5)]
     assert told["left"] == []
 
 

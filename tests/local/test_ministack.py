@@ -260,3 +260,19 @@ def test_an_object_may_be_written_with_kms_and_no_key_and_lies_under_the_account
     assert s3.head_object(Bucket="encrypted", Key="a")["SSEKMSKeyId"].endswith("alias/aws/s3")
     assert s3.head_object(Bucket="encrypted", Key="b")["SSEKMSKeyId"] == "mine"
     assert "SSEKMSKeyId" not in s3.head_object(Bucket="encrypted", Key="c")
+
+
+def test_figures_are_found_from_the_whole_minute_on_in_which_one_begins_to_look(stack: Stack) -> None:
+    cloudwatch = stack.client("cloudwatch")
+    minute = int(time.time()) // 60 * 60 - 120
+    dimensions = [{"Name": "of", "Value": "minutes"}]
+    for at in (minute - 1, minute + 10):
+        datum = {"MetricName": "seen", "Dimensions": dimensions, "Timestamp": at, "Value": 1.0}
+        cloudwatch.put_metric_data(Namespace="minutes", MetricData=[datum])
+    look = {"StartTime": minute + 10.5, "EndTime": minute + 60}
+    asked = {"Namespace": "minutes", "MetricName": "seen", "Dimensions": dimensions, "Period": 60}
+    found = cloudwatch.get_metric_statistics(**asked, **look, Statistics=["Sum"])["Datapoints"]
+    assert [each["Sum"] for each in found] == [1.0]
+    metric = {"Namespace": "minutes", "MetricName": "seen", "Dimensions": dimensions}
+    query = {"Id": "one", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}}
+    assert cloudwatch.get_metric_data(MetricDataQueries=[query], **look)["MetricDataResults"][0]["Values"] == [1.0]

@@ -24,6 +24,7 @@ from typing import Any, Protocol, cast
 
 from dropforge.local import default_key
 from dropforge.local.home import Keys
+from dropforge.local.ministack import minutes
 from dropforge.local.ministack.journal import Journal
 from dropforge.local.ministack.snapshots import Snapshots
 from dropforge.local.ministack.tables import Tables
@@ -75,6 +76,7 @@ class Ministack:
         import ministack.app  # reads the environment that was just set
 
         self._app = ministack.app
+        minutes.round_down()
         self._journal = _journal(home)
         self._tables = Tables(self._journal, self.save)
         self._changed = asyncio.Event()

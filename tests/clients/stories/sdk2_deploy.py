@@ -70,9 +70,7 @@ told = {
     "after": after,
     "instances": variant["CurrentInstanceCount"],
     "attached": attached.model_data == first.model_data,
-    "metrics": {
-        each["MetricName"]: each["Value"] for each in first.latest_training_job.describe()["FinalMetricDataList"]
-    },
+    "metrics": first.training_job_analytics.dataframe().to_dict("records"),
     "left": session.sagemaker_client.list_endpoints(NameContains=mark)["Endpoints"],
 }
 print(json.dumps(told))
