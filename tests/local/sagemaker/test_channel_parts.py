@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import json
 import struct
 from contextlib import suppress
@@ -39,7 +40,7 @@ def _channel(kind: str = "S3Prefix", **more: Any) -> Channel:
 
 def _parts(body: bytes, cuts: list[int]) -> list[bytes]:
     edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
-    return [body[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [body[start:end] for start, end in itertools.pairwise(edges)]
 
 
 @given(st.lists(st.binary(max_size=200), max_size=4), st.lists(st.integers(0, 400), max_size=6))
