@@ -121,7 +121,7 @@ class _Work:
         waiting: deque[tuple[Source, Batch | None, Future[bytes]]] = deque()
         with ThreadPoolExecutor(self._at_once, thread_name_prefix="transform") as pool:
             for source, batch in self._batches(blamed):
-                if live.stop.is_set():
+                if live.stop.is_set() or self._asking.fell:
                     break
                 waiting.append((source, batch, pool.submit(self._answer, source, batch)))
                 if len(waiting) >= self._at_once:
