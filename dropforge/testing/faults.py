@@ -59,7 +59,7 @@ class Faults:
         self._add(event=kind, does="hold", **more)
 
     def run_out_of_capacity(self, instance_type: str = "*", **more: Any) -> None:
-        """Find no instance of this type for the next training job."""
+        """Find no instance of this type for the next training, processing or transform job."""
         self._add(capacity=instance_type, **more)
 
     def interrupt(self, job: str) -> None:

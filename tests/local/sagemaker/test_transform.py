@@ -145,6 +145,13 @@ def test_an_answer_that_does_not_come_in_its_time_fails_the_job(world: World, mo
     assert job.begin().ended()["FailureReason"].startswith("AlgorithmError")
 
 
+def test_a_container_that_ends_by_itself_ends_the_job_however_much_there_is_to_do(world: World) -> None:
+    objects: dict[str, str | bytes] = {f"{number:03}": "crash" for number in range(200)}
+    job = _Job(world, world.config("crashes_when_asked.py"), objects)
+    assert job.begin().ended()["FailureReason"] == "AlgorithmError: See job logs for more information"
+    assert sum("Unable to get response from algorithm" in line for line in job.log()) == 1
+
+
 def test_a_container_knows_that_it_transforms(world: World, model: str) -> None:
     job = _Job(world, model, {"a": "environment"}, BatchStrategy="SingleRecord", Environment={"SAGEMAKER_OWN": "1"})
     seen = json.loads(job.done()["a.out"])

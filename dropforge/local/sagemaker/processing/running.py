@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import inputs
 from dropforge.local.sagemaker.jobs.bounds import Bounds
+from dropforge.local.sagemaker.jobs.capacity import LACKING
 from dropforge.local.sagemaker.jobs.synced import SyncError
 from dropforge.local.sagemaker.kinds.runs import CutShortError, End, Live, Runs
 from dropforge.local.sagemaker.processing import states
@@ -34,6 +35,8 @@ class Processing:
     def _perform(self, job: Doc, folder: Path, live: Live) -> End:
         if live.stop.is_set():
             return self._stopped(job, live)
+        if self._ground.scarce(job["ProcessingResources"]["ClusterConfig"]["InstanceType"]):
+            return End("Failed", LACKING)
         self.runs.change(job["ProcessingJobName"], lambda doc: doc.update(ProcessingStartTime=time.time()), told=True)
         hosts = Hosts(self._ground, self.bounds, job, folder)
         try:

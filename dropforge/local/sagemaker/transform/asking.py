@@ -70,13 +70,18 @@ class Asking:
             return {}
         return _understood(said) if isinstance(said, dict) else {}
 
+    @property
+    def fell(self) -> bool:
+        """Whether the container has ended by itself: it is started again, but the job is over."""
+        return self._server.restarts > 0
+
     def ask(self, body: bytes) -> bytes:
         """Send one request, again where the container fails; AskError when it will not answer."""
         for number in range(self._tries):
             try:
                 return self._try(body)
             except AskError as error:
-                if error.who == "ClientError" or number == self._tries - 1:
+                if error.who == "ClientError" or self.fell or number == self._tries - 1:
                     raise
                 if self._stop.wait(_PAUSE * 2**number):
                     raise

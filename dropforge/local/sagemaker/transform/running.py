@@ -17,6 +17,7 @@ from dropforge.local.sagemaker import artifacts
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import inputs
 from dropforge.local.sagemaker.jobs.bounds import Bounds
+from dropforge.local.sagemaker.jobs.capacity import LACKING
 from dropforge.local.sagemaker.kinds.runs import CutShortError, End, Live, Runs
 from dropforge.local.sagemaker.logs import TRANSFORM_GROUP, Stream
 from dropforge.local.sagemaker.store import Doc
@@ -51,6 +52,8 @@ class Transform:
     def _perform(self, job: Doc, folder: Path, live: Live) -> End:
         if live.stop.is_set():
             return self._stopped(job, live)
+        if self._ground.scarce(job["TransformResources"]["InstanceType"]):
+            return End("Failed", LACKING)
         self.runs.change(job["TransformJobName"], lambda doc: doc.update(TransformStartTime=time.time()), told=True)
         channel = {"ChannelName": "input", "DataSource": job["TransformInput"]["DataSource"]}
         given = {name: job.get(name) or value for name, value in _DEFAULTS.items()}
@@ -118,7 +121,7 @@ class _Work:
         waiting: deque[tuple[Source, Batch | None, Future[bytes]]] = deque()
         with ThreadPoolExecutor(self._at_once, thread_name_prefix="transform") as pool:
             for source, batch in self._batches(blamed):
-                if live.stop.is_set():
+                if live.stop.is_set() or self._asking.fell:
                     break
                 waiting.append((source, batch, pool.submit(self._answer, source, batch)))
                 if len(waiting) >= self._at_once:

@@ -42,9 +42,9 @@ UNUSED: Mapping[str, str] = _of_jobs(fields.TRAINING_UNUSED) | {
 REFUSED: Mapping[str, str] = {
     "Autotune": "nothing here knows good ranges for somebody else's algorithm",
     "HyperParameterTuningJobConfig.ParameterRanges.AutoParameters": "nothing here knows good ranges",
-    "HyperParameterTuningJobConfig.Strategy=Hyperband": "figures are read when a job has ended",
+    "HyperParameterTuningJobConfig.Strategy=Hyperband": "no training job is ended early here",
     "HyperParameterTuningJobConfig.StrategyConfig": "it belongs to Hyperband",
-    "HyperParameterTuningJobConfig.TrainingJobEarlyStoppingType=Auto": "figures are read when a job has ended",
+    "HyperParameterTuningJobConfig.TrainingJobEarlyStoppingType=Auto": "no training job is ended early here",
     "HyperParameterTuningJobConfig.TuningJobCompletionCriteria.ConvergenceDetected": "SageMaker does not tell how",
     "TrainingJobDefinition.HyperParameterRanges": "the ranges of one definition stand in the configuration",
     f"{_INSTANCES}.AllocationStrategy": _ONE_MACHINE,
