@@ -38,6 +38,7 @@ class Aws:
         self.sagemaker = Tenants(home.path, _OWN, self._make)
         # The runtime (`runtime.sagemaker`) is signed for the same service.
         self.front.mount("sagemaker", self.sagemaker.asgi)
+        self.front.mount("application-autoscaling", self.sagemaker.scaling)
         self.front.tell(lambda: {"sagemaker": self.sagemaker.status()})
         faults = route.Route(self._rules, self._release, self.sagemaker.interrupt)
         for path in (route.PATH, route.INTERRUPTIONS):

@@ -40,10 +40,11 @@ class Tenants:
         self._started = False
 
     async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
-        tenant = tenant_of(scope, self._own)
-        if tenant not in self._made:
-            await asyncio.to_thread(self._open, tenant)
-        await self._made[tenant].asgi(scope, receive, send)
+        await (await self._meant(scope)).asgi(scope, receive, send)
+
+    async def scaling(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as Application Auto Scaling."""
+        await (await self._meant(scope)).scaling.asgi(scope, receive, send)
 
     def start(self) -> None:
         """Resume what ran; S3 and Logs must answer by now."""
@@ -70,6 +71,12 @@ class Tenants:
                 before = told.get(what, type(names)())
                 told[what] = {**before, **names} if isinstance(names, dict) else before + names
         return told
+
+    async def _meant(self, scope: Scope) -> SageMaker:
+        tenant = tenant_of(scope, self._own)
+        if tenant not in self._made:
+            await asyncio.to_thread(self._open, tenant)
+        return self._made[tenant]
 
     def _open(self, tenant: Tenant) -> None:
         with self._lock:

@@ -29,6 +29,7 @@ from dropforge.local.sagemaker.processing import states as processing_states
 from dropforge.local.sagemaker.processing.running import Processing
 from dropforge.local.sagemaker.registry import packages
 from dropforge.local.sagemaker.registry import states as registry
+from dropforge.local.sagemaker.scaling.service import Scaling
 from dropforge.local.sagemaker.states import AT_ONCE, Graph, Pace
 from dropforge.local.sagemaker.store import Store
 from dropforge.local.sagemaker.transform import jobs as transform
@@ -100,6 +101,9 @@ class SageMaker:
         self._queue = Queue(ground, self._rollout.route, self._figures)
         self._invoker = Invoker(ground, self._rollout.route, self._figures, self._queue)
         versions = packages.Registry(ground)
+        served = endpoints.Endpoints(ground, self._rollout.launch)
+        self.scaling = Scaling(ground, served.reweigh, self._figures.rate)
+        """Application Auto Scaling; its `asgi` is a service of its own."""
         rooms = (
             trained,
             processing.ProcessingJobs(ground, process.launch, process.stop),
@@ -108,7 +112,7 @@ class SageMaker:
             labelling.LabellingJobs(ground, label.launch, label.stop),
             versions,
             models.Models(ground, versions.container),
-            endpoints.Endpoints(ground, self._rollout.launch),
+            served,
             tags.Tags(ground),
         )
         self.operations = {name: each for room in rooms for name, each in room.operations().items()}
@@ -126,9 +130,11 @@ class SageMaker:
             kind.resume()
         self._rollout.resume()
         self._queue.start()
+        self.scaling.start()
 
     def stop(self) -> None:
         """End every program, keep every state. Call from a thread that does not serve the front."""
+        self.scaling.stop()
         for kind in reversed(self._kinds):
             kind.close()
         self._training.close()

@@ -34,10 +34,15 @@ class World:
     """One home, one bucket; `restart` is the cloud stopped and started over that home."""
 
     def __init__(
-        self, home: Path, neighbours: int, images: Mapping[str, Path] = STAND_INS, pace: Pace = AT_ONCE
+        self,
+        home: Path,
+        neighbours: int,
+        images: Mapping[str, Path] = STAND_INS,
+        pace: Pace = AT_ONCE,
+        speed: float = SPEED,
     ) -> None:
         self.home = home
-        self.pace = pace
+        self.pace, self._speed = pace, speed
         self._images = images
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.bucket = f"bucket-{uuid.uuid4().hex[:12]}"
@@ -70,7 +75,7 @@ class World:
             self.home,
             client=self.client,
             emit=lambda kind, detail, _: self.events.append((kind, detail)),
-            speed=SPEED,
+            speed=self._speed,
             account="000000000000",
             region="us-east-1",
             limits=LIMITS,

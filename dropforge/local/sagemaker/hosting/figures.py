@@ -21,6 +21,7 @@ _MINUTE = 60
 _VALUES = 150  # in one datum
 _AT_ONCE = 100  # data in one call; CloudWatch takes 1000, in at most 1 MB
 _MICRO = 1_000_000
+_SLOTS_A_SECOND, _SLOTS = 10, 700  # more than the minute that scaling looks back
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Figures:
     def __init__(self, client: Callable[[str], Any]) -> None:
         self._client = client
         self._added: deque[tuple[Figure, float]] = deque()
+        self._recent: dict[tuple[str, str], deque[list[float]]] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sagemaker-figures", daemon=True)
 
@@ -72,8 +74,18 @@ class Figures:
         minute = int(time.time()) // _MINUTE * _MINUTE
         self._added.append((Figure(name, unit, tuple(dimensions.items()), minute), value))
 
+    def rate(self, endpoint: str, variant: str, seconds: float) -> float:
+        """Say how many invocations each instance of a variant had in the last seconds, a minute at most."""
+        first = (time.monotonic() - seconds) * _SLOTS_A_SECOND
+        return sum(number for slot, number in list(self._recent.get((endpoint, variant), ())) if slot >= first)
+
     def count(self, call: Call) -> None:
         """Add the figures of one invocation."""
+        slots = self._recent.setdefault((call.endpoint, call.variant), deque(maxlen=_SLOTS))
+        slot = int(time.monotonic() * _SLOTS_A_SECOND)
+        if not slots or slots[-1][0] != slot:
+            slots.append([slot, 0.0])
+        slots[-1][1] += 1.0 / max(1, call.instances)
         told = {
             "Invocations": 1.0,
             "InvocationsPerInstance": 1.0 / max(1, call.instances),

@@ -13,12 +13,12 @@ import botocore.model
 from dropforge.local.sagemaker.errors import SageMakerError
 from dropforge.local.sagemaker.wire import constraints, refusals
 
-TARGET = "SageMaker."
+SAGEMAKER = "sagemaker"
 CONTENT_TYPE = "application/x-amz-json-1.1"
 
 
 @functools.cache
-def service(name: str = "sagemaker") -> Any:
+def service(name: str = SAGEMAKER) -> Any:
     """Load a service's model; tens of milliseconds and some megabytes, so once, and without what is for people."""
     described = botocore.loaders.Loader().load_service_model(name, "service-2")
     return botocore.model.ServiceModel(_without_texts(described), name)
@@ -31,10 +31,10 @@ def _without_texts(described: Any) -> Any:
     return [_without_texts(value) for value in described] if isinstance(described, list) else described
 
 
-def parse(target: str, body: bytes) -> tuple[str, dict[str, Any]]:
-    """Read a request: the operation's name and its validated input. Raises a SageMakerError."""
-    operation = target.removeprefix(TARGET)
-    if not target.startswith(TARGET) or operation not in service().operation_names:
+def parse(target: str, body: bytes, name: str = SAGEMAKER) -> tuple[str, dict[str, Any]]:
+    """Read a request to a service: the operation's name and its validated input. Raises a SageMakerError."""
+    prefix, _, operation = target.partition(".")
+    if prefix != service(name).metadata["targetPrefix"] or operation not in service(name).operation_names:
         raise refusals.UNKNOWN_OPERATION()
     try:
         given = json.loads(body or b"{}")
@@ -42,15 +42,15 @@ def parse(target: str, body: bytes) -> tuple[str, dict[str, Any]]:
         raise refusals.NOT_JSON() from error
     if not isinstance(given, dict):
         raise refusals.NOT_AN_OBJECT()
-    shape = service().operation_model(operation).input_shape
+    shape = service(name).operation_model(operation).input_shape
     if shape is not None:
         constraints.check(shape, given)
     return operation, given
 
 
-def answer(operation: str, result: Mapping[str, Any]) -> bytes:
+def answer(operation: str, result: Mapping[str, Any], name: str = SAGEMAKER) -> bytes:
     """Serialise an answer: only what the operation's output has a place for."""
-    shape = service().operation_model(operation).output_shape
+    shape = service(name).operation_model(operation).output_shape
     return b"{}" if shape is None else json.dumps(fit(shape, result)).encode()
 
 

@@ -26,10 +26,13 @@ logger = logging.getLogger(__name__)
 
 
 class Web:
-    """Serves `sagemaker` (JSON 1.1, one path) and `runtime.sagemaker` (REST, under /endpoints/)."""
+    """Serves `sagemaker` or its like (JSON 1.1, one path), and `runtime.sagemaker` (REST, under /endpoints/)."""
 
-    def __init__(self, operations: Mapping[str, Operation], invoke: Invoke) -> None:
+    def __init__(
+        self, operations: Mapping[str, Operation], invoke: Invoke | None = None, service: str = protocol.SAGEMAKER
+    ) -> None:
         self._operations = operations
+        self._service = service
         self._invoke = invoke
         # A pool of its own: an operation may call S3 through the same server, and must not starve it of threads.
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="sagemaker-api")
@@ -39,7 +42,7 @@ class Web:
             return
         body = await _read(receive)
         answer: bytes | AsyncGenerator[bytes, None]
-        if scope["path"].startswith("/endpoints/"):
+        if self._invoke and scope["path"].startswith("/endpoints/"):
             status, headers, answer = await self._invoke(scope, body)
         else:
             status, answer = await self._control(scope, body)
@@ -59,9 +62,9 @@ class Web:
 
     def _perform(self, target: str, body: bytes) -> tuple[int, bytes]:
         try:
-            name, request = protocol.parse(target, body)
+            name, request = protocol.parse(target, body, self._service)
             operation = self._operations.get(name) or _not_here(name)
-            return 200, protocol.answer(name, operation(request))
+            return 200, protocol.answer(name, operation(request), self._service)
         except SageMakerError as error:
             return error.status, protocol.refusal(error)
         except Exception:  # the edge of the service: a bug of ours is a 500, not a broken connection

@@ -1,0 +1,133 @@
+"""Scaling policies, scheduled actions, and what came of them."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from dropforge.local.sagemaker import listing
+from dropforge.local.sagemaker.ground import Ground
+from dropforge.local.sagemaker.scaling import refusals, schedules
+from dropforge.local.sagemaker.scaling.targets import ACTION, ACTIVITY, POLICY, TARGET, check, one_of, save
+from dropforge.local.sagemaker.store import Doc
+from dropforge.local.sagemaker.wire.operation import Operation
+
+INVOCATIONS = "SageMakerVariantInvocationsPerInstance"
+_KINDS = {
+    "TargetTrackingScaling": "TargetTrackingScalingPolicyConfiguration",
+    "StepScaling": "StepScalingPolicyConfiguration",
+}
+_TRACKING = "TargetTrackingScalingPolicyConfiguration"
+
+
+class Policies:
+    """The operations on policies and scheduled actions, and the list of activities."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._store = ground.store
+        self._account = ground.account
+
+    def operations(self) -> dict[str, Operation]:
+        return {
+            "PutScalingPolicy": Operation(
+                self.put,
+                {f"{_TRACKING}.CustomizedMetricSpecification.Unit": "figures are compared as they are"},
+                {
+                    "PredictiveScalingPolicyConfiguration": "nobody here tells the future",
+                    "PolicyType=PredictiveScaling": "nobody here tells the future",
+                    f"{_TRACKING}.CustomizedMetricSpecification.Metrics": "one metric is tracked; name it",
+                    f"{_TRACKING}.PredefinedMetricSpecification.ResourceLabel": "variants have none",
+                },
+            ),
+            "DescribeScalingPolicies": Operation(self.describe),
+            "DeleteScalingPolicy": Operation(self.delete),
+            "PutScheduledAction": Operation(self.put_action, refused={"Timezone": "schedules are in UTC"}),
+            "DescribeScheduledActions": Operation(self.describe_actions),
+            "DeleteScheduledAction": Operation(self.delete_action),
+            "DescribeScalingActivities": Operation(
+                self.activities, {"IncludeNotScaledActivities": "what was not done is not told"}
+            ),
+        }
+
+    def put(self, request: Mapping[str, Any]) -> Doc:
+        resource, name = self._registered(request), request["PolicyName"]
+        before = self._store.get(POLICY, f"{resource}/{name}")
+        kind = request.get("PolicyType") or (before or {}).get("PolicyType", "StepScaling")
+        _check_policy(name, kind, request)
+        arn = f"{self._arn()}:scalingPolicy:{uuid.uuid4()}:resource/sagemaker/{resource}:policyName/{name}"
+        doc = before or {"PolicyARN": arn, "CreationTime": time.time()}
+        doc |= {**request, "PolicyType": kind}
+        save(self._store, POLICY, f"{resource}/{name}", doc, resource)
+        return {"PolicyARN": doc["PolicyARN"], "Alarms": []}
+
+    def describe(self, request: Mapping[str, Any]) -> Doc:
+        found, more = self._page(POLICY, request, "PolicyName", request.get("PolicyNames"))
+        return {"ScalingPolicies": found, **more}
+
+    def delete(self, request: Mapping[str, Any]) -> Doc:
+        resource, name = check(request), request["PolicyName"]
+        if not self._store.delete(POLICY, f"{resource}/{name}"):
+            raise refusals.NO_POLICY(resource=resource, name=name)
+        return {}
+
+    def put_action(self, request: Mapping[str, Any]) -> Doc:
+        resource, name = self._registered(request), request["ScheduledActionName"]
+        before, now = self._store.get(ACTION, f"{resource}/{name}"), time.time()
+        arn = f"{self._arn()}:scheduledAction:{uuid.uuid4()}:resource/sagemaker/{resource}:scheduledActionName/{name}"
+        doc = before or {"ScheduledActionARN": arn, "CreationTime": now}
+        doc |= request
+        if not schedules.readable(doc.get("Schedule", "")):
+            raise refusals.BAD_SCHEDULE(schedule=doc.get("Schedule", ""))
+        if not doc.get("ScalableTargetAction"):
+            raise refusals.NO_CHANGE(name=name)
+        doc["_seen"] = now
+        save(self._store, ACTION, f"{resource}/{name}", doc, resource)
+        return {}
+
+    def describe_actions(self, request: Mapping[str, Any]) -> Doc:
+        found, more = self._page(ACTION, request, "ScheduledActionName", request.get("ScheduledActionNames"))
+        return {"ScheduledActions": found, **more}
+
+    def delete_action(self, request: Mapping[str, Any]) -> Doc:
+        resource, name = check(request), request["ScheduledActionName"]
+        if not self._store.delete(ACTION, f"{resource}/{name}"):
+            raise refusals.NO_ACTION(resource=resource, name=name)
+        return {}
+
+    def activities(self, request: Mapping[str, Any]) -> Doc:
+        found, more = self._page(ACTIVITY, request, "ActivityId", None)
+        return {"ScalingActivities": found, **more}
+
+    def _page(
+        self, kind: str, request: Mapping[str, Any], key: str, names: list[str] | None
+    ) -> tuple[list[Doc], dict[str, str]]:
+        resource = request.get("ResourceId")
+        conditions = [*one_of(f"json_extract(doc, '$.{key}')", names), *one_of("grouped", resource and [resource])]
+        return listing.page(self._store, listing.Ask(kind, request, conditions=conditions))
+
+    def _registered(self, request: Mapping[str, Any]) -> str:
+        resource = check(request)
+        if self._store.get(TARGET, resource) is None:
+            raise refusals.NO_TARGET(resource=resource)
+        return resource
+
+    def _arn(self) -> str:
+        return f"arn:aws:autoscaling:{self._account.region}:{self._account.number}"
+
+
+def _check_policy(name: str, kind: str, request: Mapping[str, Any]) -> None:
+    if {member for member in _KINDS.values() if request.get(member)} != {_KINDS[kind]}:
+        raise refusals.WRONG_POLICY(kind=kind, member=_KINDS[kind])
+    policy = request[_KINDS[kind]]
+    if kind == "StepScaling":
+        if not policy.get("StepAdjustments") or not policy.get("AdjustmentType"):
+            raise refusals.BAD_STEPS(name=name)
+        return
+    predefined, customized = policy.get("PredefinedMetricSpecification"), policy.get("CustomizedMetricSpecification")
+    wanted = all((customized or {}).get(member) for member in ("MetricName", "Namespace", "Statistic"))
+    if bool(predefined) == bool(customized) or not (predefined or wanted):
+        raise refusals.ONE_METRIC(name=name)
+    if predefined and predefined["PredefinedMetricType"] != INVOCATIONS:
+        raise refusals.OTHER_METRIC(metric=predefined["PredefinedMetricType"])

@@ -1,0 +1,105 @@
+"""Scalable targets: which variants are scaled, and within which limits."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dropforge.local.sagemaker import listing
+from dropforge.local.sagemaker.ground import Ground
+from dropforge.local.sagemaker.hosting import endpoints
+from dropforge.local.sagemaker.scaling import refusals
+from dropforge.local.sagemaker.store import Doc
+from dropforge.local.sagemaker.wire.operation import Operation
+
+TARGET, POLICY, ACTION, ACTIVITY = "scalable-target", "scaling-policy", "scheduled-action", "scaling-activity"
+DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+_PARTS = 4
+
+
+class Targets:
+    """The operations on scalable targets."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._store = ground.store
+        self._account = ground.account
+
+    def operations(self) -> dict[str, Operation]:
+        role = {"RoleARN": "there are no roles to take on; it is kept and told"}
+        return {
+            "RegisterScalableTarget": Operation(self.register, role),
+            "DescribeScalableTargets": Operation(self.describe),
+            "DeregisterScalableTarget": Operation(self.deregister),
+        }
+
+    def register(self, request: Mapping[str, Any]) -> Doc:
+        resource = check(request)
+        floor = self._floor(resource)
+        number, region = self._account.number, self._account.region
+        role = f"arn:aws:iam::{number}:role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/scaling"
+        arn = f"arn:aws:application-autoscaling:{region}:{number}:scalable-target/{uuid.uuid4().hex}"
+        before = self._store.get(TARGET, resource)
+        doc = before or {"CreationTime": time.time(), "RoleARN": role, "ScalableTargetARN": arn, "SuspendedState": {}}
+        suspended = {**doc["SuspendedState"], **request.get("SuspendedState", {})}
+        doc |= {key: value for key, value in request.items() if key != "Tags" and value is not None}
+        doc["SuspendedState"] = suspended
+        if doc.get("MinCapacity") is None or doc.get("MaxCapacity") is None:
+            raise refusals.CAPACITY_WANTED(resource=resource)
+        if not floor <= doc["MinCapacity"] <= doc["MaxCapacity"]:
+            raise refusals.CAPACITY_ORDER(least=doc["MinCapacity"], floor=floor, most=doc["MaxCapacity"])
+        save(self._store, TARGET, resource, doc, resource)
+        return {"ScalableTargetARN": doc["ScalableTargetARN"]}
+
+    def describe(self, request: Mapping[str, Any]) -> Doc:
+        conditions = [*one_of("name", request.get("ResourceIds"))]
+        found, more = listing.page(self._store, listing.Ask(TARGET, request, conditions=conditions))
+        return {"ScalableTargets": found, **more}
+
+    def deregister(self, request: Mapping[str, Any]) -> Doc:
+        resource = check(request)
+        with self._store.alone():
+            if not self._store.delete(TARGET, resource):
+                raise refusals.NO_TARGET(resource=resource)
+            for kind in (POLICY, ACTION):
+                for row in self._store.select("kind = ? AND grouped = ?", (kind, resource)):
+                    self._store.delete(kind, row.name)
+        return {}
+
+    def _floor(self, resource: str) -> int:
+        """Say how few instances a variant may have; it must be there."""
+        endpoint, name = split(resource)
+        plan = (self._store.get(endpoints.KIND, endpoint) or {}).get("_plan") or {"variants": []}
+        if not any(variant["name"] == name and "serverless" not in variant for variant in plan["variants"]):
+            raise refusals.NO_RESOURCE(resource=resource)
+        return 0 if plan.get("async") else 1
+
+
+def check(request: Mapping[str, Any]) -> str:
+    """Give the resource of a request; a refusal where it is none that is scaled here."""
+    resource, dimension = str(request["ResourceId"]), request.get("ScalableDimension", DIMENSION)
+    parts = resource.split("/")
+    if (request["ServiceNamespace"], dimension) != ("sagemaker", DIMENSION) or parts[0::2] != ["endpoint", "variant"]:
+        raise refusals.NOT_SCALED(dimension=dimension, resource=resource)
+    if len(parts) != _PARTS:
+        raise refusals.NOT_SCALED(dimension=dimension, resource=resource)
+    return resource
+
+
+def split(resource: str) -> tuple[str, str]:
+    """Give the endpoint and the variant of a resource."""
+    _, endpoint, _, variant = resource.split("/")
+    return endpoint, variant
+
+
+def one_of(column: str, values: Sequence[str] | None) -> list[tuple[str, Any]]:
+    """Give a condition that holds where a column has one of some values; none where there are none to compare."""
+    return [(f"instr(?, char(10) || {column} || char(10)) > 0", "\n".join(["", *values, ""]))] if values else []
+
+
+def save(store: Any, kind: str, name: str, doc: Doc, resource: str) -> None:
+    """Put a document in the place of the one before."""
+    with store.alone():
+        store.delete(kind, name)
+        store.create(kind, name, doc, group=resource)
