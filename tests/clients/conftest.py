@@ -3,12 +3,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tarfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dropforge.local.sagemaker import sandbox
+from tests.clients.cli import aws
 from tests.clients.clients import BUCKET, HERE, Cloud, environment, settle
 
 TOOLKIT = "sagemaker-training-toolkit"
@@ -37,3 +40,18 @@ def toolkit_image() -> Path:
     folder = environment("toolkit")
     shutil.copy2(HERE / "toolkit" / "train", folder / "train")
     return folder
+
+
+@pytest.fixture
+def name() -> str:
+    return f"cli-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def code(name: str, tmp_path: Path, cloud: Cloud) -> str:
+    """The scripts, packed here and copied by the CLI; gives their address."""
+    with tarfile.open(tmp_path / "sourcedir.tar.gz", mode="w:gz") as archive:
+        archive.add(HERE / "programs", arcname=".")
+    address = f"s3://{BUCKET}/{name}/sourcedir.tar.gz"
+    assert aws(cloud, "s3", "cp", str(tmp_path / "sourcedir.tar.gz"), address).code == 0
+    return address

@@ -1,4 +1,4 @@
-"""SDK 3: a trained model is built, deployed, asked, registered, and taken down."""
+"""SDK 3: a trained model is built, deployed, asked, registered, asked for every line in S3, and taken down."""
 
 import json
 import sys
@@ -45,7 +45,13 @@ registered = builder.register(
     transform_instances=["ml.m5.large"],
     approval_status="Approved",
 )
+session.upload_string_as_file_body("1,2\n3,4\n", bucket, f"asked/{mark}/some.csv")
+transformer = builder.transformer(
+    1, "ml.m5.large", "SingleRecord", "Line", output_path=f"s3://{bucket}/answers/{mark}", accept="text/csv"
+)
+transformer.transform(f"s3://{bucket}/asked/{mark}/", content_type="text/csv", split_type="Line", logs=False)
 told = {
+    "transformed": session.read_s3_file(bucket, f"answers/{mark}/some.csv.out"),
     "answer": json.loads(answer.body.read()),
     "approval": session.sagemaker_client.describe_model_package(ModelPackageName=registered)["ModelApprovalStatus"],
 }
