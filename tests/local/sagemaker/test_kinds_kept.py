@@ -64,7 +64,7 @@ def _ended(world: World, kind: str, name: str) -> dict[str, Any]:
         job = _call(world, "Describe", kind, **{f"{kind}JobName": name})
         return job if job[f"{kind}JobStatus"] in FINAL else None
 
-    return until(look)
+    return until(look, seconds=60)
 
 
 @pytest.mark.parametrize("kind", _KINDS)

@@ -51,7 +51,7 @@ def _job(world: World, name: str) -> dict[str, Any]:
 
 
 def _until(world: World, name: str, status: str) -> dict[str, Any]:
-    return until(lambda: job if (job := _job(world, name))["LabelingJobStatus"] == status else None)
+    return until(lambda: job if (job := _job(world, name))["LabelingJobStatus"] == status else None, seconds=60)
 
 
 def _label(world: World, name: str, body: str) -> str:

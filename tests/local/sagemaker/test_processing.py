@@ -51,7 +51,7 @@ def _job(world: World, name: str) -> dict[str, Any]:
 
 
 def _ended(world: World, name: str) -> dict[str, Any]:
-    return until(lambda: job if (job := _job(world, name))["ProcessingJobStatus"] in FINAL else None)
+    return until(lambda: job if (job := _job(world, name))["ProcessingJobStatus"] in FINAL else None, seconds=60)
 
 
 def _run(world: World, request: dict[str, Any]) -> dict[str, Any]:
