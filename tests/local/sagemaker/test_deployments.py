@@ -14,14 +14,23 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.local.sagemaker import told
 from tests.local.sagemaker.world import World, until
 
 _SECOND = 100
 """What a request must name to wait for one second at the pace of this cloud."""
 
 
-def _config(world: World, answer: str, count: int = 1, program: str = "serves.py") -> str:
-    return world.config(program, count, model={"answer.txt": answer})
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, neighbours: int) -> Iterator[World]:
+    made = World(tmp_path_factory.mktemp("home"), neighbours, told.IMAGES, limits=told.PATIENT)
+    yield made
+    made.stop()
+
+
+def _config(world: World, answer: str, count: int = 1, **environment: str) -> str:
+    variant = {**told.ON_INSTANCE, "InitialInstanceCount": count}
+    return told.config(world, variant, {"SAYS": answer, **environment})
 
 
 def _endpoint(world: World, count: int = 1) -> str:
@@ -92,19 +101,19 @@ def _no_servers_left_behind(world: World) -> Iterator[None]:
 
 def test_a_canary_answers_for_its_part_while_it_is_watched_and_then_for_all(world: World) -> None:
     name, after = _endpoint(world), _config(world, "new")
-    deployment = _blue_green("CANARY", CanarySize=_percent(50))
-    with _load(world, name) as seen:
+    deployment = _blue_green("CANARY", seconds=3, CanarySize=_percent(50))
+    with _load(world, name) as heard:
         world.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=after, DeploymentConfig=deployment)
         assert _stage(world, name) == "Creating"
         until(lambda: _stage(world, name) == "Baking")
-        seen.clear()
-        until(lambda: sum(seen.values()) > 60)
-        assert seen["old"] > 5
-        assert seen["new"] > 5
-        told = world.settled(name)
-    assert (told["EndpointConfigName"], told["LastDeploymentConfig"]) == (after, deployment)
-    assert "PendingDeploymentSummary" not in told
-    assert "FailureReason" not in told
+        heard.clear()
+        until(lambda: sum(heard.values()) > 40)
+        assert heard["old"] > 3
+        assert heard["new"] > 3
+        seen = world.settled(name)
+    assert (seen["EndpointConfigName"], seen["LastDeploymentConfig"]) == (after, deployment)
+    assert "PendingDeploymentSummary" not in seen
+    assert "FailureReason" not in seen
     assert _answers(world, name, 20) == {"new": 20}
     assert [event["EndpointStatus"] for event in world.told(name, 4)] == [
         "CREATING",
@@ -135,9 +144,9 @@ def test_an_alarm_that_trips_while_it_bakes_brings_the_old_configuration_back(wo
         until(lambda: _stage(world, name) == "Baking")
         assert _answers(world, name, 5) == {"new": 5}
         world.client("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="a test")
-        told = world.settled(name)
-    assert (told["EndpointStatus"], told["EndpointConfigName"]) == ("InService", before)
-    assert alarm in told["FailureReason"]
+        seen = world.settled(name)
+    assert (seen["EndpointStatus"], seen["EndpointConfigName"]) == ("InService", before)
+    assert alarm in seen["FailureReason"]
     assert _answers(world, name, 10) == {"old": 10}
     statuses = [event["EndpointStatus"] for event in world.told(name, 5)]
     assert statuses[2:] == ["UPDATING", "ROLLING_BACK", "IN_SERVICE"]
@@ -145,14 +154,14 @@ def test_an_alarm_that_trips_while_it_bakes_brings_the_old_configuration_back(wo
 
 
 def test_new_servers_that_never_answer_their_ping_get_no_request(world: World) -> None:
-    name, after = _endpoint(world), _config(world, "new", program="never_pings.py")
+    name, after = _endpoint(world), _config(world, "new", SICK="always")
     before = world.endpoint(name)["EndpointConfigName"]
     deployment = _blue_green("CANARY", CanarySize=_percent(50))
     with _load(world, name):
         world.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=after, DeploymentConfig=deployment)
-        told = world.settled(name)
-    assert (told["EndpointStatus"], told["EndpointConfigName"]) == ("InService", before)
-    assert "did not pass the ping" in told["FailureReason"]
+        seen = world.settled(name)
+    assert (seen["EndpointStatus"], seen["EndpointConfigName"]) == ("InService", before)
+    assert "did not pass the ping" in seen["FailureReason"]
 
 
 def test_a_rolling_update_replaces_server_by_server_and_fails_no_request(world: World) -> None:
@@ -160,14 +169,14 @@ def test_a_rolling_update_replaces_server_by_server_and_fails_no_request(world: 
     deployment = {
         "RollingUpdatePolicy": {
             "MaximumBatchSize": {"Type": "INSTANCE_COUNT", "Value": 1},
-            "WaitIntervalInSeconds": _SECOND,
+            "WaitIntervalInSeconds": 2 * _SECOND,
         }
     }
     with _load(world, name):
         world.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=after, DeploymentConfig=deployment)
         until(lambda: _stage(world, name) == "Baking")
         assert world.cloud.status()["endpoints"][name]["servers"] == 2
-        assert set(_answers(world, name, 30)) == {"old", "new"}
+        assert set(_answers(world, name, 20)) == {"old", "new"}
         assert world.settled(name)["EndpointConfigName"] == after
     assert _answers(world, name, 20) == {"new": 20}
 
@@ -184,9 +193,9 @@ def test_a_rollback_whose_old_servers_do_not_come_up_again_is_told_and_both_go_o
     until(lambda: _stage(world, name) == "Baking")
     world.s3.delete_object(Bucket=world.bucket, Key=uri.removeprefix(f"s3://{world.bucket}/"))
     world.client("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="a test")
-    told = until(lambda: world.if_in(name, "UpdateRollbackFailed"))
-    assert alarm in told["FailureReason"]
-    assert "Failed to download model data" in told["FailureReason"]
+    seen = until(lambda: world.if_in(name, "UpdateRollbackFailed"))
+    assert alarm in seen["FailureReason"]
+    assert "Failed to download model data" in seen["FailureReason"]
     assert set(_answers(world, name, 30)) == {"old", "new"}
 
 
@@ -212,8 +221,8 @@ def test_an_update_that_was_cut_short_is_carried_out_by_the_next_start(world: Wo
 
 
 def _count(world: World, name: str) -> tuple[int, int]:
-    told = world.endpoint(name)["ProductionVariants"][0]
-    return told["CurrentInstanceCount"], told["DesiredInstanceCount"]
+    seen = world.endpoint(name)["ProductionVariants"][0]
+    return seen["CurrentInstanceCount"], seen["DesiredInstanceCount"]
 
 
 def test_an_endpoint_gets_more_servers_and_fewer_and_fails_no_request_meanwhile(world: World) -> None:
@@ -252,8 +261,8 @@ def test_weights_share_the_requests_and_a_variant_without_weight_answers_who_nam
     assert json.loads(world.invoke(name, TargetVariant="two"))["model"] == "two"
     wanted = [{"VariantName": "one", "DesiredWeight": 0}, {"VariantName": "two", "DesiredWeight": 5}]
     world.sagemaker.update_endpoint_weights_and_capacities(EndpointName=name, DesiredWeightsAndCapacities=wanted)
-    told = world.settled(name)["ProductionVariants"]
-    assert [variant["CurrentWeight"] for variant in told] == [0, 5]
+    seen = world.settled(name)["ProductionVariants"]
+    assert [variant["CurrentWeight"] for variant in seen] == [0, 5]
     assert _answers(world, name, 10) == {"two": 10}
     with pytest.raises(ClientError, match='Could not find variant "three"'):
         world.sagemaker.update_endpoint_weights_and_capacities(
@@ -284,8 +293,8 @@ def test_an_update_keeps_of_the_variants_what_it_is_told_to(
     world.sagemaker.update_endpoint_weights_and_capacities(EndpointName=name, DesiredWeightsAndCapacities=wanted)
     world.settled(name)
     world.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=_config(world, "new"), **retain)
-    told = world.settled(name)["ProductionVariants"][0]
-    assert (told["CurrentInstanceCount"], told["CurrentWeight"]) == expected
+    seen = world.settled(name)["ProductionVariants"][0]
+    assert (seen["CurrentInstanceCount"], seen["CurrentWeight"]) == expected
 
 
 def test_a_deployment_is_used_again_only_if_it_is_asked_for(world: World) -> None:

@@ -20,7 +20,7 @@ from tests.local.sagemaker.world import World
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, neighbours: int) -> Iterator[World]:
-    made = World(tmp_path_factory.mktemp("home"), neighbours, told.IMAGES)
+    made = World(tmp_path_factory.mktemp("home"), neighbours, told.IMAGES, limits=told.PATIENT)
     yield made
     made.stop()
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from dropforge.local.sagemaker.hosting.figures import NAMESPACE
 from dropforge.local.sagemaker.images import STAND_INS
-from tests.local.sagemaker.world import ROLE, World
+from tests.local.sagemaker.world import LIMITS, ROLE, World
 
 IMAGES: Mapping[str, Path] = {**STAND_INS, "told": Path(__file__).parent / "images" / "told"}
 _IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/told:1"
+PATIENT = replace(LIMITS, least_startup=30)
+"""For endpoints that are to come up, however busy the machine is."""
 ON_INSTANCE = {"InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
 
 
@@ -23,7 +26,8 @@ def config(
 ) -> str:
     """Make a model and a configuration of it; gives the name of both."""
     name = f"told-{uuid.uuid4().hex[:12]}"
-    container = {"Image": _IMAGE, "Environment": dict(environment)}
+    data = world.put_archive({"some.txt": "x"})
+    container = {"Image": _IMAGE, "ModelDataUrl": data, "Environment": dict(environment)}
     world.sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
     world.sagemaker.create_endpoint_config(
         EndpointConfigName=name, ProductionVariants=[{"VariantName": "main", "ModelName": name, **variant}], **more

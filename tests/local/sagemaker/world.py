@@ -40,7 +40,9 @@ class World:
         images: Mapping[str, Path] = STAND_INS,
         pace: Pace = AT_ONCE,
         speed: float = SPEED,
+        limits: Limits = LIMITS,
     ) -> None:
+        self._limits = limits
         self.home = home
         self.pace, self._speed = pace, speed
         self._images = images
@@ -78,7 +80,7 @@ class World:
             speed=self._speed,
             account="000000000000",
             region="us-east-1",
-            limits=LIMITS,
+            limits=self._limits,
             pace=self.pace,
             known=self._images,
         )

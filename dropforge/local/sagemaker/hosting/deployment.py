@@ -54,6 +54,9 @@ class Deployment:
             self._raise_if_closing()
             self._hands.tell(EndpointStatus="Failed", FailureReason=str(error), _wanted=None)
             return
+        except Exception:
+            new.leave(0)
+            raise
         self._hands.answer(Route(new))
         self._done(plan)
 
@@ -66,7 +69,8 @@ class Deployment:
         except (BackError, StartError) as error:
             self._raise_if_closing(new)
             self._back(shift, old, before, new, plan, str(error))
-        except StoppingError:
+        except Exception:
+            self._hands.answer(Route(old))
             new.leave(0)
             raise
         else:
