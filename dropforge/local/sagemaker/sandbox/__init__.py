@@ -47,6 +47,12 @@ class Spec:
     """A place in the network of several hosts; the program waits then for `begin`."""
     memory: int | None = None
     """How many bytes a process of the program may use for data."""
+    processes: int = 4096
+    """How many the program may have at once, threads among them."""
+    files: int = 65536
+    """How many files a process may have open."""
+    file_size: int | None = None
+    """How many bytes one file may have."""
 
 
 class Process:
@@ -135,7 +141,7 @@ def start(spec: Spec) -> Process:
     answer: dict[str, object] = {}
     try:
         seen = view.describe(spec.command, spec.folder, spec.environment, spec.image, spec.hidden, spec.seat)
-        ours.send(json.dumps({**seen, "memory": spec.memory}).encode())
+        ours.send(json.dumps({**seen, "limits": _limits(spec)}).encode())
         answer = json.loads(ours.recv(4096) or b"{}")
     except OSError as error:
         answer = {"error": str(error)}
@@ -148,6 +154,10 @@ def start(spec: Spec) -> Process:
         raise SandboxError(str(answer.get("error") or said or "it ended at once"))
     ours.settimeout(_SOCKET_SECONDS)
     return Process(process, ours)
+
+
+def _limits(spec: Spec) -> dict[str, int | None]:
+    return {"memory": spec.memory, "processes": spec.processes, "files": spec.files, "file_size": spec.file_size}
 
 
 @functools.cache

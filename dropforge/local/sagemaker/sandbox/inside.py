@@ -23,13 +23,15 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 NEW_NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000  # mnt uts ipc user pid net
+NEW_MOUNTS = 0x00020000
+ELSEWHERE = "/tmp"  # noqa: S108 - only its name is used, in a mount namespace of our own
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 MNT_DETACH = 2
 AT_FDCWD, AT_RECURSIVE = -100, 0x8000
 SYS_MOUNT_SETATTR = 442  # the same number on every architecture
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
-PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 24, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 # What a container's root keeps: chown, dac_override, fowner, kill, net_bind_service. No mount can be undone with these.
 KEPT_CAPABILITIES = frozenset({0, 1, 3, 5, 10})
@@ -50,7 +52,10 @@ def main() -> NoReturn:
     spec = json.loads(control.recv(1 << 20))
     network = spec["network"]
     try:
-        plugged = _reach_out(network) if network else None
+        switch = _switch() if network else None  # where it lies may be out of reach soon
+        if spec["user"] is not None:
+            _leave_root(spec)
+        plugged = _reach_out(switch, network) if network else None
         _unshare()
         if plugged:
             plugged()
@@ -60,7 +65,9 @@ def main() -> NoReturn:
         _call("prctl", libc.prctl, PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         socket.sethostname(spec["hostname"])
         _raise_loopback()
-        _build_root(spec)
+        if spec["user"] is None:
+            _lay(spec)
+        _step_in(spec)
         if network:
             _wait_for_the_others(control)
         program = _start(spec)
@@ -73,13 +80,42 @@ def main() -> NoReturn:
     _serve(control, program)
 
 
-def _reach_out(network: dict[str, Any]) -> Callable[[], None]:
+def _switch() -> Any:
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - see _unshare
+    return importlib.import_module("switch")
+
+
+def _leave_root(spec: dict[str, Any]) -> None:
+    """Become a user that owns nothing but this sandbox: root's processes cannot be limited in number.
+
+    All that is seen is laid out before that, for the way to it may be root's own.
+    """
+    user = spec["user"]
+    for path in spec["own"]:
+        _give(path, user)
+    _call("unshare", libc.unshare, NEW_MOUNTS)
+    _lay(spec)
+    os.chdir(spec["root"])
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
+    _call("prctl", libc.prctl, PR_SET_DUMPABLE, 1, 0, 0, 0)  # or /proc/self would still be root's
+    spec["root"] = "."
+
+
+def _give(path: str, user: int) -> None:
+    """Make somebody the owner of a folder and all that is in it; no link is followed."""
+    for _, folders, files, folder in os.fwalk(path):
+        os.chown(folder, user, user)
+        for name in (*folders, *files):
+            os.chown(name, user, user, dir_fd=folder, follow_symlinks=False)
+
+
+def _reach_out(switch: Any, network: dict[str, Any]) -> Callable[[], None]:
     """Enter the network of the hosts; gives what plugs this sandbox in, to be called when it has its own walls.
 
     Who is inside may not reach out any more: a child that stays at the network's side lays the cable.
     """
-    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - see _unshare
-    switch = importlib.import_module("switch")
     switch.enter(network["user"], network["net"])
     ready, go = os.pipe()
     child = os.fork()
@@ -135,8 +171,8 @@ def _raise_loopback() -> None:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
 
 
-def _build_root(spec: dict[str, Any]) -> None:
-    """Make a root of its own from what the specification lists, and step into it. What is not listed is not there."""
+def _lay(spec: dict[str, Any]) -> None:
+    """Make a root of its own from what the specification lists. What is not listed is not there."""
     root = spec["root"]
     _mount(None, "/", None, MS_REC | MS_PRIVATE)
     _mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=4m,mode=755")
@@ -152,13 +188,23 @@ def _build_root(spec: dict[str, Any]) -> None:
     for hidden in spec["hidden"]:
         if os.path.isdir(root + hidden):  # noqa: PTH112 - see _unshare
             _mount("tmpfs", root + hidden, "tmpfs", MS_RDONLY, "size=4k")
-    os.makedirs(root + "/proc")  # noqa: PTH103 - see _unshare
+    for name in ("/proc", "/dev/shm"):  # noqa: S108 - the sandbox's own
+        os.makedirs(root + name, exist_ok=True)  # noqa: PTH103 - see _unshare
+
+
+def _step_in(spec: dict[str, Any]) -> None:
+    """Make that root the only one there is, with what belongs to these namespaces."""
+    root = spec["root"]
+    if root == ".":
+        # Laid by root, it cannot become our root as it is; a copy of it at a place that anybody reaches can.
+        root = ELSEWHERE
+        _mount("/", "/", None, MS_REC | MS_PRIVATE)
+        _mount(".", root, None, MS_BIND | MS_REC)
     _mount("proc", root + "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     for name in KERNEL_CONTROLS:
         if os.path.exists(root + name):  # noqa: PTH110 - see _unshare
             _bind(root + name, root + name, "read")
     shared = root + "/dev/shm"  # noqa: S108 - the sandbox's own
-    os.makedirs(shared, exist_ok=True)  # noqa: PTH103 - see _unshare
     _mount("tmpfs", shared, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
     os.chdir(root)
     _call("pivot_root", libc.syscall, SYS_PIVOT_ROOT[os.uname().machine], b".", b".")
@@ -194,16 +240,26 @@ def _start(spec: dict[str, Any]) -> int:
             signal.SIGXFSZ,
         ):  # Python ignores them, and what is ignored stays so over an exec
             signal.signal(number, signal.SIG_DFL)
-        if spec["memory"]:
-            import resource
-
-            # What is written to, not what is mapped: a program may map far more than it ever uses.
-            resource.setrlimit(resource.RLIMIT_DATA, (spec["memory"], spec["memory"]))
+        _limit(spec["limits"])
         os.chdir(spec["folder"])
         os.execvpe(spec["command"][0], spec["command"], spec["environment"])  # noqa: S606 - an argument list
     except (SetupError, OSError) as error:
         os.write(2, f"cannot run {spec['command'][0]}: {error}\n".encode())
     os._exit(127)  # a shell's code for a command that cannot be run
+
+
+def _limit(limits: dict[str, int | None]) -> None:
+    import resource
+
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123 - see _unshare
+        file.write("1000")  # where memory ends all the same, the kernel takes the program and not the cloud
+    # Memory is what is written to, not what is mapped: a program may map far more than it ever uses.
+    for name, kind in (("memory", "DATA"), ("processes", "NPROC"), ("files", "NOFILE"), ("file_size", "FSIZE")):
+        if asked := limits[name]:
+            limit = getattr(resource, f"RLIMIT_{kind}")
+            most = resource.getrlimit(limit)[1]
+            wanted = asked if most == resource.RLIM_INFINITY else min(asked, most)
+            resource.setrlimit(limit, (wanted, wanted))
 
 
 def _serve(control: socket.socket, program: int) -> NoReturn:

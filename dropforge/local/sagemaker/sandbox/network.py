@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dropforge.local.sagemaker.sandbox import spare
+
 SWITCH = Path(__file__).with_name("switch.py")
 _SETUP_SECONDS = 20.0
 
@@ -44,7 +46,7 @@ class Network:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(SWITCH), str(theirs.fileno())],
+                [sys.executable, "-I", "-S", str(SWITCH), str(theirs.fileno()), str(spare.user() or "")],
                 stdin=subprocess.DEVNULL,
                 env={},
                 pass_fds=(theirs.fileno(),),

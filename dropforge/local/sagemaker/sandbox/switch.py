@@ -1,7 +1,8 @@
 """A network that several sandboxes share, and nothing else: a bridge in a namespace of its own.
 
-Run by path with `python -I -S switch.py FD`; it imports nothing of ours. FD is one end of a SOCK_SEQPACKET pair: the
-namespaces go out through it as open files, and when its other end closes the network is gone with this process.
+Run by path with `python -I -S switch.py FD USER`; it imports nothing of ours. USER is who root becomes, or empty. FD is
+one end of a SOCK_SEQPACKET pair: the namespaces go out through it as open files, and when its other end closes the
+network is gone with this process.
 Sandboxes import this file by its path: a sandbox plugs itself in before it has walls.
 """
 
@@ -23,6 +24,7 @@ IFLA_IFNAME, IFLA_MASTER, IFLA_LINKINFO, IFLA_NET_NS_PID = 3, 10, 18, 19
 INFO_KIND, INFO_DATA, VETH_INFO_PEER = 1, 2, 1
 SIOCSIFADDR, SIOCSIFNETMASK, SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8916, 0x891C, 0x8913, 0x8914, 1
 NLMSG_ERROR = 2
+PR_SET_DUMPABLE = 4
 BRIDGE, PLUG = b"br0", b"eth0"
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -32,10 +34,12 @@ def main() -> NoReturn:
     control = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(control.fileno(), False)
     try:
+        if sys.argv[2]:
+            _become(int(sys.argv[2]))
         user, group = os.geteuid(), os.getegid()
         _require("unshare", libc.unshare(NEW_USER | NEW_NET))
         for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
-            with open(f"/proc/self/{name}", "w", encoding="ascii") as file:  # noqa: PTH123 - pathlib doubles the start-up time
+            with open(f"/proc/self/{name}", "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib doubles the start-up time
                 file.write(text)
         _ask(_text(IFLA_IFNAME, BRIDGE) + _nested(IFLA_LINKINFO, _text(INFO_KIND, b"bridge")))
         made = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY) for kind in ("user", "net")]
@@ -45,6 +49,14 @@ def main() -> NoReturn:
     control.sendmsg([b"{}"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", made))])
     control.recv(1)
     os._exit(0)
+
+
+def _become(user: int) -> None:
+    """Who is root becomes who runs in the sandboxes: a network is entered by its owner."""
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
+    _require("prctl", libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0))
 
 
 def enter(user: int, net: int) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from dropforge.local.sagemaker.sandbox import spare
 from dropforge.local.sagemaker.sandbox.network import Seat
 
 HOST = "algo-1"
@@ -70,6 +71,8 @@ def describe(
     return {
         "root": f"{folder}/root",
         "hostname": own,
+        "user": spare.user(),
+        "own": [f"{folder}/ml", f"{folder}/tmp"],  # noqa: S108 - see above
         "network": seat.describe() if seat else None,
         "links": links,
         "files": list(files.items()),
