@@ -18,6 +18,10 @@ _Seed = Annotated[int, typer.Option(help="Draws the delays; the same seed draws 
 _State = Annotated[
     Path | None, typer.Option("--state", metavar="DIR", help="Keep everything there; without it, nothing is kept.")
 ]
+_Images = Annotated[
+    list[str] | None,
+    typer.Option("--image", metavar="REPOSITORY=FOLDER", help="A folder with train and serve, in an image's place."),
+]
 _Json = Annotated[bool, typer.Option("--json", help="Print the address and the keys as one line of JSON.")]
 _Stdin = Annotated[bool, typer.Option("--until-stdin-closes", help="End when whoever started it ends.")]
 
@@ -29,6 +33,7 @@ def sagemaker(
     speed: _Speed = 0.0,
     seed: _Seed = 0,
     state: _State = None,
+    image: _Images = None,
     as_json: _Json = False,
     until_stdin_closes: _Stdin = False,
 ) -> None:
@@ -41,11 +46,19 @@ def sagemaker(
         ) from error
     from dropforge.local.home import HomeBusyError, HomeUnusableError
 
-    plan = alone.Plan(state, port, speed, seed, until_stdin_closes)
+    plan = alone.Plan(state, port, speed, seed, until_stdin_closes, _folders(image or []))
     try:
         alone.run(plan, _as_json if as_json else _in_words)
     except (HomeBusyError, HomeUnusableError, alone.UnusableError) as error:
         raise CliError(str(error)) from error
+
+
+def _folders(given: list[str]) -> dict[str, Path]:
+    folders = {name: Path(folder).resolve() for name, _, folder in (each.partition("=") for each in given)}
+    for name, folder in folders.items():
+        if not any((folder / program).is_file() for program in ("train", "serve")):
+            raise UsageError(f"--image {name}={folder}: there is no program train or serve in that folder.")
+    return folders
 
 
 def _as_json(card: dict[str, Any]) -> None:

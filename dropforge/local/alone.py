@@ -6,9 +6,9 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ class Plan:
     speed: float
     seed: int
     until_stdin_closes: bool = False
+    images: Mapping[str, Path] = field(default_factory=dict)
+    """Folders with programs `train` and `serve`, by the repository that they stand in for."""
 
 
 class NoFunctions:
@@ -74,7 +76,8 @@ def _start(plan: Plan, home: Home, parts: ExitStack) -> dict[str, Any]:
     listening = home.listen("aws", plan.port)
     port = listening.getsockname()[1]
     endpoint = f"http://127.0.0.1:{port}"
-    aws = Aws(home, keys, port, speed=max(plan.speed, _LEAST_SPEED), pace=Pace(plan.speed, plan.seed))
+    pace = Pace(plan.speed, plan.seed)
+    aws = Aws(home, keys, port, speed=max(plan.speed, _LEAST_SPEED), pace=pace, images=plan.images)
     parts.callback(aws.ministack.stop)
     aws.ministack.hand_over(NoFunctions())
     parts.callback(aws.serve(listening).stop)

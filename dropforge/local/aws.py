@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 from dropforge.local.clients import Clients
@@ -13,6 +14,7 @@ from dropforge.local.front import Front
 from dropforge.local.home import ACCOUNT, REGION, Home, Keys
 from dropforge.local.ministack import Account, Ministack
 from dropforge.local.sagemaker import SageMaker
+from dropforge.local.sagemaker.images import STAND_INS
 from dropforge.local.sagemaker.states import AT_ONCE, Pace
 from dropforge.local.serving import Server
 from dropforge.local.tenants import Tenant, Tenants
@@ -23,13 +25,23 @@ _OWN = Tenant(ACCOUNT, REGION)
 class Aws:
     """Made but not started. `serve` answers; `sagemaker.start` resumes what ran, once S3 answers.
 
+    `images` are folders that stand in for images beside those that come along, by their repositories.
     Take them down in the reverse order: SageMaker, the server, ministack.
     """
 
-    def __init__(self, home: Home, keys: Keys, port: int, *, speed: float, pace: Pace = AT_ONCE) -> None:
+    def __init__(
+        self,
+        home: Home,
+        keys: Keys,
+        port: int,
+        *,
+        speed: float,
+        pace: Pace = AT_ONCE,
+        images: Mapping[str, Path] | None = None,
+    ) -> None:
         self._keys = keys
         self._endpoint = f"http://127.0.0.1:{port}"
-        self._speed, self._pace = speed, pace
+        self._speed, self._pace, self._images = speed, pace, {**STAND_INS, **(images or {})}
         self._rules = Rules()
         self._disturbed: list[Disturbed] = []
         self.ministack = Ministack(home.path, Account(ACCOUNT, REGION, port, keys))
@@ -67,6 +79,7 @@ class Aws:
             account=tenant.account,
             region=tenant.region,
             pace=self._pace,
+            known=self._images,
             scarce=lambda instance_type: self._rules.next("capacity", instance_type) is not None,
         )
 

@@ -11,17 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
-from tests.clients.served import KEYS
+from dropforge.testing.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
 ENVIRONMENTS = ROOT / ".venv-clients"
 BUCKET = "clients"
 ROLE = "arn:aws:iam::000000000000:role/jobs"
-REGION = "us-east-1"
 _WITHIN = 240.0
 # What a person writes once: where objects go by default, and that nothing is told to AWS of what is done here.
 _DEFAULTS = f"""
@@ -63,7 +59,7 @@ class Ended:
 class Cloud:
     """A local cloud as clients see it: an address in the environment, and nothing else that they know of."""
 
-    endpoint: str
+    server: Server
     home: Path
     """A home folder for the clients themselves, so that nobody's own settings are read."""
 
@@ -73,17 +69,11 @@ class Cloud:
         return self.home / "programs"
 
     def client(self, service: str) -> Any:
-        session = boto3.session.Session(KEYS.access, KEYS.secret, region_name=REGION)
-        config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
-        return session.client(service, endpoint_url=self.endpoint, config=config)
+        return self.server.client(service)
 
     def environment(self) -> dict[str, str]:
         return {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": KEYS.access,
-            "AWS_SECRET_ACCESS_KEY": KEYS.secret,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
+            **self.server.environment,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import tarfile
 import uuid
 from collections.abc import Iterator
@@ -11,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dropforge.local.sagemaker import sandbox
+from dropforge.testing.server import running
 from tests.clients.cli import aws
 from tests.clients.clients import BUCKET, HERE, Cloud, environment, settle
 
@@ -24,15 +23,11 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     reason = sandbox.available()
     assert reason is None, reason
     folder = tmp_path_factory.mktemp("clients")
-    settle(folder / "home")
-    command = [sys.executable, "-m", "tests.clients.served", str(folder / "cloud"), f"{TOOLKIT}={toolkit_image()}"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        made = Cloud(f"http://127.0.0.1:{int(process.stdout.readline())}", folder / "home")
+    settle(folder)
+    with running(("sagemaker", "--image", f"{TOOLKIT}={toolkit_image()}")) as server:
+        made = Cloud(server, folder)
         made.client("s3").create_bucket(Bucket=BUCKET)
         yield made
-        process.stdin.close()
 
 
 def toolkit_image() -> Path:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.clients.cli import FAILED, ask, aws, model
+from tests.clients.cli import FAILED, ask, aws, make_model, model, options
 from tests.clients.clients import BUCKET, ROLE, Cloud
 from tests.local.sagemaker.world import IMAGE, until
 
@@ -51,21 +52,23 @@ def test_all_pages_of_a_list_come_as_one(cloud: Cloud, name: str) -> None:
     assert [model["ModelName"] for model in rest["Models"]] == names[7:]
 
 
-def test_a_model_is_deployed_asked_and_taken_down(cloud: Cloud, name: str, code: str, tmp_path: Path) -> None:
-    cloud.client("s3").put_object(Bucket=BUCKET, Key=f"{name}/model.tar.gz", Body=model())
-    container = {
-        "Image": IMAGE,
-        "ModelDataUrl": f"s3://{BUCKET}/{name}/model.tar.gz",
-        "Environment": {"SAGEMAKER_PROGRAM": "serve.py", "SAGEMAKER_SUBMIT_DIRECTORY": code},
-    }
-    words = ("--model-name", name, "--execution-role-arn", ROLE)
-    ask(cloud, "sagemaker", "create-model", *words, primary_container=container)
+def _deploy(cloud: Cloud, name: str, code: str) -> None:
+    """Bring an endpoint up, of one variant with one server."""
+    make_model(cloud, name, code)
     variant = f"VariantName=all,ModelName={name},InstanceType=ml.m5.large,InitialInstanceCount=1"
     words = ("--endpoint-config-name", name, "--production-variants", variant)
     ask(cloud, "sagemaker", "create-endpoint-config", *words)
     ask(cloud, "sagemaker", "create-endpoint", endpoint_name=name, endpoint_config_name=name)
-    sagemaker = cloud.client("sagemaker")
-    until(lambda: sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "InService", 60)
+    until(lambda: _endpoint(cloud, name)["EndpointStatus"] == "InService", 60)
+
+
+def _endpoint(cloud: Cloud, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = cloud.client("sagemaker").describe_endpoint(EndpointName=name)
+    return found
+
+
+def test_a_model_is_deployed_asked_and_taken_down(cloud: Cloud, name: str, code: str, tmp_path: Path) -> None:
+    _deploy(cloud, name, code)
     assert aws(cloud, "sagemaker", "wait", "endpoint-in-service", "--endpoint-name", name).code == 0
     (tmp_path / "body.json").write_text("[[1, 2], [3, 4]]")
     words = ("--endpoint-name", name, "--content-type", "application/json")
@@ -75,6 +78,37 @@ def test_a_model_is_deployed_asked_and_taken_down(cloud: Cloud, name: str, code:
     assert json.loads((tmp_path / "answer.json").read_text()) == [1.5, 3.5]
     ask(cloud, "sagemaker", "delete-endpoint", endpoint_name=name)
     assert aws(cloud, "sagemaker", "wait", "endpoint-deleted", "--endpoint-name", name).code == 0
+
+
+def test_a_variant_is_scaled_out_by_a_schedule_and_has_a_policy(cloud: Cloud, name: str, code: str) -> None:
+    _deploy(cloud, name, code)
+    variant = {
+        "service_namespace": "sagemaker",
+        "resource_id": f"endpoint/{name}/variant/all",
+        "scalable_dimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    scaling = ("application-autoscaling",)
+    ask(cloud, *scaling, "register-scalable-target", "--min-capacity", "1", "--max-capacity", "3", **variant)
+    metric = {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}
+    tracking = {"TargetValue": 100.0, "PredefinedMetricSpecification": metric}
+    words = ("--policy-name", "tracks", "--policy-type", "TargetTrackingScaling")
+    ask(cloud, *scaling, "put-scaling-policy", *words, **variant, target_tracking_scaling_policy_configuration=tracking)
+    policies = ask(cloud, *scaling, "describe-scaling-policies", service_namespace="sagemaker")["ScalingPolicies"]
+    assert [each["PolicyName"] for each in policies if each["ResourceId"] == variant["resource_id"]] == ["tracks"]
+    words = ("--scheduled-action-name", "more", "--schedule", "rate(1 minute)")
+    more = ("--scalable-target-action", "MinCapacity=2,MaxCapacity=3")
+    ask(cloud, *scaling, "put-scheduled-action", *words, *more, **variant)
+    until(lambda: _endpoint(cloud, name)["ProductionVariants"][0]["CurrentInstanceCount"] == 2, 60)
+    found = ask(cloud, *scaling, "describe-scalable-targets", service_namespace="sagemaker")["ScalableTargets"]
+    assert [each["MinCapacity"] for each in found if each["ResourceId"] == variant["resource_id"]] == [2]
+    seen = ask(cloud, *scaling, "describe-scaling-activities", **variant)["ScalingActivities"]
+    assert seen[-1]["Description"].startswith("Setting desired instance count to 2")
+    ask(cloud, *scaling, "deregister-scalable-target", **variant)
+    missing = aws(cloud, *scaling, "deregister-scalable-target", *options(**variant))
+    assert missing.code == FAILED
+    assert "(ObjectNotFoundException) when calling the DeregisterScalableTarget operation" in missing.err
+    until(lambda: _endpoint(cloud, name)["EndpointStatus"] == "InService", 60)
+    ask(cloud, "sagemaker", "delete-endpoint", endpoint_name=name)
 
 
 def test_a_version_is_registered_approved_and_tagged(cloud: Cloud, name: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.cli import FAILED, ask, aws, model
+from tests.clients.cli import FAILED, ask, aws, make_model
 from tests.clients.clients import BUCKET, ROLE, Cloud
 from tests.local.sagemaker.world import IMAGE, until
 
@@ -95,15 +95,8 @@ def test_a_processing_job_is_made_waited_for_and_its_output_copied(cloud: Cloud,
 
 def test_a_transform_job_is_made_waited_for_and_its_answers_copied(cloud: Cloud, name: str, code: str) -> None:
     s3 = cloud.client("s3")
-    s3.put_object(Bucket=BUCKET, Key=f"{name}/model.tar.gz", Body=model())
     s3.put_object(Bucket=BUCKET, Key=f"{name}/asked/some.csv", Body=b"1,2\n3,4\n")
-    container = {
-        "Image": IMAGE,
-        "ModelDataUrl": f"s3://{BUCKET}/{name}/model.tar.gz",
-        "Environment": {"SAGEMAKER_PROGRAM": "serve.py", "SAGEMAKER_SUBMIT_DIRECTORY": code},
-    }
-    words = ("--model-name", name, "--execution-role-arn", ROLE)
-    ask(cloud, "sagemaker", "create-model", *words, primary_container=container)
+    make_model(cloud, name, code)
     source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/{name}/asked/"}}
     asked = {
         "transform_job_name": name,

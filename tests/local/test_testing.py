@@ -133,3 +133,31 @@ def test_the_whole_cloud_is_a_fixture_too(tmp_path: Path) -> None:
         "    assert local_cloud.client('s3').list_buckets()['Buckets']\n"
     )
     assert "1 passed" in pytest_in(tmp_path)
+
+
+def test_a_folder_stands_in_for_the_image_that_is_named(tmp_path: Path) -> None:
+    (tmp_path / "train").write_text("#!/bin/sh\necho $MARK > /opt/ml/model/mark.txt\n")
+    (tmp_path / "train").chmod(0o755)
+    with running(("sagemaker", "--image", f"mine={tmp_path}")) as server:
+        server.client("s3").create_bucket(Bucket="some")
+        sagemaker = server.client("sagemaker")
+        sagemaker.create_training_job(
+            TrainingJobName="of-mine",
+            AlgorithmSpecification={"TrainingImage": "registry.example/any/mine:1", "TrainingInputMode": "File"},
+            RoleArn="arn:aws:iam::000000000000:role/any",
+            OutputDataConfig={"S3OutputPath": "s3://some/out"},
+            ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+            StoppingCondition={"MaxRuntimeInSeconds": 300},
+            Environment={"MARK": "seen"},
+        )
+        waiter = sagemaker.get_waiter("training_job_completed_or_stopped")
+        waiter.wait(TrainingJobName="of-mine", WaiterConfig={"Delay": 1})
+        assert sagemaker.describe_training_job(TrainingJobName="of-mine")["TrainingJobStatus"] == "Completed"
+
+
+def test_a_folder_without_a_program_is_no_image(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ServerError, match="no program train or serve"),
+        running(("sagemaker", "--image", f"a={tmp_path}")),
+    ):
+        pass
