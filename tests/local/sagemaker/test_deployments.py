@@ -239,6 +239,18 @@ def test_an_endpoint_gets_more_servers_and_fewer_and_fails_no_request_meanwhile(
             assert world.cloud.status()["endpoints"][name]["servers"] == count
 
 
+def test_requests_under_way_finish_on_a_server_that_is_one_too_many(world: World) -> None:
+    name = _endpoint(world, 2)
+    with ThreadPoolExecutor(2) as clients:
+        slow = [clients.submit(world.invoke, name, told.order(pause=1)) for _ in range(2)]
+        until(lambda: world.cloud.status()["endpoints"][name]["busy"] == 2)
+        world.sagemaker.update_endpoint_weights_and_capacities(
+            EndpointName=name, DesiredWeightsAndCapacities=[{"VariantName": "main", "DesiredInstanceCount": 1}]
+        )
+        assert [json.loads(each.result())["model"] for each in slow] == ["old", "old"]
+    assert world.settled(name)["EndpointStatus"] == "InService"
+
+
 def _two_variants(world: World, *weights: float) -> str:
     models = [_config(world, answer) for answer in ("one", "two")]
     name = f"two-{uuid.uuid4().hex[:8]}"

@@ -90,8 +90,10 @@ def _load(world: World, endpoint: str) -> Iterator[None]:
 
     with ThreadPoolExecutor(2) as clients:
         asked = [clients.submit(ask) for _ in range(2)]
-        yield
-        done.set()
+        try:
+            yield
+        finally:
+            done.set()
         for each in asked:
             each.result()
 
