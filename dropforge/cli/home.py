@@ -51,6 +51,8 @@ def up(session: Session, *, speed: _Speed = 0.1, stages: _Stages = None, until_s
 
 
 def _show(session: Session, cloud: dict[str, Any]) -> None:
+    if cloud.get("walls"):
+        session.terminal.say(str(cloud["walls"]))
     session.terminal.table(("what", "where"), _addresses(cloud))
     session.terminal.say("Next: dropforge push FOLDER, dropforge drop PIPELINE FOLDER; `dropforge down` stops it.")
 

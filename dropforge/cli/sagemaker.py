@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,7 +50,7 @@ def sagemaker(
     plan = alone.Plan(state, port, speed, seed, until_stdin_closes, _folders(image or []))
     try:
         alone.run(plan, _as_json if as_json else _in_words)
-    except (HomeBusyError, HomeUnusableError, alone.UnusableError) as error:
+    except (HomeBusyError, HomeUnusableError) as error:
         raise CliError(str(error)) from error
 
 
@@ -66,6 +67,8 @@ def _as_json(card: dict[str, Any]) -> None:
 
 
 def _in_words(card: dict[str, Any]) -> None:
+    if card["walls"]:
+        print(card["walls"], file=sys.stderr)
     print(
         f"""SageMaker and S3 answer at {card["endpoint"]}; Ctrl-C ends them.
 Point any AWS client at them:

@@ -6,7 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from dropforge.local.alone import UnusableError
 from dropforge.local.cloud import Plan, run
 from dropforge.local.home import HomeBusyError, HomeUnusableError
 from dropforge.local.packaging import DeployError
@@ -28,7 +27,7 @@ def main() -> int:
     plan = Plan(given.home, _project(given.project), stages, given.speed, given.until_stdin_closes)
     try:
         run(plan)
-    except (HomeBusyError, HomeUnusableError, DeployError, UnusableError) as error:
+    except (HomeBusyError, HomeUnusableError, DeployError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

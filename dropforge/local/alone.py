@@ -15,17 +15,13 @@ from typing import Any
 from dropforge.local.aws import Aws
 from dropforge.local.home import ACCOUNT, REGION, Home
 from dropforge.local.process import EndedError, end_when_told, log_to
-from dropforge.local.sagemaker.sandbox import available
+from dropforge.local.sagemaker.sandbox import walls
 from dropforge.local.sagemaker.states import Pace
 
 _LEAST_SPEED = 0.1
 """Of limits: a program that is told to stop needs its seconds, however fast the cloud."""
 
 logger = logging.getLogger(__name__)
-
-
-class UnusableError(Exception):
-    """This machine cannot run a local cloud."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +51,13 @@ class NoFunctions:
 
 def run(plan: Plan, say: Callable[[dict[str, Any]], None]) -> None:
     """Run until SIGTERM or SIGINT; `say` hears the card when it answers."""
-    reason = available()
-    if reason:
-        raise UnusableError(reason)
     with ExitStack() as parts, suppress(EndedError):
         folder = plan.folder or Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="dropforge-")))
         home = Home(folder)
         home.claim()
         log_to(home.log)
+        if why := walls():
+            logger.warning(why)
         parts.callback(home.card.unlink, missing_ok=True)
         end_when_told(until_stdin_closes=plan.until_stdin_closes)
         card = _start(plan, home, parts)
@@ -93,4 +88,5 @@ def _start(plan: Plan, home: Home, parts: ExitStack) -> dict[str, Any]:
         "home": str(home.path),
         "speed": plan.speed,
         "stages": {},
+        "walls": walls(),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from dropforge.local import packaging, stack, stack_reading
-from dropforge.local.alone import UnusableError
 from dropforge.local.aws import Aws
 from dropforge.local.clients import Clients
 from dropforge.local.functions.dispatch import Functions
@@ -20,9 +20,11 @@ from dropforge.local.gateway.app import Gateway
 from dropforge.local.home import ACCOUNT, REGION, Home
 from dropforge.local.ministack import Asgi
 from dropforge.local.process import EndedError, end_when_told, log_to
-from dropforge.local.sagemaker.sandbox import available
+from dropforge.local.sagemaker.sandbox import walls
 from dropforge.local.serving import Server
 from dropforge.local.stack_reading import Deployed
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,11 @@ class Plan:
 
 def run(plan: Plan) -> None:
     """Run a cloud until SIGTERM or SIGINT (or until stdin closes); state is saved on the way out."""
-    reason = available()
-    if reason:
-        raise UnusableError(reason)
     home = Home(plan.home)
     home.claim()
     log_to(home.log)
+    if why := walls():
+        logger.warning(why)
     with ExitStack() as parts, suppress(EndedError):
         # Entered first, so the last to run: whoever waits for the card to go finds everything gone.
         parts.callback(home.card.unlink, missing_ok=True)
@@ -89,6 +90,7 @@ class Cloud:
             "secret_key": self._keys.secret,
             "home": str(self._home.path),
             "speed": self._plan.speed,
+            "walls": walls(),
             "stages": {stage: self._open(stage, deployed, functions) for stage, deployed in stacks.items()},
         }
 

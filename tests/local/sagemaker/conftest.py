@@ -24,7 +24,7 @@ def neighbours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, neighbours: int) -> Iterator[World]:
     """A SageMaker for the tests of one module; each makes names of its own."""
-    reason = sandbox.available()
+    reason = sandbox.walls()
     assert reason is None, reason
     made = World(tmp_path_factory.mktemp("home"), neighbours)
     yield made

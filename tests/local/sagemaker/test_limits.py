@@ -110,8 +110,10 @@ def test_a_process_does_not_keep_more_files_open_than_it_may(tmp_path: Path) -> 
 
 
 def test_a_job_that_is_a_fork_bomb_fails_truthfully_and_others_go_on(world: World) -> None:
-    job = world.train("fork_bomb.py")
-    assert job["TrainingJobStatus"] == "Failed"
+    name = world.begin("fork_bomb.py")
+    # Thousands of processes take their time to be made, and to be ended.
+    until(lambda: world.job(name)["TrainingJobStatus"] == "Failed", 120)
+    job = world.job(name)
     assert "Resource temporarily unavailable" in job["FailureReason"]
     assert world.train("leaves_no_model.py")["TrainingJobStatus"] == "Completed"
 

@@ -146,4 +146,4 @@ def test_a_command_that_is_not_there_ends_with_the_code_of_a_shell(tmp_path: Pat
 
 
 def test_a_machine_that_allows_sandboxes_gives_no_reason_against_them() -> None:
-    assert sandbox.available() is None
+    assert sandbox.walls() is None

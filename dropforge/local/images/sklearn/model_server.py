@@ -21,7 +21,7 @@ from typing import Any
 
 import source_archive  # type: ignore[import-not-found]  # beside this program in the container
 
-ML = Path("/opt/ml")
+ML = Path(os.environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml")
 MODEL, CODE = ML / "model", ML / "code"
 _JSON = "application/json"
 _ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"

@@ -21,7 +21,7 @@ from typing import Any
 
 import source_archive  # type: ignore[import-not-found]  # beside this program in the container
 
-ML = Path("/opt/ml")
+ML = Path(os.environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml")
 CODE = ML / "code"
 _RESERVED = ("sagemaker_", "_tuning_objective_metric")  # what SageMaker and its SDK put there, not for the script
 _TAIL_LINES = 40

@@ -16,46 +16,20 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from dropforge.local.sagemaker.sandbox import view
-from dropforge.local.sagemaker.sandbox.network import Seat
+from dropforge.local.sagemaker.sandbox import plain, view, wish
+from dropforge.local.sagemaker.sandbox.spec import SandboxError, Spec, limits
+
+__all__ = ["Process", "SandboxError", "Spec", "start", "walls"]
 
 _INSIDE = Path(__file__).with_name("inside.py")
 _SETUP_SECONDS = 20.0
 _SOCKET_SECONDS = 5.0
 
 
-class SandboxError(Exception):
-    """The kernel did not let the sandbox be built, or it is gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """What to run, and where. `folder` becomes the world of the program: `ml/` is its /opt/ml, `tmp/` its /tmp."""
-
-    command: tuple[str, ...]
-    folder: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
-    image: Path | None = None
-    """A folder, seen read-only as /opt/program and searched first for the command."""
-    hidden: tuple[Path, ...] = ()
-    """Folders that must not be seen even if something that is seen contains them."""
-    seat: Seat | None = None
-    """A place in the network of several hosts; the program waits then for `begin`."""
-    memory: int | None = None
-    """How many bytes a process of the program may use for data."""
-    processes: int = 4096
-    """How many the program may have at once, threads among them."""
-    files: int = 65536
-    """How many files a process may have open."""
-    file_size: int | None = None
-    """How many bytes one file may have."""
-
-
-class Process:
+class Walled:
     """A running sandbox. `output` is what the program writes, stdout and stderr in one stream of bytes."""
 
     def __init__(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
@@ -121,7 +95,15 @@ class Process:
         return True
 
 
+Process = Walled | plain.Process
+
+
 def start(spec: Spec) -> Process:
+    """Start a program in a sandbox of its own, or without one where there can be none."""
+    return _start(spec) if walls() is None else plain.start(spec)
+
+
+def _start(spec: Spec) -> Walled:
     """Start a program in a sandbox of its own; SandboxError when the kernel refuses a step."""
     for name in ("ml", "tmp", "root"):
         (spec.folder / name).mkdir(parents=True, exist_ok=True)
@@ -141,7 +123,7 @@ def start(spec: Spec) -> Process:
     answer: dict[str, object] = {}
     try:
         seen = view.describe(spec.command, spec.folder, spec.environment, spec.image, spec.hidden, spec.seat)
-        ours.send(json.dumps({**seen, "limits": _limits(spec)}).encode())
+        ours.send(json.dumps({**seen, "limits": limits(spec)}).encode())
         answer = json.loads(ours.recv(4096) or b"{}")
     except OSError as error:
         answer = {"error": str(error)}
@@ -153,27 +135,29 @@ def start(spec: Spec) -> Process:
         ours.close()
         raise SandboxError(str(answer.get("error") or said or "it ended at once"))
     ours.settimeout(_SOCKET_SECONDS)
-    return Process(process, ours)
+    return Walled(process, ours)
 
 
-def _limits(spec: Spec) -> dict[str, int | None]:
-    return {"memory": spec.memory, "processes": spec.processes, "files": spec.files, "file_size": spec.file_size}
+def walls() -> str | None:
+    """Say in one sentence why programs run without walls here; None when each has a sandbox."""
+    if wish.is_plain():
+        return f"Programs run without walls: {wish.VARIABLE} asks for it."
+    return _missing()
 
 
 @functools.cache
-def available() -> str | None:
-    """Say in one sentence why there can be no sandbox on this machine; None when there can."""
+def _missing() -> str | None:
     if sys.platform != "linux":
-        return f"The local SageMaker runs programs in Linux namespaces, which {sys.platform} does not have."
+        return f"Programs run without walls: {sys.platform} has no Linux namespaces."
     folder = Path(tempfile.mkdtemp(prefix="dropforge-probe-"))
     try:
-        process = start(Spec(command=("true",), folder=folder))
+        process = _start(Spec(command=("true",), folder=folder))
         process.wait(_SETUP_SECONDS)
         process.output.close()
     except SandboxError as error:
         return (
-            f"This machine does not let programs have namespaces of their own ({error}); see the kernel's settings"
-            " user.max_user_namespaces and kernel.apparmor_restrict_unprivileged_userns."
+            f"Programs run without walls: this machine does not let them have namespaces of their own ({error}); see"
+            " the kernel's settings user.max_user_namespaces and kernel.apparmor_restrict_unprivileged_userns."
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)

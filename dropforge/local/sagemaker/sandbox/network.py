@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dropforge.local.sagemaker.sandbox import spare
+from dropforge.local.sagemaker.sandbox import spare, wish
 
 SWITCH = Path(__file__).with_name("switch.py")
 _SETUP_SECONDS = 20.0
@@ -75,9 +75,15 @@ class Network:
         self._process.wait()
 
 
-@functools.cache
 def missing() -> str | None:
     """Say in one sentence why there can be no network between hosts on this machine; None when there can."""
+    if wish.is_plain():
+        return f"{wish.VARIABLE} asks for programs without walls, which have no network of their own."
+    return _refused()
+
+
+@functools.cache
+def _refused() -> str | None:
     try:
         Network(("algo-1",)).close()
     except (NetworkError, OSError) as error:

@@ -80,11 +80,11 @@ def describe(
         "hidden": [*_SECRET, *map(str, hidden)],
         "folder": "/opt/ml",
         "command": command,
-        "environment": {**_environment(), **environment},
+        "environment": {**own_environment(), **environment},
     }
 
 
-def _environment() -> dict[str, str]:
+def own_environment() -> dict[str, str]:
     """Make the environment of a container: nothing of ours is in it."""
     return {
         "PATH": f"{sys.prefix}/bin:/opt/program:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

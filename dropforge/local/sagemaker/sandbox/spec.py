@@ -1,0 +1,41 @@
+"""What is to run, and within which limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dropforge.local.sagemaker.sandbox.network import Seat
+
+
+class SandboxError(Exception):
+    """The kernel did not let the sandbox be built, or it is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What to run, and where. `folder` becomes the world of the program: `ml/` is its /opt/ml, `tmp/` its /tmp."""
+
+    command: tuple[str, ...]
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    image: Path | None = None
+    """A folder, seen read-only as /opt/program and searched first for the command."""
+    hidden: tuple[Path, ...] = ()
+    """Folders that must not be seen even if something that is seen contains them."""
+    seat: Seat | None = None
+    """A place in the network of several hosts; the program waits then for `begin`."""
+    memory: int | None = None
+    """How many bytes a process of the program may use for data."""
+    processes: int = 4096
+    """How many the program may have at once, threads among them."""
+    files: int = 65536
+    """How many files a process may have open."""
+    file_size: int | None = None
+    """How many bytes one file may have."""
+
+
+def limits(spec: Spec) -> dict[str, int | None]:
+    """Tell those limits of a specification by their names."""
+    return {"memory": spec.memory, "processes": spec.processes, "files": spec.files, "file_size": spec.file_size}
