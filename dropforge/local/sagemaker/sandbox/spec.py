@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dropforge.local.sagemaker.sandbox.network import Seat
+
+PROCESSES = max(1024, 512 * (os.cpu_count() or 1))
+"""More than any training wants, and few enough for the machine to stay of use."""
 
 
 class SandboxError(Exception):
@@ -28,7 +32,7 @@ class Spec:
     """A place in the network of several hosts; the program waits then for `begin`."""
     memory: int | None = None
     """How many bytes a process of the program may use for data."""
-    processes: int = 4096
+    processes: int = PROCESSES
     """How many the program may have at once, threads among them."""
     files: int = 65536
     """How many files a process may have open."""
