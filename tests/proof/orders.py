@@ -124,7 +124,7 @@ ROLLED_BACK_BY_HAND = Story(
 GIVEN_UP = Story(
     "a person rolls back what is being rehearsed",
     (Deed(0, drop("two", BETTER)), Deed(30, when('"stage":"rehearsing"', ROLL_BACK))),
-    End({"one": "live", "two": "release-failed"}, jobs=2, live="one"),
+    End({"one": "live", "two": "release-failed"}, jobs=2, late={"two": "replaced"}, live="one"),
     after=FIRST,
 )
 STOPPED = Story(

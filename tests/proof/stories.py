@@ -55,6 +55,8 @@ class End:
     """What the status of each dataset says."""
     jobs: int
     """How many training jobs were paid for."""
+    late: Mapping[str, str] = field(default_factory=dict)
+    """What it says instead where the order came too late: the model had gone live before."""
     live: str | None = None
     """The dataset whose model clients meet."""
     instance: str = "ml.m5.large"
