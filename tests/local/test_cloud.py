@@ -122,19 +122,6 @@ def test_application_auto_scaling_answers_beside_sagemaker(running: Running) -> 
         )
 
 
-def test_application_auto_scaling_answers_beside_sagemaker(running: Running) -> None:
-    scaling = running.client("application-autoscaling")
-    assert scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"] == []
-    with pytest.raises(scaling.exceptions.ValidationException, match="No scalable resources found"):
-        scaling.register_scalable_target(
-            ServiceNamespace="sagemaker",
-            ResourceId="endpoint/none/variant/main",
-            ScalableDimension="sagemaker:variant:DesiredInstanceCount",
-            MinCapacity=1,
-            MaxCapacity=2,
-        )
-
-
 def test_poison_in_a_batch_ends_in_the_dead_letters_alone(running: Running) -> None:
     sqs = running.client("sqs")
     url = sqs.get_queue_url(QueueName="tiny-dev-uploads")["QueueUrl"]
