@@ -170,12 +170,16 @@ class Outcomes:
         for target in gone:
             self.clearing.targets(target, keep=keep)
         if (seen := self._changed(begun)) is not None:
-            for wanted in (seen.live, seen.desired):
-                if wanted is not None and (wanted.config, wanted.model) in {(it.config, it.model) for it in gone}:
-                    self.ensure(release.pipeline, wanted)
+            if _wants(seen) != _wants(release):
+                self._make_again(seen, {(target.config, target.model) for target in gone})
             self.clearing.end(release, begun)
             raise ConflictError
         return begun
+
+    def _make_again(self, release: Release, gone: set[tuple[str, str]]) -> None:
+        for wanted in (release.live, release.desired):
+            if wanted is not None and (wanted.config, wanted.model) in gone:
+                self.ensure(release.pipeline, wanted)
 
     def _changed(self, release: Release) -> Release | None:
         seen = self.records.release(release.pipeline)
@@ -195,6 +199,11 @@ class Outcomes:
         except ConflictError as error:
             raise RefusedError(error.message) from error
         return True
+
+
+def _wants(release: Release) -> tuple[ReleaseStage, Target | None, Target | None]:
+    """Tell what it wants; another worker that clears away, too, changes nothing of that."""
+    return release.stage, release.live, release.desired
 
 
 def _open(release: Release, now: float) -> Release:
