@@ -12,6 +12,7 @@ import typer
 from dropforge.cli.errors import CliError, UsageError
 
 app = typer.Typer()
+_OPEN_TO_OTHERS = 0o005
 
 _Port = Annotated[int, typer.Option(min=0, max=65535, help="Where to answer on 127.0.0.1; 0 is any free port.")]
 _Speed = Annotated[float, typer.Option(min=0, help="Pace of what takes its time on AWS: 1 as there, 0 at once.")]
@@ -55,10 +56,15 @@ def sagemaker(
 
 
 def _folders(given: list[str]) -> dict[str, Path]:
+    from dropforge.local.sagemaker.sandbox import spare
+
     folders = {name: Path(folder).resolve() for name, _, folder in (each.partition("=") for each in given)}
     for name, folder in folders.items():
         if not any((folder / program).is_file() for program in ("train", "serve")):
             raise UsageError(f"--image {name}={folder}: there is no program train or serve in that folder.")
+        if spare.user() is not None and folder.stat().st_mode & _OPEN_TO_OTHERS != _OPEN_TO_OTHERS:
+            told = "you are root, so programs run as a user of their own, who may not read that folder."
+            raise UsageError(f"--image {name}={folder}: {told} Let it: chmod -R o+rX {folder}")
     return folders
 
 

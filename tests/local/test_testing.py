@@ -10,11 +10,13 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from dropforge.local.faults.rules import read
+from dropforge.local.sagemaker.sandbox import spare
 from dropforge.testing.server import ServerError, running
 from tests.unit.docs import ROOT, blocks
 
@@ -138,6 +140,7 @@ def test_the_whole_cloud_is_a_fixture_too(tmp_path: Path) -> None:
 def test_a_folder_stands_in_for_the_image_that_is_named(tmp_path: Path) -> None:
     (tmp_path / "train").write_text("#!/bin/sh\necho $MARK > /opt/ml/model/mark.txt\n")
     (tmp_path / "train").chmod(0o755)
+    tmp_path.chmod(0o755)
     with running(("sagemaker", "--image", f"mine={tmp_path}")) as server:
         server.client("s3").create_bucket(Bucket="some")
         sagemaker = server.client("sagemaker")
@@ -153,6 +156,14 @@ def test_a_folder_stands_in_for_the_image_that_is_named(tmp_path: Path) -> None:
         waiter = sagemaker.get_waiter("training_job_completed_or_stopped")
         waiter.wait(TrainingJobName="of-mine", WaiterConfig={"Delay": 1})
         assert sagemaker.describe_training_job(TrainingJobName="of-mine")["TrainingJobStatus"] == "Completed"
+
+
+def test_a_folder_that_only_root_may_read_is_refused_where_programs_run_as_somebody_else(tmp_path: Path) -> None:
+    (tmp_path / "train").write_text("#!/bin/sh\n")
+    tmp_path.chmod(0o700)
+    started = running(("sagemaker", "--image", f"mine={tmp_path}"))
+    with pytest.raises(ServerError, match=r"chmod -R o\+rX") if spare.user() else nullcontext(), started:
+        pass
 
 
 def test_a_folder_without_a_program_is_no_image(tmp_path: Path) -> None:
