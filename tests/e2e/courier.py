@@ -54,8 +54,11 @@ class Courier:
 
         return wait_until(look, seconds, every=0.2)
 
-    def finish(self, seconds: float = 120) -> None:
-        """Deliver until there is nothing more, and all of it has been handled."""
+    def finish(self, seconds: float = 420) -> None:
+        """Deliver until there is nothing more, and all of it has been handled.
+
+        A drop that is heard of before its pipeline counts on 120 quiet seconds: such a wake-up is waited for, too.
+        """
         wait_until(lambda: self._is_done() and not self._is_busy(), seconds, every=0.2)
 
     def again(self) -> None:
