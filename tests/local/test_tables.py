@@ -49,7 +49,7 @@ class Life:
     def all(self) -> dict[str, list[Any]]:
         """Read every item of every table."""
         scans = {name: self.dynamodb.scan(TableName=name) for name in self.dynamodb.list_tables()["TableNames"]}
-        return {name: sorted(scan["Items"], key=str) for name, scan in scans.items()}
+        return {name: sorted(scan["Items"], key=_in_order) for name, scan in scans.items()}
 
     def kill(self) -> None:
         self._process.kill()
@@ -64,6 +64,11 @@ def living(home: Path, *words: str, before: str = "") -> Iterator[Life]:
         life = Life(process)
         yield life
         life.kill()
+
+
+def _in_order(item: Any) -> str:
+    """Spell an item alike, in whichever order its members come."""
+    return json.dumps(item, sort_keys=True, default=repr)
 
 
 def item(key: str, **more: Any) -> dict[str, Any]:

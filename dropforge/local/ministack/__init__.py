@@ -243,7 +243,7 @@ def _journal(home: Path) -> Journal:
     from ministack.core import persistence
 
     # Its own way with what JSON cannot hold: both are read by the same start.
-    return Journal(home / "journal", default=persistence._json_default, hook=persistence._json_object_hook)  # noqa: SLF001
+    return Journal(home / "journal", default=persistence._json_default, hook=persistence._json_object_hook)  # noqa: SLF001  see above
 
 
 def next_cron(expression: str, after: float) -> float | None:

@@ -65,12 +65,12 @@ class Tables:
     def begin(self) -> None:
         """Take DynamoDB's place, once what it had is there again."""
         self.saved(self._dynamodb._tables)  # noqa: SLF001  what was loaded
-        self._dynamodb._set_item = self._on_set  # noqa: SLF001
-        self._dynamodb._remove_item = self._on_remove  # noqa: SLF001
+        self._dynamodb._set_item = self._on_set  # noqa: SLF001  all items change there
+        self._dynamodb._remove_item = self._on_remove  # noqa: SLF001  see above
         self._dynamodb.handle_request = self._on_request
 
     def end(self) -> None:
-        self._dynamodb._set_item, self._dynamodb._remove_item = self._set, self._remove  # noqa: SLF001
+        self._dynamodb._set_item, self._dynamodb._remove_item = self._set, self._remove  # noqa: SLF001  as before
         self._dynamodb.handle_request = self._answer
 
     def saved(self, tables: Any) -> None:
@@ -79,7 +79,7 @@ class Tables:
 
     def _put(self, arn: str, identity: str, partition: str, sort: str, item: Any) -> None:
         _, _, _, region, account, name = arn.split(":", 5)
-        table = self._dynamodb._tables.get_scoped(account, region, name.removeprefix("table/"))  # noqa: SLF001
+        table = self._dynamodb._tables.get_scoped(account, region, name.removeprefix("table/"))  # noqa: SLF001  no other way to a table
         if table is None or _identity(table) != (arn, identity):
             return  # it was deleted afterwards
         if item is None:

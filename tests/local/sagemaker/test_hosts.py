@@ -69,14 +69,11 @@ def test_no_program_starts_before_all_hosts_can_be_reached(tmp_path: Path) -> No
     network.close()
 
 
-def test_a_network_that_the_kernel_refuses_is_told_in_its_words(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_network_that_the_kernel_refuses_is_told_in_its_words(tmp_path: Path) -> None:
     refusing = tmp_path / "switch.py"
     refusing.write_text(SWITCH.read_text().replace("NEW_USER | NEW_NET)", "-1)"))
-    monkeypatch.setattr("dropforge.local.sagemaker.sandbox.network.SWITCH", refusing)
     with pytest.raises(NetworkError, match=r"the network between hosts: .*unshare"):
-        Network(("algo-1",))
+        Network(("algo-1",), refusing)
 
 
 def test_a_sharded_channel_is_split_between_the_hosts_and_a_replicated_one_is_not(world: World) -> None:

@@ -41,12 +41,12 @@ class Seat:
 class Network:
     """A bridge that lives until `close`, or as long as this process; it leads nowhere but to its hosts."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], switch: Path = SWITCH) -> None:
         self.hosts = {name: f"10.0.0.{number}" for number, name in enumerate(names, 1)}
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(SWITCH), str(theirs.fileno()), str(spare.user() or "")],
+                [sys.executable, "-I", "-S", str(switch), str(theirs.fileno()), str(spare.user() or "")],
                 stdin=subprocess.DEVNULL,
                 env={},
                 pass_fds=(theirs.fileno(),),
