@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,11 +13,11 @@ from dropforge.local.sagemaker.jobs import cluster, container, inputs, metrics, 
 from dropforge.local.sagemaker.jobs.bounds import Bounds
 from dropforge.local.sagemaker.jobs.channels.pipes import Pipe
 from dropforge.local.sagemaker.jobs.cluster import Host
+from dropforge.local.sagemaker.jobs.together import Together
 from dropforge.local.sagemaker.logs import TRAINING_GROUP, Stream
-from dropforge.local.sagemaker.sandbox.network import Network, Seat
+from dropforge.local.sagemaker.sandbox.network import Seat
 from dropforge.local.sagemaker.store import Doc
 
-_GLANCE = 0.05
 _LAST_LINES_SECONDS = 10
 _LONGEST_LINE = 64 * 1024  # bytes; a longer one is passed on in parts
 
@@ -117,64 +115,25 @@ class Running:
                     figures.read(line)
 
 
-class Hosts:
+class Hosts(Together):
     """All hosts of a try together."""
 
     def __init__(self, ground: Ground, bounds: Bounds, job: Doc, folder: Path) -> None:
         all_hosts = cluster.hosts(job["ResourceConfig"])
-        self._ground = ground
-        self._network: Network | None = None
-        self.watch = synced.Watch([])
         self.each = [Running(ground, bounds, job, host, all_hosts, folder / host.name) for host in all_hosts]
+        super().__init__(self.each, ground.limits.stop)
+        self.watch = synced.Watch([])
 
     @property
     def folders(self) -> list[Path]:
         return [host.folder for host in self.each]
 
-    def bring(self, stopped: Callable[[], bool]) -> None:
-        for host in self.each:
-            host.bring(stopped)
-
     def start(self, figures: metrics.Metrics) -> None:
         """Start the program on every host, on none before all can be reached."""
-        if len(self.each) > 1:
-            self._network = Network([host.name for host in self.each])
-        started = [host.start(self._network.seat(host.name) if self._network else None, figures) for host in self.each]
+        started = [host.start(seat, figures) for host, seat in zip(self.each, self._seats(), strict=True)]
         self.watch = synced.Watch([folder for host in self.each for folder in host.synced])
-        for process in started if self._network else ():
-            process.begin()
-
-    def look(self) -> list[int | None]:
-        """Wait for a moment, less where all have ended; gives the exit codes, None of those that run."""
-        processes = [host.process for host in self.each if host.process]
-        running = next((process for process in processes if process.poll() is None), None)
-        if running:
-            running.wait(_GLANCE)
-        return [process.poll() for process in processes]
-
-    def failure(self) -> str | None:
-        return next((why for host in self.each if (why := host.failure())), None)
-
-    def stop(self, hurried: Callable[[], bool]) -> None:
-        """Ask all to end, and kill those that have not when their grace has ended."""
-        for host in self.each:
-            if host.process:
-                host.process.signal(signal.SIGTERM)
-        deadline = time.monotonic() + self._ground.limits.stop
-        while None in self.look() and time.monotonic() < deadline and not hurried():
-            pass
-        self.kill()
-
-    def kill(self) -> None:
-        for host in self.each:
-            if host.process:
-                host.process.kill()
-                host.process.wait()
+        self._begin(started)
 
     def close(self) -> None:
         self.watch.stop()
-        for host in self.each:
-            host.close()
-        network, self._network = self._network, None
-        if network:
-            network.close()
+        super().close()

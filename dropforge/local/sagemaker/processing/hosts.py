@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import posixpath
-import signal
 import stat
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,12 +15,12 @@ from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import cluster, container, inputs
 from dropforge.local.sagemaker.jobs.bounds import Bounds
 from dropforge.local.sagemaker.jobs.synced import Folder, Watch
+from dropforge.local.sagemaker.jobs.together import Together
 from dropforge.local.sagemaker.logs import PROCESSING_GROUP, Stream
 from dropforge.local.sagemaker.processing.jobs import PROGRAM
-from dropforge.local.sagemaker.sandbox.network import Network, Seat
+from dropforge.local.sagemaker.sandbox.network import Seat
 from dropforge.local.sagemaker.store import Doc
 
-_GLANCE = 0.05
 _LAST_LINES_SECONDS = 10
 _LONGEST_LINE = 64 * 1024  # bytes; a longer one is passed on in parts
 _MESSAGE_LENGTH = 1024
@@ -123,58 +121,23 @@ class Running:
                     stream.write(line.decode(errors="replace").rstrip("\r\n"))
 
 
-class Hosts:
+class Hosts(Together):
     """All hosts of a job together."""
 
     def __init__(self, ground: Ground, bounds: Bounds, job: Doc, home: Path) -> None:
         all_hosts = cluster.hosts(job["ProcessingResources"]["ClusterConfig"])
-        self._grace = ground.limits.stop
-        self._network: Network | None = None
-        self._watch = Watch([])
         self.each = [Running(ground, bounds, job, host, all_hosts, home) for host in all_hosts]
-
-    def bring(self, stopped: Callable[[], bool]) -> None:
-        for host in self.each:
-            host.bring(stopped)
+        super().__init__(self.each, ground.limits.stop)
+        self._watch = Watch([])
 
     def start(self) -> None:
         """Start the program on every host, on none before all can be reached."""
-        if len(self.each) > 1:
-            self._network = Network([host.name for host in self.each])
-        started = [host.start(self._network.seat(host.name) if self._network else None) for host in self.each]
+        started = [host.start(seat) for host, seat in zip(self.each, self._seats(), strict=True)]
         self._watch = Watch([folder for host in self.each for folder in host.continuous])
-        for process in started if self._network else ():
-            process.begin()
-
-    def look(self) -> list[int | None]:
-        """Wait for a moment, less where all have ended; gives the exit codes, None of those that run."""
-        processes = [host.process for host in self.each if host.process]
-        running = next((process for process in processes if process.poll() is None), None)
-        if running:
-            running.wait(_GLANCE)
-        return [process.poll() for process in processes]
-
-    def failure(self) -> str | None:
-        return next((why for host in self.each if (why := host.failure())), None)
+        self._begin(started)
 
     def message(self) -> str:
         return next((said for host in self.each if (said := host.message())), "")
-
-    def stop(self, hurried: Callable[[], bool]) -> None:
-        """Ask all to end, and kill those that have not when their grace has ended."""
-        for host in self.each:
-            if host.process:
-                host.process.signal(signal.SIGTERM)
-        deadline = time.monotonic() + self._grace
-        while None in self.look() and time.monotonic() < deadline and not hurried():
-            pass
-        self.kill()
-
-    def kill(self) -> None:
-        for host in self.each:
-            if host.process:
-                host.process.kill()
-                host.process.wait()
 
     def take(self, *, whole: bool) -> None:
         """Take what the programs left to S3; of a job that failed only what is taken while it runs."""
@@ -184,11 +147,7 @@ class Hosts:
 
     def close(self) -> None:
         self._watch.stop()
-        for host in self.each:
-            host.close()
-        network, self._network = self._network, None
-        if network:
-            network.close()
+        super().close()
 
 
 def _prepare(ml: Path, job: Doc, host: cluster.Host, all_hosts: Sequence[cluster.Host]) -> None:
