@@ -10,11 +10,14 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests import typed
 from tests.e2e.conftest import Cloud, wait_until
 from tests.e2e.pipelines import Tiny, drop, knobs, push, release_of, until_sealed
 from tests.unit.docs import ROOT, Block, blocks
 
+pytestmark = pytest.mark.slow
 _PAGE = ROOT / "docs" / "howto" / "operate.md"
 TRANSCRIPTS = blocks("console http", _PAGE)
 _HEADER = re.compile(r"^local cloud at .*\n", re.MULTILINE)

@@ -24,7 +24,7 @@ from tests.e2e.copies import copy_project
 from tests.e2e.pipelines import PIXEL, Tiny, fresh, knobs, label_of, push, release_of
 from tests.e2e.shooting import Shooter, ShotAt, cut_off, shooting
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.slowest]  # another draw each time
 KILLS = int(os.environ.get("DROPFORGE_KILLS", "12"))
 SEED = int(os.environ.get("DROPFORGE_KILLS_SEED") or random.SystemRandom().randrange(10**6))
 PATIENCE = 420.0

@@ -26,6 +26,7 @@ from tests.e2e.pipelines import (
     release_of,
 )
 
+pytestmark = pytest.mark.slow
 STAGES = ("dev", "prod")
 
 _JOB, _ENDPOINT = "SageMaker Training Job State Change", "SageMaker Endpoint State Change"
