@@ -146,7 +146,7 @@ def _idle(sight: Sight, desired: Target | None) -> Step:
     if left is not None and not (beside and release.pending):
         return left
     if release.pending is not None:
-        return Start()
+        return Wait(late) if (late := _clearing(sight)) > 0 else Start()
     if live is None:
         return Wait(late) if (late := _late(release, sight.now)) > 0 else Rest()
     return Rest() if serves(endpoint, live) else Wait(LOOK_AGAIN)
@@ -298,6 +298,12 @@ def _bring_back(sight: Sight, live: Target, seen: EndpointSeen | None) -> Step:
 def _held(sight: Sight) -> float:
     """Give the seconds for which somebody else may still call UpdateEndpoint."""
     lease = sight.release.lease
+    return lease.until - sight.now if lease is not None and lease.holder != sight.holder else 0.0
+
+
+def _clearing(sight: Sight) -> float:
+    """Give the seconds for which somebody else may still delete what the pending target is made of."""
+    lease = sight.release.clearing
     return lease.until - sight.now if lease is not None and lease.holder != sight.holder else 0.0
 
 

@@ -224,15 +224,18 @@ class Rollout:
 
     def _remove(self, sight: decide.Sight, endpoint: str, why: str) -> bool:
         """Delete an endpoint, unless it is not any more what the decision saw: somebody may have remade it."""
+        release, clearing = sight.release, self.outcomes.clearing
+        begun = clearing.begin(release)
         if self.hosting.endpoint(endpoint) not in {sight.endpoint, sight.rehearsal}:
+            clearing.end(release, begun)
             return True
         try:
             self.hosting.delete_endpoint(endpoint)
         except ConflictError:
-            self._wait(sight.release, decide.LOOK_AGAIN)
+            clearing.end(release, begun)
             return False
         entry = Entry(self.clock(), "endpoint deleted", {"endpoint": endpoint, "why": why})
-        self.records.note(f"release:{sight.release.pipeline}", entry)
+        clearing.end(release, begun, entry)
         return True
 
     def _made(self, release: Release, target: Target, entry: Entry) -> None:
@@ -256,7 +259,8 @@ class Rollout:
         seen = self.records.release(release.pipeline)
         if seen is None or seen.rev == release.rev:
             return
-        self.outcomes.clear_away(target, keep=(seen.live, seen.desired, seen.previous, seen.pending))
+        keep = (seen.live, seen.desired, seen.previous, seen.pending)
+        self.outcomes.clearing.under(seen, lambda: self.outcomes.clearing.targets(target, keep=keep))
         raise ConflictError
 
 

@@ -210,6 +210,10 @@ def _ask_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(run, "_follow", asked)
 
 
+def _wait_for_no_deletion(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(release, "_clearing", lambda _: 0.0)
+
+
 PLANTED = (
     Bug(
         "a conditional write made unconditional",
@@ -323,6 +327,14 @@ PLANTED = (
         orders.TAKEN_DOWN,
         "nothing goes wrong",
         "served-throughout",
+    ),
+    Bug(
+        "a deletion that nobody waits for",
+        _wait_for_no_deletion,
+        orders.PUT_BACK,
+        "a worker stands still for 14 minutes before it deletes the endpoint, and the model is deployed again",
+        "served-throughout",
+        (at_first("delete_endpoint", seconds=LONG),),
     ),
     Bug(
         "a stop asked for once",
