@@ -303,8 +303,8 @@ def _held(sight: Sight) -> float:
 
 def _clearing(sight: Sight) -> float:
     """Give the seconds for which somebody else may still delete what the pending target is made of."""
-    lease = sight.release.clearing
-    return lease.until - sight.now if lease is not None and lease.holder != sight.holder else 0.0
+    others = (lease.until for lease in sight.release.clearing if lease.holder != sight.holder)
+    return max(others, default=sight.now) - sight.now
 
 
 def _patiently(sight: Sight, what: str) -> Step:

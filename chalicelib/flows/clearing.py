@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib.decide.release import LOOK_AGAIN
 from chalicelib.errors import ConflictError
-from chalicelib.model import Entry, Lease, Release, Target
+from chalicelib.model import Lease, Release, Target
 from chalicelib.ports import Clock, Hosting, Records
 
 
@@ -26,21 +26,22 @@ class Clearing:
     """How long a lease holds."""
 
     def begin(self, release: Release) -> Release:
-        """Take the lease; ConflictError where somebody wrote the release meanwhile, and may want it again."""
-        return self.records.save(replace(release, clearing=Lease(self.holder, self.clock() + self.seconds)))
+        """Take a lease; ConflictError where somebody wrote the release meanwhile, and may want it again."""
+        lease = Lease(self.holder, self.clock() + self.seconds)
+        return self.records.save(replace(release, clearing=(*self.others(release), lease)))
 
-    def others(self, release: Release) -> Lease | None:
-        """Give the lease that was there before, where its holder may still make a call."""
-        lease = release.clearing
-        return lease if lease and lease.holder != self.holder and lease.until > self.clock() else None
+    def others(self, release: Release) -> tuple[Lease, ...]:
+        """Give the leases of others that have not run out."""
+        now = self.clock()
+        return tuple(lease for lease in release.clearing if lease.holder != self.holder and lease.until > now)
 
-    def end(self, before: Release, begun: Release, *entries: Entry) -> None:
-        """Give the lease back, also where somebody else wrote the release meanwhile: only its holder may."""
+    def end(self, begun: Release) -> None:
+        """Give the lease back, whoever wrote the release meanwhile."""
         seen: Release | None = begun
-        while seen is not None and seen.clearing == begun.clearing:
-            after = replace(seen, clearing=self.others(before), due=self.clock() + LOOK_AGAIN)
+        while seen is not None and any(lease.holder == self.holder for lease in seen.clearing):
+            after = replace(seen, clearing=self.others(seen), due=self.clock() + LOOK_AGAIN)
             try:
-                self.records.save(after, *entries)
+                self.records.save(after)
             except ConflictError:
                 seen = self.records.release(begun.pipeline)
             else:
@@ -60,4 +61,4 @@ class Clearing:
         try:
             delete()
         finally:
-            self.end(release, begun)
+            self.end(begun)

@@ -58,7 +58,7 @@ class Outcomes:
             lease=None,
             retired=None,
             undeployed=None,
-            clearing=self.clearing.others(release),
+            clearing=self.clearing.others(cleared),
         )
         entry = Entry(
             now, "live", {"model_version": desired.model_version, "smoke_tests": tests, "known": _known(tests)}
@@ -106,7 +106,7 @@ class Outcomes:
         """
         now = self.clock()
         cleared = self._clear_for(release, (failed,), keep=(release.live, release.previous))
-        after = _open(replace(cleared, desired=release.live, clearing=self.clearing.others(release)), now)
+        after = _open(replace(cleared, desired=release.live, clearing=self.clearing.others(cleared)), now)
         self.ledger.record(cleared, after, Entry(now, "cleared away", {"config": failed.config}))
         self.ledger.report_again(failed)
 
@@ -123,7 +123,7 @@ class Outcomes:
         gone = [each for each in (release.desired, release.previous, release.retired) if each is not None]
         cleared = self._clear_for(release, gone, keep=())
         idle = decide.enter(cleared, ReleaseStage.IDLE, now)
-        after = replace(idle, desired=None, previous=None, lease=None, clearing=self.clearing.others(release))
+        after = replace(idle, desired=None, previous=None, lease=None, clearing=self.clearing.others(cleared))
         entry = Entry(now, "undeployed", {"configurations": len({target.config for target in gone})})
         self.ledger.record(cleared, _open(after, now), entry, release.retired)
 
@@ -172,7 +172,7 @@ class Outcomes:
         if (seen := self._changed(begun)) is not None:
             if _wants(seen) != _wants(release):
                 self._make_again(seen, {(target.config, target.model) for target in gone})
-            self.clearing.end(release, begun)
+            self.clearing.end(begun)
             raise ConflictError
         return begun
 

@@ -224,18 +224,19 @@ class Rollout:
 
     def _remove(self, sight: decide.Sight, endpoint: str, why: str) -> bool:
         """Delete an endpoint, unless it is not any more what the decision saw: somebody may have remade it."""
-        release, clearing = sight.release, self.outcomes.clearing
-        begun = clearing.begin(release)
+        clearing = self.outcomes.clearing
+        begun = clearing.begin(sight.release)
         if self.hosting.endpoint(endpoint) not in {sight.endpoint, sight.rehearsal}:
-            clearing.end(release, begun)
+            clearing.end(begun)
             return True
         try:
             self.hosting.delete_endpoint(endpoint)
         except ConflictError:
-            clearing.end(release, begun)
+            clearing.end(begun)
             return False
         entry = Entry(self.clock(), "endpoint deleted", {"endpoint": endpoint, "why": why})
-        clearing.end(release, begun, entry)
+        self.records.note(f"release:{sight.release.pipeline}", entry)
+        clearing.end(begun)
         return True
 
     def _made(self, release: Release, target: Target, entry: Entry) -> None:
