@@ -146,7 +146,7 @@ def _idle(sight: Sight, desired: Target | None) -> Step:
     if left is not None and not (beside and release.pending):
         return left
     if release.pending is not None:
-        return Wait(late) if (late := _clearing(sight)) > 0 else Start()
+        return Wait(min(late, LOOK_AGAIN)) if (late := _clearing(sight)) > 0 else Start()
     if live is None:
         return Wait(late) if (late := _late(release, sight.now)) > 0 else Rest()
     return Rest() if serves(endpoint, live) else Wait(LOOK_AGAIN)

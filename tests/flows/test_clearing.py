@@ -1,0 +1,85 @@
+"""Who deletes something of a release holds a lease on it; who wants the same again waits for that alone."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from chalicelib.decide.release import LOOK_AGAIN
+from chalicelib.errors import ConflictError
+from chalicelib.flows.clearing import Clearing
+from chalicelib.model import Lease
+from tests.flows.machines import PIPELINE, Machines
+
+SECONDS = 1_500.0
+
+
+def clearing(it: Machines, holder: str) -> Clearing:
+    world = it.world
+    return Clearing(world.hosting, world.records, world.clock, holder, SECONDS)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(("ann", "ben", "cho"))))
+def test_several_that_delete_at_once_leave_no_lease_behind_in_whatever_order_they_end(order: tuple[str, ...]) -> None:
+    it = Machines()
+    it.deploy("champion")
+    begun = {name: clearing(it, name).begin(it.release) for name in ("ann", "ben", "cho")}
+    assert [lease.holder for lease in it.release.clearing] == ["ann", "ben", "cho"]
+    for name in order:
+        assert name in {lease.holder for lease in it.release.clearing}
+        clearing(it, name).end(begun[name])
+        assert name not in {lease.holder for lease in it.release.clearing}
+    assert it.release.clearing == ()
+    assert it.release.due == it.world.clock() + LOOK_AGAIN, "whoever waited for it is called soon"
+
+
+def test_who_looked_before_somebody_wrote_gets_no_lease() -> None:
+    it = Machines()
+    it.deploy("champion")
+    seen = it.release
+    clearing(it, "ann").begin(seen)
+    with pytest.raises(ConflictError):
+        clearing(it, "ben").begin(seen)
+    assert [lease.holder for lease in it.release.clearing] == ["ann"]
+
+
+def test_a_lease_of_somebody_who_died_runs_out() -> None:
+    it = Machines()
+    it.deploy("champion")
+    clearing(it, "ann").begin(it.release)
+    it.world.clock.advance(SECONDS)
+    begun = clearing(it, "ben").begin(it.release)
+    assert begun.clearing == (Lease("ben", it.world.clock() + SECONDS),)
+    clearing(it, "ben").end(begun)
+    assert it.release.clearing == ()
+
+
+def test_the_next_target_waits_while_somebody_else_may_still_delete_and_not_longer() -> None:
+    it = Machines()
+    it.deploy("champion")
+    begun = clearing(it, "ann").begin(it.release)
+    it.register("next")
+    for _ in range(10):
+        it.releases.advance(PIPELINE)
+        it.world.clock.advance(LOOK_AGAIN)
+    held = it.release
+    assert held.pending is not None
+    assert held.desired == held.live, "nothing of the next one is made"
+    clearing(it, "ann").end(begun)
+    it.releases.advance(PIPELINE)
+    started = it.release
+    assert started.pending is None
+    assert started.desired != started.live
+
+
+def test_the_next_target_waits_no_longer_than_a_lease_of_somebody_who_died() -> None:
+    it = Machines()
+    it.deploy("champion")
+    clearing(it, "ann").begin(it.release)
+    it.register("next")
+    it.releases.advance(PIPELINE)
+    assert it.release.pending is not None
+    it.world.clock.advance(SECONDS)
+    it.releases.advance(PIPELINE)
+    assert it.release.pending is None
