@@ -6,7 +6,8 @@ nobody can be at it any more (decide/release.py). Deleting itself waits for nobo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from chalicelib.decide.release import LOOK_AGAIN
@@ -25,27 +26,34 @@ class Clearing:
     seconds: float
     """How long a lease holds."""
 
-    def begin(self, release: Release) -> Release:
-        """Take a lease; ConflictError where somebody wrote the release meanwhile, and may want it again."""
-        lease = Lease(self.holder, self.clock() + self.seconds)
-        return self.records.save(replace(release, clearing=(*self.others(release), lease)))
+    @contextmanager
+    def lease(self, release: Release) -> Iterator[Release]:
+        """Hold a lease while something of the release is deleted; gives the release with it.
 
-    def others(self, release: Release) -> tuple[Lease, ...]:
+        It is given back whatever comes of the deletion, and whoever writes the release meanwhile: only a worker that
+        dies keeps it until it has run out. ConflictError where somebody wrote the release before: it may be wanted
+        again.
+        """
+        lease = Lease(self.holder, self.clock() + self.seconds)
+        begun = self.records.save(replace(release, clearing=(*self._others(release), lease)))
+        try:
+            yield begun
+        except Exception:
+            self._give_back(release.pipeline)
+            raise
+        self._give_back(release.pipeline)
+
+    def _give_back(self, pipeline: str) -> None:
+        while (seen := self.records.release(pipeline)) is not None:
+            if all(lease.holder != self.holder for lease in seen.clearing):
+                return
+            with suppress(ConflictError):  # somebody wrote it meanwhile: it is read again
+                self.records.save(replace(seen, clearing=self._others(seen), due=self.clock() + LOOK_AGAIN))
+
+    def _others(self, release: Release) -> tuple[Lease, ...]:
         """Give the leases of others that have not run out."""
         now = self.clock()
         return tuple(lease for lease in release.clearing if lease.holder != self.holder and lease.until > now)
-
-    def end(self, begun: Release) -> None:
-        """Give the lease back, whoever wrote the release meanwhile."""
-        seen: Release | None = begun
-        while seen is not None and any(lease.holder == self.holder for lease in seen.clearing):
-            after = replace(seen, clearing=self.others(seen), due=self.clock() + LOOK_AGAIN)
-            try:
-                self.records.save(after)
-            except ConflictError:
-                seen = self.records.release(begun.pipeline)
-            else:
-                return
 
     def targets(self, gone: Target, *, keep: tuple[Target | None, ...]) -> None:
         """Delete a target's configuration and model, but what those to keep are made of; call under the lease."""
@@ -54,11 +62,3 @@ class Clearing:
             self.hosting.delete_config(gone.config)
         if gone.model not in {target.model for target in kept}:
             self.hosting.delete_model(gone.model)
-
-    def under(self, release: Release, delete: Callable[[], None]) -> None:
-        """Delete under a lease of its own, and give it back whatever comes of it."""
-        begun = self.begin(release)
-        try:
-            delete()
-        finally:
-            self.end(begun)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from chalicelib.decide import release as decide
@@ -47,23 +48,20 @@ class Outcomes:
         """Tell clients, clear away what is older than the model before, and remember."""
         now, old = self.clock(), release.live
         self.tell_clients(release.pipeline, desired, exact=True)
-        cleared = release
-        if release.previous is not None:
-            cleared = self._clear_for(release, (release.previous,), keep=(desired, old, release.pending))
-            self.ledger.report_again(release.previous)  # this release names it no more
-        after = replace(
-            decide.enter(cleared, ReleaseStage.IDLE, now),
-            live=desired,
-            previous=old or release.previous,
-            lease=None,
-            retired=None,
-            undeployed=None,
-            clearing=self.clearing.others(cleared),
-        )
         entry = Entry(
             now, "live", {"model_version": desired.model_version, "smoke_tests": tests, "known": _known(tests)}
         )
-        self.ledger.record(cleared, _open(after, now), entry, desired)
+        with self._cleared(release, (release.previous,), keep=(desired, old, release.pending)) as cleared:
+            self.ledger.report_again(release.previous)  # this release names it no more
+            after = replace(
+                decide.enter(cleared, ReleaseStage.IDLE, now),
+                live=desired,
+                previous=old or release.previous,
+                lease=None,
+                retired=None,
+                undeployed=None,
+            )
+            self.ledger.record(cleared, _open(after, now), entry, desired)
         if old is not None and old.run != desired.run:
             self.ledger.note(old, Entry(now, "replaced", {"by": desired.run}))
 
@@ -105,9 +103,9 @@ class Outcomes:
         Also where a pending one is made of the same: it may be dropped, and makes them anew where it is not.
         """
         now = self.clock()
-        cleared = self._clear_for(release, (failed,), keep=(release.live, release.previous))
-        after = _open(replace(cleared, desired=release.live, clearing=self.clearing.others(cleared)), now)
-        self.ledger.record(cleared, after, Entry(now, "cleared away", {"config": failed.config}))
+        with self._cleared(release, (failed,), keep=(release.live, release.previous)) as cleared:
+            after = _open(replace(cleared, desired=release.live), now)
+            self.ledger.record(cleared, after, Entry(now, "cleared away", {"config": failed.config}))
         self.ledger.report_again(failed)
 
     def withdraw(self, release: Release) -> None:
@@ -121,11 +119,11 @@ class Outcomes:
         """Delete what made up the endpoints that are gone; model packages and artifacts stay."""
         now = self.clock()
         gone = [each for each in (release.desired, release.previous, release.retired) if each is not None]
-        cleared = self._clear_for(release, gone, keep=())
-        idle = decide.enter(cleared, ReleaseStage.IDLE, now)
-        after = replace(idle, desired=None, previous=None, lease=None, clearing=self.clearing.others(cleared))
         entry = Entry(now, "undeployed", {"configurations": len({target.config for target in gone})})
-        self.ledger.record(cleared, _open(after, now), entry, release.retired)
+        with self._cleared(release, gone, keep=()) as cleared:
+            idle = decide.enter(cleared, ReleaseStage.IDLE, now)
+            after = replace(idle, desired=None, previous=None, lease=None)
+            self.ledger.record(cleared, _open(after, now), entry, release.retired)
 
     def exact_again(self, release: Release, endpoint: EndpointSeen | None) -> None:
         """Tell clients who answers while a rollout waits: nothing changes for now."""
@@ -160,21 +158,27 @@ class Outcomes:
         self.records.serve(serving)
         return True
 
-    def _clear_for(self, release: Release, gone: Sequence[Target], *, keep: tuple[Target | None, ...]) -> Release:
-        """Clear away what this release wants no more; gives it with the lease, for the record that ends it.
+    @contextmanager
+    def _cleared(
+        self, release: Release, gone: Sequence[Target | None], *, keep: tuple[Target | None, ...]
+    ) -> Iterator[Release]:
+        """Clear away what this release wants no more; gives it with the lease, for the record of that.
 
         ConflictError where it has changed its mind: a person may want it again while a worker stalls between its look
         and its call. Then it is made again.
         """
-        begun = self.clearing.begin(release)
-        for target in gone:
-            self.clearing.targets(target, keep=keep)
-        if (seen := self._changed(begun)) is not None:
-            if _wants(seen) != _wants(release):
-                self._make_again(seen, {(target.config, target.model) for target in gone})
-            self.clearing.end(begun)
-            raise ConflictError
-        return begun
+        targets = [target for target in gone if target is not None]
+        if not targets:
+            yield release
+            return
+        with self.clearing.lease(release) as begun:
+            for target in targets:
+                self.clearing.targets(target, keep=keep)
+            if (seen := self._changed(begun)) is not None:
+                if _wants(seen) != _wants(release):
+                    self._make_again(seen, {(target.config, target.model) for target in targets})
+                raise ConflictError
+            yield begun
 
     def _make_again(self, release: Release, gone: set[tuple[str, str]]) -> None:
         for wanted in (release.live, release.desired):

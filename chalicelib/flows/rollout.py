@@ -224,19 +224,15 @@ class Rollout:
 
     def _remove(self, sight: decide.Sight, endpoint: str, why: str) -> bool:
         """Delete an endpoint, unless it is not any more what the decision saw: somebody may have remade it."""
-        clearing = self.outcomes.clearing
-        begun = clearing.begin(sight.release)
-        if self.hosting.endpoint(endpoint) not in {sight.endpoint, sight.rehearsal}:
-            clearing.end(begun)
-            return True
-        try:
-            self.hosting.delete_endpoint(endpoint)
-        except ConflictError:
-            clearing.end(begun)
-            return False
-        entry = Entry(self.clock(), "endpoint deleted", {"endpoint": endpoint, "why": why})
-        self.records.note(f"release:{sight.release.pipeline}", entry)
-        clearing.end(begun)
+        with self.outcomes.clearing.lease(sight.release):
+            if self.hosting.endpoint(endpoint) not in {sight.endpoint, sight.rehearsal}:
+                return True
+            try:
+                self.hosting.delete_endpoint(endpoint)
+            except ConflictError:
+                return False
+            entry = Entry(self.clock(), "endpoint deleted", {"endpoint": endpoint, "why": why})
+            self.records.note(f"release:{sight.release.pipeline}", entry)
         return True
 
     def _made(self, release: Release, target: Target, entry: Entry) -> None:
@@ -261,7 +257,8 @@ class Rollout:
         if seen is None or seen.rev == release.rev:
             return
         keep = (seen.live, seen.desired, seen.previous, seen.pending)
-        self.outcomes.clearing.under(seen, lambda: self.outcomes.clearing.targets(target, keep=keep))
+        with self.outcomes.clearing.lease(seen):
+            self.outcomes.clearing.targets(target, keep=keep)
         raise ConflictError
 
 
