@@ -387,6 +387,8 @@ class Release:
     """Who paused it, where that keeps the present stage from going on."""
     warned_at: float | None = None
     """When clients surely had what the present stage tells them: taken after that write was acknowledged."""
+    clearing: tuple[Lease, ...] = ()
+    """Who deletes something of it, each until when that may still happen; several may at once."""
     silent_since: float | None = None
     """Since when the endpoint that clients meet takes no request in the present stage, as the tests saw it."""
 

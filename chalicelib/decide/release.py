@@ -146,7 +146,7 @@ def _idle(sight: Sight, desired: Target | None) -> Step:
     if left is not None and not (beside and release.pending):
         return left
     if release.pending is not None:
-        return Start()
+        return Wait(min(late, LOOK_AGAIN)) if (late := _clearing(sight)) > 0 else Start()
     if live is None:
         return Wait(late) if (late := _late(release, sight.now)) > 0 else Rest()
     return Rest() if serves(endpoint, live) else Wait(LOOK_AGAIN)
@@ -299,6 +299,12 @@ def _held(sight: Sight) -> float:
     """Give the seconds for which somebody else may still call UpdateEndpoint."""
     lease = sight.release.lease
     return lease.until - sight.now if lease is not None and lease.holder != sight.holder else 0.0
+
+
+def _clearing(sight: Sight) -> float:
+    """Give the seconds for which somebody else may still delete what the pending target is made of."""
+    others = (lease.until for lease in sight.release.clearing if lease.holder != sight.holder)
+    return max(others, default=sight.now) - sight.now
 
 
 def _patiently(sight: Sight, what: str) -> Step:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from chalicelib.decide import release as decide
 from chalicelib.decide.proposal import note_failure
 from chalicelib.decide.serving import serving_of
 from chalicelib.errors import ConflictError, RefusedError
+from chalicelib.flows.clearing import Clearing
 from chalicelib.flows.ledger import Ledger
 from chalicelib.flows.setups import Setups
 from chalicelib.model import Entry, Release, ReleaseStage, Target
@@ -23,6 +26,7 @@ class Outcomes:
     names: Names
     setups: Setups
     ledger: Ledger
+    clearing: Clearing
 
     def rest(self, release: Release) -> None:
         """Close a release on which nothing is open; what a crash kept from being told is told first."""
@@ -44,21 +48,20 @@ class Outcomes:
         """Tell clients, clear away what is older than the model before, and remember."""
         now, old = self.clock(), release.live
         self.tell_clients(release.pipeline, desired, exact=True)
-        if release.previous is not None:
-            self._clear_for(release, release.previous, keep=(desired, old, release.pending))
-            self.ledger.report_again(release.previous)  # this release names it no more
-        after = replace(
-            decide.enter(release, ReleaseStage.IDLE, now),
-            live=desired,
-            previous=old or release.previous,
-            lease=None,
-            retired=None,
-            undeployed=None,
-        )
         entry = Entry(
             now, "live", {"model_version": desired.model_version, "smoke_tests": tests, "known": _known(tests)}
         )
-        self.ledger.record(release, _open(after, now), entry, desired)
+        with self._cleared(release, (release.previous,), keep=(desired, old, release.pending)) as cleared:
+            self.ledger.report_again(release.previous)  # this release names it no more
+            after = replace(
+                decide.enter(cleared, ReleaseStage.IDLE, now),
+                live=desired,
+                previous=old or release.previous,
+                lease=None,
+                retired=None,
+                undeployed=None,
+            )
+            self.ledger.record(cleared, _open(after, now), entry, desired)
         if old is not None and old.run != desired.run:
             self.ledger.note(old, Entry(now, "replaced", {"by": desired.run}))
 
@@ -100,9 +103,9 @@ class Outcomes:
         Also where a pending one is made of the same: it may be dropped, and makes them anew where it is not.
         """
         now = self.clock()
-        self._clear_for(release, failed, keep=(release.live, release.previous))
-        after = _open(replace(release, desired=release.live), now)
-        self.ledger.record(release, after, Entry(now, "cleared away", {"config": failed.config}))
+        with self._cleared(release, (failed,), keep=(release.live, release.previous)) as cleared:
+            after = _open(replace(cleared, desired=release.live), now)
+            self.ledger.record(cleared, after, Entry(now, "cleared away", {"config": failed.config}))
         self.ledger.report_again(failed)
 
     def withdraw(self, release: Release) -> None:
@@ -116,11 +119,11 @@ class Outcomes:
         """Delete what made up the endpoints that are gone; model packages and artifacts stay."""
         now = self.clock()
         gone = [each for each in (release.desired, release.previous, release.retired) if each is not None]
-        for target in gone:
-            self._clear_for(release, target, keep=())
-        after = replace(decide.enter(release, ReleaseStage.IDLE, now), desired=None, previous=None, lease=None)
         entry = Entry(now, "undeployed", {"configurations": len({target.config for target in gone})})
-        self.ledger.record(release, _open(after, now), entry, release.retired)
+        with self._cleared(release, gone, keep=()) as cleared:
+            idle = decide.enter(cleared, ReleaseStage.IDLE, now)
+            after = replace(idle, desired=None, previous=None, lease=None)
+            self.ledger.record(cleared, _open(after, now), entry, release.retired)
 
     def exact_again(self, release: Release, endpoint: EndpointSeen | None) -> None:
         """Tell clients who answers while a rollout waits: nothing changes for now."""
@@ -155,19 +158,32 @@ class Outcomes:
         self.records.serve(serving)
         return True
 
-    def _clear_for(self, release: Release, gone: Target, *, keep: tuple[Target | None, ...]) -> None:
-        """Clear away what this release wants no more; ConflictError where it has changed its mind.
+    @contextmanager
+    def _cleared(
+        self, release: Release, gone: Sequence[Target | None], *, keep: tuple[Target | None, ...]
+    ) -> Iterator[Release]:
+        """Clear away what this release wants no more; gives it with the lease, for the record of that.
 
-        A person may want it again while a worker stalls between its look and its call: then it is made again.
+        ConflictError where it has changed its mind: a person may want it again while a worker stalls between its look
+        and its call. Then it is made again.
         """
-        if self._changed(release) is not None:
-            raise ConflictError
-        self.clear_away(gone, keep=keep)
-        if (seen := self._changed(release)) is not None:
-            for wanted in (seen.live, seen.desired):
-                if wanted is not None and (wanted.config, wanted.model) == (gone.config, gone.model):
-                    self.ensure(release.pipeline, wanted)
-            raise ConflictError
+        targets = [target for target in gone if target is not None]
+        if not targets:
+            yield release
+            return
+        with self.clearing.lease(release) as begun:
+            for target in targets:
+                self.clearing.targets(target, keep=keep)
+            if (seen := self._changed(begun)) is not None:
+                if _wants(seen) != _wants(release):
+                    self._make_again(seen, {(target.config, target.model) for target in targets})
+                raise ConflictError
+            yield begun
+
+    def _make_again(self, release: Release, gone: set[tuple[str, str]]) -> None:
+        for wanted in (release.live, release.desired):
+            if wanted is not None and (wanted.config, wanted.model) in gone:
+                self.ensure(release.pipeline, wanted)
 
     def _changed(self, release: Release) -> Release | None:
         seen = self.records.release(release.pipeline)
@@ -188,13 +204,10 @@ class Outcomes:
             raise RefusedError(error.message) from error
         return True
 
-    def clear_away(self, gone: Target, *, keep: tuple[Target | None, ...]) -> None:
-        """Delete a target's configuration and model, but what those to keep are made of."""
-        kept = [target for target in keep if target is not None]
-        if gone.config not in {target.config for target in kept}:
-            self.hosting.delete_config(gone.config)
-        if gone.model not in {target.model for target in kept}:
-            self.hosting.delete_model(gone.model)
+
+def _wants(release: Release) -> tuple[ReleaseStage, Target | None, Target | None]:
+    """Tell what it wants; another worker that clears away, too, changes nothing of that."""
+    return release.stage, release.live, release.desired
 
 
 def _open(release: Release, now: float) -> Release:

@@ -10,6 +10,7 @@ from chalicelib.decide.proposal import note_failure
 from chalicelib.errors import NotFoundError, RefusedError, ThrottledError, UnavailableError
 from chalicelib.events import EndpointChanged
 from chalicelib.flows.again import step_by_step, until_undisturbed
+from chalicelib.flows.clearing import Clearing
 from chalicelib.flows.ledger import Ledger
 from chalicelib.flows.orders import Orders
 from chalicelib.flows.outcomes import Outcomes
@@ -58,6 +59,8 @@ class Releases:
         self.versions = versions
         setups = Setups(records=records, versions=versions, registry=registry, settings=settings)
         ledger = Ledger(records=records, report=report)
+        worker = holder or uuid4().hex
+        clearing = Clearing(hosting, records, clock, worker, lease_seconds)
         self.turn = Turn(records, timer, clock, setups, ledger)
         self.orders = Orders(records, timer, settings.names, setups, registry, ledger)
         self.rollout = Rollout(
@@ -68,11 +71,9 @@ class Releases:
             setups=setups,
             tests=SmokeTests(bucket=bucket, hosting=hosting, clock=clock, read=read),
             ledger=ledger,
-            outcomes=Outcomes(hosting, records, clock, settings.names, setups, ledger),
+            outcomes=Outcomes(hosting, records, clock, settings.names, setups, ledger, clearing),
             turn=self.turn,
-            update=EndpointUpdate(
-                hosting, records, clock, settings.names, ledger, holder or uuid4().hex, lease_seconds
-            ),
+            update=EndpointUpdate(hosting, records, clock, settings.names, ledger, worker, lease_seconds),
         )
 
     def endpoint_changed(self, changed: EndpointChanged) -> None:

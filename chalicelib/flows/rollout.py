@@ -224,15 +224,15 @@ class Rollout:
 
     def _remove(self, sight: decide.Sight, endpoint: str, why: str) -> bool:
         """Delete an endpoint, unless it is not any more what the decision saw: somebody may have remade it."""
-        if self.hosting.endpoint(endpoint) not in {sight.endpoint, sight.rehearsal}:
-            return True
-        try:
-            self.hosting.delete_endpoint(endpoint)
-        except ConflictError:
-            self._wait(sight.release, decide.LOOK_AGAIN)
-            return False
-        entry = Entry(self.clock(), "endpoint deleted", {"endpoint": endpoint, "why": why})
-        self.records.note(f"release:{sight.release.pipeline}", entry)
+        with self.outcomes.clearing.lease(sight.release):
+            if self.hosting.endpoint(endpoint) not in {sight.endpoint, sight.rehearsal}:
+                return True
+            try:
+                self.hosting.delete_endpoint(endpoint)
+            except ConflictError:
+                return False
+            entry = Entry(self.clock(), "endpoint deleted", {"endpoint": endpoint, "why": why})
+            self.records.note(f"release:{sight.release.pipeline}", entry)
         return True
 
     def _made(self, release: Release, target: Target, entry: Entry) -> None:
@@ -256,7 +256,9 @@ class Rollout:
         seen = self.records.release(release.pipeline)
         if seen is None or seen.rev == release.rev:
             return
-        self.outcomes.clear_away(target, keep=(seen.live, seen.desired, seen.previous, seen.pending))
+        keep = (seen.live, seen.desired, seen.previous, seen.pending)
+        with self.outcomes.clearing.lease(seen):
+            self.outcomes.clearing.targets(target, keep=keep)
         raise ConflictError
 
 

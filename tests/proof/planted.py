@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -15,8 +16,8 @@ from chalicelib.decide import proposal, release, run
 from chalicelib.decide.release_steps import Remove, Step, Test
 from chalicelib.decide.run_steps import Wait
 from chalicelib.events import JobChanged
-from chalicelib.flows import attempts, handover, outbox, rehearsal, releases, runs, turn
-from chalicelib.model import Candidate, Release, Run, RunState, Target
+from chalicelib.flows import attempts, clearing, handover, outbox, rehearsal, releases, runs, turn
+from chalicelib.model import Candidate, Lease, Release, Run, RunState, Target
 from chalicelib.names import Names
 from chalicelib.news import News
 from chalicelib.ports import JobSeen, ModelRequest, TrainingJob
@@ -210,6 +211,20 @@ def _ask_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(run, "_follow", asked)
 
 
+def _wait_for_no_deletion(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(release, "_clearing", lambda _: 0.0)
+
+
+def _keep_the_lease(patch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def lease(self: clearing.Clearing, it: Release) -> Iterator[Release]:
+        mine = Lease(self.holder, self.clock() + self.seconds)
+        yield self.records.save(replace(it, clearing=(*self._others(it), mine)))
+        self._give_back(it.pipeline)
+
+    patch.setattr(clearing.Clearing, "lease", lease)
+
+
 PLANTED = (
     Bug(
         "a conditional write made unconditional",
@@ -323,6 +338,22 @@ PLANTED = (
         orders.TAKEN_DOWN,
         "nothing goes wrong",
         "served-throughout",
+    ),
+    Bug(
+        "a deletion that nobody waits for",
+        _wait_for_no_deletion,
+        orders.PUT_BACK,
+        "a worker stands still for 14 minutes before it deletes the endpoint, and the model is deployed again",
+        "served-throughout",
+        (at_first("delete_endpoint", seconds=LONG),),
+    ),
+    Bug(
+        "a lease that only a deletion without an error gives back",
+        _keep_the_lease,
+        stories.UNWELL,
+        "two workers clear away what does not come up",
+        "true",
+        tuple(two_workers(seed) for seed in range(12)),
     ),
     Bug(
         "a stop asked for once",

@@ -33,7 +33,8 @@ def play(
     with heard(world):
         world.run()
         lenient = is_doubtful(wire.met) or (story.races and any(world.skews))
-        return broken(world, story.end, lenient=lenient, calm=not planned and arrange is None)
+        answered = not planned
+        return broken(world, story.end, lenient=lenient, calm=answered and arrange is None, answered=answered)
 
 
 def is_doubtful(met: Iterable[Call]) -> bool:

@@ -53,18 +53,19 @@ def _ends_again(line: Entry) -> bool:
     return line.what.startswith(("trying again: wanted", "retr")) or (line.what == "rejected" and "by" in line.facts)
 
 
-def broken(world: World, end: End, *, lenient: bool = False, calm: bool = False) -> list[str]:
+def broken(world: World, end: End, *, lenient: bool = False, calm: bool = False, answered: bool = False) -> list[str]:
     """Name what does not hold, as `invariant: what`.
 
-    `lenient`: a smoke test may have failed for want of an answer. `calm`: nothing at all went wrong.
+    `lenient`: a smoke test may have failed for want of an answer. `calm`: nothing at all went wrong. `answered`: every
+    call was answered, whoever made it when.
     """
     unknown = [f"no-surprise: this cloud does not know {name}" for name in world.account.wire.unknown]
-    judge = Judge(world, end, lenient=lenient, calm=calm)
+    judge = Judge(world, end, lenient=lenient, calm=calm, answered=answered)
     return [*dict.fromkeys(world.failed), *unknown, *judge.all()]
 
 
 class Judge:
-    def __init__(self, world: World, end: End, *, lenient: bool, calm: bool) -> None:
+    def __init__(self, world: World, end: End, *, lenient: bool, calm: bool, answered: bool) -> None:
         account = world.account
         account.wire.planned.clear()
         account.wire.choose = None
@@ -72,6 +73,7 @@ class Judge:
         self.end = end
         self.lenient = lenient
         self.calm = calm
+        self.answered = answered
         self.account = account
         self.sagemaker = account.sagemaker
         self.aws = Aws(SETTINGS, account.clients("judge"), account.clock)
@@ -178,6 +180,8 @@ class Judge:
         it = self.release
         if (it.stage, it.pending, it.lease, it.due) != (ReleaseStage.IDLE, None, None, None):
             yield f"the release is {it.stage}, pending {it.pending}, leased {it.lease}, due {it.due}"
+        if self.answered and it.clearing:
+            yield f"nobody died, and the release is still being cleared by {it.clearing}"
         if (it.desired.digest if it.desired else None) != (it.live.digest if it.live else None):
             yield f"the release wants {it.desired}, and {it.live} is live"
 
