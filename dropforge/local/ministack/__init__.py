@@ -24,7 +24,7 @@ from typing import Any, Protocol, cast
 
 from dropforge.local import default_key
 from dropforge.local.home import Keys
-from dropforge.local.ministack import minutes
+from dropforge.local.ministack import lines, minutes
 from dropforge.local.ministack.journal import Journal
 from dropforge.local.ministack.snapshots import Snapshots
 from dropforge.local.ministack.tables import Tables
@@ -77,6 +77,7 @@ class Ministack:
 
         self._app = ministack.app
         minutes.round_down()
+        lines.keep_newest()
         self._journal = _journal(home)
         self._tables = Tables(self._journal, self.save)
         self._changed = asyncio.Event()
@@ -100,6 +101,7 @@ class Ministack:
         self._app._MAIN_LOOP = loop  # noqa: SLF001  worker threads of ministack call handlers through it
         since = self._snapshots.open()
         self._app._load_persisted_state()  # noqa: SLF001  its lifespan would start schedulers and listeners, too
+        lines.share_loaded()
         if self._tables.restore(since):
             self._changed.set()
         self._tables.begin()
