@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from dropforge.local import default_key
+from dropforge.local import apis, default_key
 from dropforge.local.home import Keys
 from dropforge.local.ministack import lines, minutes
 from dropforge.local.ministack.journal import Journal
@@ -73,6 +73,7 @@ class Ministack:
         self._snapshots = Snapshots(home)
         os.environ.update(_environment(home, account))
         os.environ.pop("AWS_SESSION_TOKEN", None)
+        apis.share()
         import ministack.app  # reads the environment that was just set
 
         self._app = ministack.app

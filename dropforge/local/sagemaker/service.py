@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from dropforge.local import apis
 from dropforge.local.sagemaker import images, tags
 from dropforge.local.sagemaker.account import Account
 from dropforge.local.sagemaker.events import Emit, Messenger
@@ -121,7 +122,7 @@ class SageMaker:
 
     def start(self) -> None:
         """Resume: jobs cut short are failed truthfully, endpoints serve again. S3 and Logs must answer by now."""
-        protocol.service()
+        apis.service(protocol.SAGEMAKER)
         self._logs.start()
         self._figures.start()
         self._messenger.start()

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 import dropforge.local.sagemaker as package
+from dropforge.local import apis
 from dropforge.local.sagemaker import SageMaker
 from dropforge.local.sagemaker.service import GRAPHS
-from dropforge.local.sagemaker.wire import fidelity, protocol
+from dropforge.local.sagemaker.wire import fidelity
 from dropforge.local.sagemaker.wire.operation import Operation, refusal
 from dropforge.local.sagemaker.wire.refusal import Refusal
 from tests.local.sagemaker.samples import least, with_member
@@ -36,7 +37,7 @@ def _nobody(*_: object) -> None:
 
 
 def _shape(name: str) -> Any:
-    return protocol.service().operation_model(name).input_shape
+    return apis.service("sagemaker").operation_model(name).input_shape
 
 
 def _refused(operations: dict[str, Operation]) -> Iterator[tuple[str, str, str]]:

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dropforge.local import apis
 from dropforge.local.sagemaker.errors import SageMakerError
 from dropforge.local.sagemaker.wire import constraints, protocol
 from tests.local.sagemaker.world import IMAGE, ROLE, World
@@ -194,7 +195,7 @@ _json = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-_members = st.sampled_from(sorted(protocol.service().operation_model("CreateTrainingJob").input_shape.members))
+_members = st.sampled_from(sorted(apis.service("sagemaker").operation_model("CreateTrainingJob").input_shape.members))
 
 
 def _refused(check: Callable[[], object]) -> SageMakerError | None:
@@ -208,7 +209,7 @@ def _refused(check: Callable[[], object]) -> SageMakerError | None:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(_members, _json, max_size=6))
 def test_any_json_is_either_fine_or_refused_as_aws_refuses(request_: dict[str, Any]) -> None:
-    shape = protocol.service().operation_model("CreateTrainingJob").input_shape
+    shape = apis.service("sagemaker").operation_model("CreateTrainingJob").input_shape
     refusal = _refused(lambda: constraints.check(shape, request_))
     if refusal is None:
         assert set(shape.required_members) <= set(request_)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from dropforge.local import apis
 from dropforge.local.sagemaker.errors import InvokeValidationError, SageMakerError
 from dropforge.local.sagemaker.hosting import fields, refusals
-from dropforge.local.sagemaker.wire import constraints, protocol
+from dropforge.local.sagemaker.wire import constraints
 from dropforge.local.sagemaker.wire.operation import refusal
 
 INVOKE, STREAM, ASYNC = "InvokeEndpoint", "InvokeEndpointWithResponseStream", "InvokeEndpointAsync"
@@ -49,7 +50,7 @@ def read(scope: Mapping[str, Any], body: bytes) -> Request:
     if scope["method"] != "POST" or operation is None:
         raise refusals.NO_SUCH_CALL()
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    shape = protocol.service("sagemaker-runtime").operation_model(operation).input_shape
+    shape = apis.service("sagemaker-runtime").operation_model(operation).input_shape
     given = {
         name: headers[key]
         for name, member in shape.members.items()

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from dropforge.local import apis
 from dropforge.local.sagemaker.states import Graph
 from dropforge.local.sagemaker.wire import protocol
 from dropforge.local.sagemaker.wire.operation import Operation
@@ -47,7 +48,7 @@ def standing(operation: Operation, path: str) -> tuple[str, str]:
 
 def table(name: str, operation: Operation) -> Iterator[str]:
     """Give the lines of one operation's table: its members, and what differs below them or by value."""
-    shape = protocol.service().operation_model(name).input_shape
+    shape = apis.service(protocol.SAGEMAKER).operation_model(name).input_shape
     yield from (f"### {name}", "", "| Member | Here | Because |", "|---|---|---|")
     for path, _ in members(shape) if shape else ():
         what, why = standing(operation, path)
@@ -92,7 +93,7 @@ def rooms_of_refusals() -> Iterator[ModuleType]:
 
 def document(operations: Mapping[str, Operation], graphs: Iterable[Graph]) -> str:
     """Give all tables: statuses, refusals, operations in the order of their names, and what is not here."""
-    missing = sorted(set(protocol.service().operation_names) - set(operations))
+    missing = sorted(set(apis.service(protocol.SAGEMAKER).operation_names) - set(operations))
     lines = ["### Statuses", "", *statuses(graphs), "### Refusals", "", *refusals()]
     lines += [line for name in sorted(operations) for line in table(name, operations[name])]
     lines += ["### Not in the local cloud", "", f"{', '.join(f'`{name}`' for name in missing)}.", ""]

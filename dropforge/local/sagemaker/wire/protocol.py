@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Mapping
 from typing import Any
 
-import botocore.loaders
-import botocore.model
-
+from dropforge.local import apis
 from dropforge.local.sagemaker.errors import SageMakerError
 from dropforge.local.sagemaker.wire import constraints, refusals
 
@@ -17,24 +14,10 @@ SAGEMAKER = "sagemaker"
 CONTENT_TYPE = "application/x-amz-json-1.1"
 
 
-@functools.cache
-def service(name: str = SAGEMAKER) -> Any:
-    """Load a service's model; tens of milliseconds and some megabytes, so once, and without what is for people."""
-    described = botocore.loaders.Loader().load_service_model(name, "service-2")
-    return botocore.model.ServiceModel(_without_texts(described), name)
-
-
-def _without_texts(described: Any) -> Any:
-    if isinstance(described, dict):
-        texts = {"documentation"} if isinstance(described.get("documentation"), str) else set()
-        return {key: _without_texts(value) for key, value in described.items() if key not in texts}
-    return [_without_texts(value) for value in described] if isinstance(described, list) else described
-
-
 def parse(target: str, body: bytes, name: str = SAGEMAKER) -> tuple[str, dict[str, Any]]:
     """Read a request to a service: the operation's name and its validated input. Raises a SageMakerError."""
     prefix, _, operation = target.partition(".")
-    if prefix != service(name).metadata["targetPrefix"] or operation not in service(name).operation_names:
+    if prefix != apis.service(name).metadata["targetPrefix"] or operation not in apis.service(name).operation_names:
         raise refusals.UNKNOWN_OPERATION()
     try:
         given = json.loads(body or b"{}")
@@ -42,7 +25,7 @@ def parse(target: str, body: bytes, name: str = SAGEMAKER) -> tuple[str, dict[st
         raise refusals.NOT_JSON() from error
     if not isinstance(given, dict):
         raise refusals.NOT_AN_OBJECT()
-    shape = service(name).operation_model(operation).input_shape
+    shape = apis.service(name).operation_model(operation).input_shape
     if shape is not None:
         constraints.check(shape, given)
     return operation, given
@@ -50,7 +33,7 @@ def parse(target: str, body: bytes, name: str = SAGEMAKER) -> tuple[str, dict[st
 
 def answer(operation: str, result: Mapping[str, Any], name: str = SAGEMAKER) -> bytes:
     """Serialise an answer: only what the operation's output has a place for."""
-    shape = service(name).operation_model(operation).output_shape
+    shape = apis.service(name).operation_model(operation).output_shape
     return b"{}" if shape is None else json.dumps(fit(shape, result)).encode()
 
 
