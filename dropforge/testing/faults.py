@@ -63,7 +63,7 @@ class Faults:
         self._add(capacity=instance_type, **more)
 
     def interrupt(self, job: str) -> None:
-        """Take the spot instances of a running training job away; FaultError where it has none."""
+        """Take the instances of a training job away; FaultError where it does not run."""
         self._call("POST", {"job": job}, "/interruptions")
 
     def all(self) -> list[dict[str, Any]]:

@@ -168,7 +168,7 @@ def test_events_are_dropped_doubled_and_turned_round_on_their_way_to_the_bus(alo
 
 
 def test_a_job_that_does_not_run_has_no_instance_to_take_away(faults: Faults) -> None:
-    with pytest.raises(FaultError, match="not running"):
+    with pytest.raises(FaultError, match="not a training job that runs"):
         faults.interrupt("nobody")
 
 

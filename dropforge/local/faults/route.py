@@ -1,6 +1,6 @@
 """`/_dropforge/faults`: tests set rules there. PUT replaces all, POST adds, GET tells, DELETE ends them.
 
-`POST /_dropforge/faults/interruptions {"job": NAME}` takes the instance of a running job away.
+`POST /_dropforge/faults/interruptions {"job": NAME}` takes the instances of a running training job away.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Route:
         if method != "POST" or not isinstance(job, str):
             return 400, {"message": 'an interruption is POST {"job": NAME}'}
         if not self._interrupt(job):
-            return 404, {"message": f"no instance of {job} can be taken away: it is not running on spot instances"}
+            return 404, {"message": f"no instance of {job} can be taken away: it is not a training job that runs"}
         return 200, {"job": job}
 
 

@@ -150,7 +150,7 @@ class SageMaker:
         self._ground.store.close()
 
     def interrupt(self, job: str) -> bool:
-        """Take the spot instances of a running job away; tells whether it had any."""
+        """Take the instances of a training job away; tells whether it runs."""
         return self._training.interrupt(job)
 
     def status(self) -> dict[str, Any]:

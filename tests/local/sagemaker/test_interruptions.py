@@ -82,13 +82,10 @@ def test_a_job_that_was_interrupted_can_be_stopped_and_is_interrupted_no_more(wo
     assert (job["TrainingJobStatus"], _steps(job)[-2:]) == ("Stopped", ["Stopping", "Stopped"])
 
 
-def test_only_spot_instances_are_taken_away(world: World) -> None:
-    name = world.begin("reports_progress.py")
-    until(lambda: "accuracy=0.75" in world.log(name))
-    assert not _runner(world).interrupt(name)
-    assert not _runner(world).interrupt("no-such-job")
-    world.sagemaker.stop_training_job(TrainingJobName=name)
-    assert "Interrupted" not in _steps(world.ended(name))
+def test_of_a_job_that_does_not_run_no_instance_is_taken_away(world: World) -> None:
+    name = world.train("leaves_no_model.py")["TrainingJobName"]
+    until(lambda: not _runner(world).interrupt(name))
+    assert not _runner(world).interrupt("nobody")
 
 
 def test_a_spot_job_whose_waiting_is_over_is_stopped_and_says_so(world: World) -> None:
@@ -126,10 +123,10 @@ def test_a_job_whose_instance_breaks_is_tried_again_as_often_as_it_asked_for(wor
     strategy = {"RetryStrategy": {"MaximumRetryAttempts": 1}}
     name = world.begin("keeps_checkpoints.py", HyperParameters={"steps": "9"}, **config, **strategy)
     until(lambda: "0001.txt" in _kept(world, config))
-    assert _runner(world).lose(name)
+    assert _runner(world).interrupt(name)
     until(lambda: "step 2" in world.log(name))
     assert "asked.txt" not in _kept(world, config)
-    _runner(world).lose(name)
+    _runner(world).interrupt(name)
     job = world.ended(name)
     assert job["FailureReason"].startswith("InternalServerError")
     once = ["Starting", "Downloading", "Training"]

@@ -48,18 +48,19 @@ class Training:
             live.stop()
 
     def interrupt(self, name: str) -> bool:
-        """Take a job's spot instances away: it gets SIGTERM, and starts again; False where it has none."""
-        live = self._live.get(name)
-        if not live or not Steps(self._ground.store, name).job().get("EnableManagedSpotTraining"):
-            return False
-        live.interrupt()
-        return True
+        """Take a job's instances away; False where it does not run.
 
-    def lose(self, name: str) -> bool:
-        """Let a job's instances break down: an internal error of SageMaker's; False where it does not run."""
-        if live := self._live.get(name):
+        On spot instances it gets SIGTERM, and starts again. Others break down: an internal error of SageMaker's, after
+        which it is tried again where its RetryStrategy says so.
+        """
+        live = self._live.get(name)
+        if live is None:
+            return False
+        if Steps(self._ground.store, name).job().get("EnableManagedSpotTraining"):
+            live.interrupt()
+        else:
             live.lose()
-        return live is not None
+        return True
 
     def resume(self) -> None:
         """Tell the truth about jobs that a former life of the cloud left unfinished.
