@@ -17,6 +17,8 @@ from dropforge.cli.errors import CliError, UsageError
 app = typer.Typer()
 
 _Speed = Annotated[float, typer.Option(min=0.001, help="Pace of schedules and retries; 1 is AWS's own.")]
+_Delays = Annotated[float, typer.Option(min=0, help="How long SageMaker's states last; 1 is AWS's own, 0 at once.")]
+_Seed = Annotated[int, typer.Option(help="Draws these delays; the same seed draws the same.")]
 _Stages = Annotated[list[str] | None, typer.Option("--with", help="A further stage to deploy; may be repeated.")]
 _Stdin = Annotated[
     bool, typer.Option("--until-stdin-closes", help="Stay, and stop the cloud when whoever started us ends.")
@@ -25,7 +27,15 @@ _Program = Annotated[list[str], typer.Argument(metavar="-- COMMAND…", help="Th
 
 
 @command(app, epilog="Example: dropforge up --with prod")
-def up(session: Session, *, speed: _Speed = 0.1, stages: _Stages = None, until_stdin_closes: _Stdin = False) -> None:
+def up(
+    session: Session,
+    *,
+    speed: _Speed = 0.1,
+    delays: _Delays = 0.0,
+    seed: _Seed = 0,
+    stages: _Stages = None,
+    until_stdin_closes: _Stdin = False,
+) -> None:
     """Start the local cloud; its state stays in --home between starts."""
     from dropforge.local import launch
 
@@ -36,7 +46,9 @@ def up(session: Session, *, speed: _Speed = 0.1, stages: _Stages = None, until_s
     running = launch.status(session.home)
     wanted = list(dict.fromkeys([session.stage, *(stages or ())]))
     try:
-        cloud = running or launch.start(session.home, speed=speed, stages=wanted, attached=until_stdin_closes)
+        cloud = running or launch.start(
+            session.home, speed=speed, pace=(delays, seed), stages=wanted, attached=until_stdin_closes
+        )
     except launch.LaunchError as error:
         raise CliError(str(error)) from error
     session.terminal.header(f"local cloud at {session.home} · {'was up already' if running else 'is up'}")

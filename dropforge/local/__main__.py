@@ -9,14 +9,17 @@ from pathlib import Path
 from dropforge.local.cloud import Plan, run
 from dropforge.local.home import HomeBusyError, HomeUnusableError
 from dropforge.local.packaging import DeployError
+from dropforge.local.sagemaker.states import Pace
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m dropforge.local", description=__doc__)
     parser.add_argument("--home", type=Path, required=True, help="folder for its state, keys, ports and logs")
     parser.add_argument(
-        "--speed", type=float, default=0.1, help="factor on schedules, back-offs and SageMaker's delays"
+        "--speed", type=float, default=0.1, help="factor on schedules, back-offs and SageMaker's patience"
     )
+    parser.add_argument("--delays", type=float, default=0.0, help="how long SageMaker's states last; 1 is AWS's own")
+    parser.add_argument("--seed", type=int, default=0, help="draws these delays")
     parser.add_argument("--stage", action="append", default=None, help="stage to deploy; may be given several times")
     parser.add_argument(
         "--project", type=Path, default=None, help="folder of app.py (default: here, or beside dropforge)"
@@ -24,7 +27,8 @@ def main() -> int:
     parser.add_argument("--until-stdin-closes", action="store_true", help="end when whoever started it ends")
     given = parser.parse_args()
     stages = tuple(dict.fromkeys(given.stage or ["dev"]))
-    plan = Plan(given.home, _project(given.project), stages, given.speed, given.until_stdin_closes)
+    pace = Pace(given.delays, given.seed)
+    plan = Plan(given.home, _project(given.project), stages, given.speed, pace, given.until_stdin_closes)
     try:
         run(plan)
     except (HomeBusyError, HomeUnusableError, DeployError) as error:

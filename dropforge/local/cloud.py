@@ -21,6 +21,7 @@ from dropforge.local.home import ACCOUNT, REGION, Home
 from dropforge.local.ministack import Asgi
 from dropforge.local.process import EndedError, end_when_told, log_to
 from dropforge.local.sagemaker.sandbox import walls
+from dropforge.local.sagemaker.states import Pace
 from dropforge.local.serving import Server
 from dropforge.local.stack_reading import Deployed
 
@@ -35,6 +36,7 @@ class Plan:
     project: Path
     stages: tuple[str, ...]
     speed: float
+    pace: Pace
     until_stdin_closes: bool
 
 
@@ -67,7 +69,7 @@ class Cloud:
         """Start everything; gives the card that tells others how to reach it."""
         with ThreadPoolExecutor() as packing:
             packed = {stage: packing.submit(self._package, stage) for stage in self._plan.stages}
-            aws = Aws(self._home, self._keys, self._port, speed=self._plan.speed)
+            aws = Aws(self._home, self._keys, self._port, speed=self._plan.speed, pace=self._plan.pace)
             self._parts.callback(aws.ministack.stop)
             functions = Functions(
                 self._home.path, self._plan.project, aws.client, self._environment(), speed=self._plan.speed

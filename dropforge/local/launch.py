@@ -35,12 +35,14 @@ def start(
     home: Path,
     *,
     speed: float = 0.1,
+    pace: tuple[float, int] = (0.0, 0),
     stages: Sequence[str] = ("dev",),
     attached: bool = False,
     project: Path | None = None,
 ) -> dict[str, Any]:
     """Start a cloud over `home` and wait until it is ready; gives its card (`cloud.json`).
 
+    `pace`: how long SageMaker's states last (1: as on AWS), and the seed that draws the delays.
     `attached` ties it to this process: it ends when this process ends, however that happens.
     Otherwise it stays until `stop`.
     """
@@ -52,6 +54,7 @@ def start(
     if not _await_released(place, _ENDING_WITHIN):
         raise LaunchError(f"a local cloud already runs in {place.path}; stop it first, or use another home")
     command = [sys.executable, "-P", "-m", "dropforge.local", "--home", str(place.path), "--speed", str(speed)]
+    command += ["--delays", str(pace[0]), "--seed", str(pace[1])]
     command += [word for stage in stages for word in ("--stage", stage)]
     command += ["--project", str(project)] if project else []
     command += ["--until-stdin-closes"] if attached else []

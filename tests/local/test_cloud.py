@@ -19,11 +19,14 @@ import pytest
 from botocore.config import Config
 
 from dropforge.local import launch
-from dropforge.local.home import Home
+from dropforge.local.home import ACCOUNT, Home
+from dropforge.local.sagemaker.jobs.states import TRAINING
+from dropforge.local.sagemaker.states import Pace
 from tests.local.projects import make_project, seen
 from tests.local.waiting import wait_until
 
 SPEED = 0.005
+PACE = (0.02, 7)
 ROOT = Path(__file__).parents[2]
 
 
@@ -36,7 +39,7 @@ class Running:
         self.card: dict[str, Any] = {}
 
     def start(self) -> Running:
-        self.card = launch.start(self.home, speed=SPEED, attached=True, project=self.project)
+        self.card = launch.start(self.home, speed=SPEED, pace=PACE, attached=True, project=self.project)
         return self
 
     @property
@@ -97,6 +100,30 @@ def test_an_object_reaches_its_function_through_rule_queue_and_batch(running: Ru
 
     wait_until(lambda: len(keys()) >= 7)
     assert keys() == [f"datasets/a b/{n}+ü.png" for n in range(7)]
+
+
+def test_sagemakers_states_last_as_long_as_was_asked_for(running: Running) -> None:
+    sagemaker, name = running.client("sagemaker"), "slow"
+    running.client("s3").create_bucket(Bucket="slow")
+    sagemaker.create_training_job(
+        TrainingJobName=name,
+        AlgorithmSpecification={
+            "TrainingImage": f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1",
+            "TrainingInputMode": "File",
+        },
+        RoleArn=f"arn:aws:iam::{ACCOUNT}:role/any",
+        OutputDataConfig={"S3OutputPath": "s3://slow/out/"},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        StoppingCondition={"MaxRuntimeInSeconds": 60},
+    )
+
+    def transitions() -> list[Any]:
+        return list(sagemaker.describe_training_job(TrainingJobName=name)["SecondaryStatusTransitions"])
+
+    starting = wait_until(lambda: [step for step in transitions() if "EndTime" in step])[0]
+    asked = Pace(*PACE).seconds(TRAINING, "Starting", name)
+    assert asked > 0.5
+    assert (starting["EndTime"] - starting["StartTime"]).total_seconds() > asked - 0.01
 
 
 def test_the_schedule_ticks_at_the_speed_factor(running: Running) -> None:
