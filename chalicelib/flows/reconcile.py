@@ -1,7 +1,7 @@
 """The schedule's move: what every event would have done, for everything that is open and due. All events may be lost.
 
 What one tick reads is bounded: some due items of each kind, a page of rehearsals, a few pages of the sweep. Finished
-items are never read.
+items are never read. A tick that takes longer than the minute is left alone by those that follow.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from chalicelib.ports import Bucket, Clock, Records
 log = Logger(service="dropforge", child=True)
 
 KINDS = ("pipeline", "dataset", "run", "release")
-ITEMS = 250
-"""Of each kind in one tick, if its time allows: a thousand pipelines with something open take four to six ticks."""
-SECONDS = 40.0
-"""After which a tick begins nothing new: the next one is a minute away, and its own time-out near."""
+ITEMS = 1000
+"""Of each kind in one tick, if its time allows: a thousand pipelines with something open, whatever it is."""
+SECONDS = 480.0
+"""After which a tick begins nothing new: its own time-out is near."""
 
 Take = Callable[[str, Callable[[], object]], object]
 """Takes a step about a subject, and tells what became of it; what the step raises goes on."""
 
 ALIVE = 90.0
-"""For which a tick may be at one item; ticks overlap where the minute is shorter than their work."""
+"""For which a tick may be at one item; one that is there for longer has died."""
 
 _CURSOR = "reconcile"
 _SINCE = "@"
@@ -87,22 +87,21 @@ class Reconcile:
 
     def tick(self) -> None:
         """Look at what is due, then for what nobody told of. One failing item stops no other."""
-        end = self.clock() + SECONDS
-        begun = self._begun_by_another()
+        if not self._is_at_work():
+            self._advance_due(self.clock() + SECONDS)
+        self._try("rehearsals", self.releases.sweep_rehearsals)
+        self._try("sweep", self.sweep.go_on)
+        self._try("outbox", self.outbox.send_all)
+
+    def _advance_due(self, end: float) -> None:
         marked = False
         for subject in self._due():
             if self.clock() >= end:
                 break
-            if subject == begun:
-                continue
-            if begun is None:
-                # Written ahead, so that an item which kills the process is put off by a later tick.
-                self.records.move_cursor(_CURSOR, f"{subject}{_SINCE}{self.clock():.0f}")
-                marked = True
+            # Written ahead, so that an item which kills the process is put off by a later tick.
+            self.records.move_cursor(_CURSOR, f"{subject}{_SINCE}{self.clock():.0f}")
+            marked = True
             self._try(subject, lambda it=subject: self.advance(it))  # type: ignore[misc] # bound for this turn
-        self._try("rehearsals", self.releases.sweep_rehearsals)
-        self._try("sweep", self.sweep.go_on)
-        self._try("outbox", self.outbox.send_all)
         if marked:
             self.records.move_cursor(_CURSOR, "")
 
@@ -127,17 +126,17 @@ class Reconcile:
         found = (self.records.due(kind, now, limit=ITEMS) for kind in KINDS[first:] + KINDS[:first])
         return (subject for turn in zip_longest(*found) for subject in turn if subject is not None)
 
-    def _begun_by_another(self) -> str | None:
-        """Name the item that another tick has begun and may still be at; one that is there for too long killed it."""
+    def _is_at_work(self) -> bool:
+        """Tell whether another tick is; an item at which one died is put off."""
         subject, _, since = self.records.cursor(_CURSOR).rpartition(_SINCE)
         if not subject:
-            return None
+            return False
         if self.clock() < float(since) + ALIVE:
-            return subject
+            return True
         log.error("A tick died here", step="reconcile", outcome=FAILED, **named(subject))
         self._put_off(subject)
         self.records.move_cursor(_CURSOR, "")
-        return None
+        return False
 
     def _try(self, subject: str, step: Callable[[], object]) -> None:
         try:

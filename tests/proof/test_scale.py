@@ -234,7 +234,7 @@ SECONDS = {
     "registry": 0.080,
 }
 """What one call is taken to cost; AWS answers sooner than that, mostly."""
-FUNCTION = 300.0
+FUNCTION = 600.0
 """Seconds that the reconcile function has."""
 
 
@@ -332,10 +332,7 @@ def all_at_once(world: World, now: float, names: Sequence[str]) -> None:
 def test_a_thousand_pipelines_are_reconciled_within_one_functions_time(
     fill: Callable[[World, float, Sequence[str]], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each with something open: all calls that they need take less than the time that one invocation has.
-
-    It is shared by four to six invocations, a minute apart: each begins nothing new after forty seconds.
-    """
+    """Each with something open: one tick does them all, and each minute another begins, which leaves it alone."""
     world = World()
     begun = world.clock()
     fill(world, begun, NAMES)
@@ -343,16 +340,11 @@ def test_a_thousand_pipelines_are_reconciled_within_one_functions_time(
     made: Counter[float] = Counter()
     for port, seconds in SECONDS.items():
         setattr(world, port, Timed(getattr(world, port), world.clock, seconds, made))
-    ticks, flows = 0, Flows(world)
-    while any(world.records.due(kind, begun, limit=1) for kind in kinds):
-        before = world.clock()
-        flows.reconcile.tick()
-        assert world.clock() - before < 60 < FUNCTION, "the next tick begins a minute later"
-        ticks += 1
-        world.clock.now = before + 60
-    assert sum(seconds * calls for seconds, calls in made.items()) < FUNCTION
+    Flows(world).reconcile.tick()
+    assert not [kind for kind in kinds if world.records.due(kind, begun, limit=1)]
+    print(f"{fill.__name__}: {made.total() / len(NAMES):.1f} calls each, {world.clock() - begun:.0f} s")  # noqa: T201  what docs/reliability.md tells
+    assert world.clock() - begun < FUNCTION
     assert made.total() / len(NAMES) < CALLS
-    assert ticks <= 6
     assert {record.levelname for record in caplog.records} == {"INFO"}, "nothing was put off"
 
 
