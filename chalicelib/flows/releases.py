@@ -12,9 +12,9 @@ from chalicelib.events import EndpointChanged
 from chalicelib.flows.again import step_by_step, until_undisturbed
 from chalicelib.flows.clearing import Clearing
 from chalicelib.flows.ledger import Ledger
-from chalicelib.flows.orders import Orders
 from chalicelib.flows.outcomes import Outcomes
 from chalicelib.flows.rehearsal import ReadAnswer, SmokeTests, sweep
+from chalicelib.flows.release_orders import Orders
 from chalicelib.flows.report import Report
 from chalicelib.flows.rollout import Rollout
 from chalicelib.flows.setups import Setups

@@ -12,7 +12,7 @@ from chalicelib.http import bodies, order
 from chalicelib.http.door import Door
 
 if TYPE_CHECKING:
-    from chalicelib.flows.orders import Ordered
+    from chalicelib.flows.release_orders import Ordered
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ import pytest
 from chalicelib.decide.release import LATE_CALLS, WARNING
 from chalicelib.errors import NotFoundError, NotNowError
 from chalicelib.events import JobChanged
-from chalicelib.flows.orders import Ordered
+from chalicelib.flows.release_orders import Ordered
 from chalicelib.model import EVERYTHING, Command, Entry, Lease, Pause, Release, ReleaseStage, Run, Target
 from chalicelib.names import run12
 from tests.flows.machines import GATE, PIPELINE, SMOKE, TRAIN, Machines

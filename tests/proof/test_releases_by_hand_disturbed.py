@@ -11,7 +11,7 @@ from functools import cache
 import pytest
 
 from chalicelib.decide.release import WARNING
-from chalicelib.flows.orders import Orders
+from chalicelib.flows.release_orders import Orders
 from chalicelib.model import Command, ReleaseStage
 from chalicelib.names import run12
 from tests.fakes.calls import CrashError

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.decide import orders
+from chalicelib.decide import release_orders as orders
+from chalicelib.decide.orders import Already, Refuse, wanted_by
 from chalicelib.decide.proposal import Put, Undeployed, propose
 from chalicelib.decide.shortage import is_shortage, lasting, told, trying, wait_more
 from chalicelib.decide.stage import under_way
@@ -23,7 +24,7 @@ Order = Callable[[Release], orders.Answer]
 
 def _redeploy(release: Release) -> orders.Answer:
     missed = orders.missed(release)
-    return missed if isinstance(missed, orders.Already | orders.Refuse) else orders.redeploy(release, OLD, ADA)
+    return missed if isinstance(missed, Already | Refuse) else orders.redeploy(release, OLD, ADA)
 
 
 ORDERS: dict[str, Order] = {
@@ -50,7 +51,7 @@ def releases(draw: st.DrawFn) -> Release:
 def test_an_order_that_is_repeated_changes_nothing_more(release: Release, name: str) -> None:
     first = ORDERS[name](release)
     if isinstance(first, orders.Change):
-        assert isinstance(ORDERS[name](first.release), orders.Already), first
+        assert isinstance(ORDERS[name](first.release), Already), first
 
 
 @given(releases(), st.sampled_from(sorted(ORDERS)))
@@ -87,15 +88,15 @@ def test_what_sealed_before_an_undeploy_deploys_nothing_by_itself(order: float) 
     release = Release("digits", undeployed=ADA)
     assert isinstance(propose(release, target("early", order), NOW), Undeployed)
     assert isinstance(propose(release, target("late", NOW + 1), NOW), Put)
-    wanted = orders.wanted_by(target("early", order), ADA, "approved")
+    wanted = wanted_by(target("early", order), ADA, "approved")
     assert isinstance(propose(release, wanted, NOW), Put)
-    before = orders.wanted_by(target("early", order), replace(ADA, at=NOW - 1), "approved")
+    before = wanted_by(target("early", order), replace(ADA, at=NOW - 1), "approved")
     assert isinstance(propose(release, before, NOW), Undeployed)
 
 
 def test_a_persons_target_is_newer_than_all_others() -> None:
     release = Release("digits", live=NEXT)
-    put = propose(release, orders.wanted_by(CHAMPION, ADA, "rollback"), NOW)
+    put = propose(release, wanted_by(CHAMPION, ADA, "rollback"), NOW)
     assert isinstance(put, Put)
     assert put.release.pending is not None
     assert (put.release.pending.order, put.release.pending.by) == ((NOW, NOW), "arn:ada")

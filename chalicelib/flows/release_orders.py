@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from chalicelib.decide import orders as decide
+from chalicelib.decide import release_orders as decide
 from chalicelib.decide.approval import open_since, unfit
+from chalicelib.decide.orders import Already, Refuse, later_than
 from chalicelib.errors import NotFoundError, NotNowError
 from chalicelib.flows.again import until_undisturbed
 from chalicelib.flows.ledger import Ledger
@@ -72,9 +73,9 @@ class Orders:
         if release is None:
             raise NotFoundError(f'The pipeline "{pipeline}" has released nothing.')
         match decision(release):
-            case decide.Refuse(why):
+            case Refuse(why):
                 raise NotNowError(why, stage=str(release.stage))
-            case decide.Already(what):
+            case Already(what):
                 return Ordered(changed=False, what=what, release=release)
             case decide.Change() as change:
                 self._check_fit(change.release.pending)
@@ -96,14 +97,14 @@ class Orders:
 
     def _redeploy(self, release: Release, command: Command) -> decide.Answer:
         missed = decide.missed(release)
-        if isinstance(missed, decide.Already | decide.Refuse):
+        if isinstance(missed, Already | Refuse):
             return missed
         run = self._known_run(missed.run) if isinstance(missed, Target) else self._newest(missed)
         return decide.redeploy(release, self._plan(run), command)
 
     def _last(self, release: Release, command: Command) -> Command:
         """Date an order after the approvals that are still to be carried out: it was given after them."""
-        return decide.later_than(open_since(self.records.runs(pipeline=release.pipeline).items), command)
+        return later_than(open_since(self.records.runs(pipeline=release.pipeline).items), command)
 
     def _sealed(self, pipeline: str) -> list[float]:
         """Say when the newest runs sealed, by whatever clock: an undeploy is later than all of them."""
