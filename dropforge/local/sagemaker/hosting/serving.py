@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import logging
-import shutil
 import signal
 import threading
 import time
@@ -15,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from dropforge.local.sagemaker import artifacts, images, sandbox, source
+from dropforge.local.sagemaker import artifacts, images, removal, sandbox, source
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting.exchange import Connection
 from dropforge.local.sagemaker.logs import ENDPOINT_GROUP
@@ -87,7 +86,7 @@ class Server:
                 process.kill()
         if self._thread.is_alive():
             self._thread.join(10)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        removal.remove(self._folder)
 
     def _run(self) -> None:
         try:

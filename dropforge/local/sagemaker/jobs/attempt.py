@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from pathlib import Path
 
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import ClientError
 
+from dropforge.local.sagemaker import removal
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import capacity, cluster, container, inputs, metrics, states, steps
 from dropforge.local.sagemaker.jobs.bounds import Bounds
@@ -48,7 +48,7 @@ class Attempt:
             return end
         self._steps.begin()
         job = self._steps.enter("Downloading")
-        shutil.rmtree(self._folder, ignore_errors=True)
+        removal.remove(self._folder)
         self._folder.mkdir(parents=True)
         hosts = self._live.hosts = Hosts(self._ground, self._bounds, job, self._folder)
         try:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 from pathlib import Path
 
+from dropforge.local.sagemaker import removal
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import states, steps
 from dropforge.local.sagemaker.jobs.attempt import Attempt
@@ -67,7 +67,7 @@ class Training:
         They are lost, or tried again where they ask for it; those that had no instance yet are started.
         """
         for folder in self._remains:
-            shutil.rmtree(folder, ignore_errors=True)
+            removal.remove(folder)
         for name in self._left:
             told = Steps(self._ground.store, name)
             job = told.job()
@@ -107,7 +107,7 @@ class Training:
         if not self._closing.is_set():
             told.finish(end)
         self._live.pop(name, None)
-        shutil.rmtree(folder, ignore_errors=True)
+        removal.remove(folder)
 
     def _try(self, told: Steps, live: Live, folder: Path) -> End:
         try:
