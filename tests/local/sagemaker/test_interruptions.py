@@ -55,6 +55,26 @@ def test_a_job_finds_the_checkpoints_that_are_in_s3(world: World) -> None:
     assert _kept(world, config) == {"0041.txt": "41", "0042.txt": "42"}
 
 
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [("leaves_a_deep_folder.py", "more than 1024 bytes"), ("names_a_file_in_no_encoding.py", "no name in UTF-8")],
+)
+def test_checkpoints_for_which_s3_has_no_name_fail_the_job_and_say_so(world: World, program: str, said: str) -> None:
+    where = {"HyperParameters": {"where": "/opt/ml/checkpoints"}}
+    job = world.train(program, **where, **_checkpoints(world))
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("ClientError: Checkpoint upload failed: ")
+    assert said in job["FailureReason"]
+
+
+@pytest.mark.parametrize("uri", ["https://bucket/key", "s3://No_Bucket!/key", "s3://bucket?x=1/key"])
+def test_checkpoints_at_an_address_that_no_bucket_has_fail_the_job_as_the_client_s_mistake(
+    world: World, uri: str
+) -> None:
+    job = world.train("leaves_no_model.py", CheckpointConfig={"S3Uri": uri})
+    assert job["FailureReason"].startswith("ClientError: "), job["FailureReason"]
+
+
 def test_an_interrupted_spot_job_gets_sigterm_and_goes_on_from_its_checkpoint(world: World) -> None:
     config = _checkpoints(world)
     name = world.begin("keeps_checkpoints.py", HyperParameters={"steps": "2"}, **config, **_SPOT)
@@ -177,6 +197,8 @@ def test_a_job_that_exceeds_its_time_is_stopping_before_it_is_stopped(world: Wor
             "must be present and be greater than or equal to MaxRuntimeInSeconds",
         ),
         ({"CheckpointConfig": {"S3Uri": "s3://b/k", "LocalPath": "/opt/ml/../../etc"}}, "below /opt/ml"),
+        ({"CheckpointConfig": {"S3Uri": "s3://b/k", "LocalPath": "/opt/ml/a\0b"}}, "below /opt/ml"),
+        ({"CheckpointConfig": {"S3Uri": "s3://b/k", "LocalPath": f"/opt/ml/{'a' * 256}"}}, "below /opt/ml"),
     ],
 )
 def test_what_cannot_be_waited_for_or_kept_is_refused(world: World, change: dict[str, Any], message: str) -> None:

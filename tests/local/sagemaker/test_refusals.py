@@ -161,9 +161,12 @@ def test_names_of_models_configurations_and_endpoints_are_taken_while_they_exist
     world.sagemaker.create_model(ModelName=config, ExecutionRoleArn=ROLE, PrimaryContainer=container)
 
 
-def test_a_model_whose_data_is_not_there_is_refused(world: World) -> None:
-    container = {"Image": IMAGE, "ModelDataUrl": f"s3://{world.bucket}/none/model.tar.gz"}
-    with pytest.raises(ClientError, match="Could not find model data at s3://"):
+@pytest.mark.parametrize(
+    "uri", ["s3://{}/none/model.tar.gz", "s3://No_Bucket!/model.tar.gz", "https://any/model.tar.gz", "s3://x.tar.gz"]
+)
+def test_a_model_whose_data_is_not_there_is_refused(world: World, uri: str) -> None:
+    container = {"Image": IMAGE, "ModelDataUrl": uri.format(world.bucket)}
+    with pytest.raises(ClientError, match="Could not find model data at "):
         world.sagemaker.create_model(ModelName="dataless", ExecutionRoleArn=ROLE, PrimaryContainer=container)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from dropforge.local.sagemaker import artifacts, images, removal, sandbox, source
 from dropforge.local.sagemaker.ground import Ground
@@ -124,7 +124,7 @@ class Server:
                 f'Failed to extract model data archive for container "container_1" from URL "{uri}": {error}. Please'
                 " ensure that the object located at the URL is a valid tar.gz archive."
             ) from error
-        except ClientError as error:
+        except (BotoCoreError, ClientError) as error:
             raise StartError(
                 f'Failed to download model data for container "container_1" from URL: "{uri}". Please ensure that there'
                 " is an object located at the URL and that the role passed to CreateModel has permissions to download"

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from boto3.exceptions import Boto3Error
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from dropforge.local.sagemaker import removal
 from dropforge.local.sagemaker.ground import Ground
@@ -77,7 +77,7 @@ class Attempt:
     def _on(self, hosts: Hosts, job: Doc) -> End:
         try:
             hosts.bring(self._live.called.is_set)
-        except (inputs.InputError, ClientError) as error:
+        except (inputs.InputError, BotoCoreError, ClientError, OSError) as error:
             return failed(f"ClientError: {error}")
         self._wait("Downloading")
         if self._live.called.is_set():
@@ -114,7 +114,7 @@ class Attempt:
             return end
         try:
             hosts.watch.end()
-        except (SyncError, Boto3Error, ClientError, OSError) as error:
+        except (SyncError, Boto3Error, BotoCoreError, ClientError, OSError) as error:
             return failed(f"ClientError: Checkpoint upload failed: {error}")
         return end
 
