@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import uuid
 from collections.abc import Iterator
@@ -153,6 +154,15 @@ def test_names_of_answers_may_be_chosen_and_a_small_input_comes_along(world: Wor
     assert asked["OutputLocation"] == f"s3://{world.bucket}/answers/some/folder/mine.json"
     answer = _seen(world, asked["OutputLocation"])
     assert json.loads(answer["Body"].read())["held"] == 1 << 20
+
+
+@pytest.mark.parametrize("seconds", ["soon", "-1", "\xb2", "9" * 5000, "59"])
+def test_a_time_that_is_none_is_refused(world: World, seconds: str) -> None:
+    connection = http.client.HTTPConnection(world.sagemaker.meta.endpoint_url.removeprefix("http://"))
+    headers = {"X-Amzn-SageMaker-RequestTTLSeconds": seconds.encode("latin-1")}
+    connection.request("POST", "/endpoints/any/async-invocations", b"x", headers)
+    assert connection.getresponse().status == 400
+    connection.close()
 
 
 def test_each_kind_of_endpoint_is_asked_in_its_own_way(world: World) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import json
 import uuid
 from typing import Any
 
@@ -145,8 +147,26 @@ def test_lists_are_filtered_sorted_and_paged_and_a_page_is_not_shifted_by_what_c
     assert second == names[2:0:-1]
     assert page(NextToken=token) == (names[:1], None)
     assert page(SortBy="Name", SortOrder="Ascending")[0] == names[:2]
-    with pytest.raises(ClientError, match="Invalid NextToken"):
-        page(NextToken="nonsense")
+    for wrong in ("nonsense", _token([[], "a"]), _token([{}, "a", ""]), _token([10**40, "a", ""]), _token([1.0, 2, 3])):
+        with pytest.raises(ClientError, match="Invalid NextToken"):
+            page(NextToken=wrong)
+
+
+def _token(value: list[Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
+
+
+def test_a_token_of_another_list_or_another_order_is_refused(world: World) -> None:
+    for name in ("token-a", "token-b"):
+        world.sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE})
+    token = world.sagemaker.list_models(MaxResults=1)["NextToken"]
+    for ask, order in (
+        (world.sagemaker.list_models, {"SortBy": "Name"}),
+        (world.sagemaker.list_models, {"SortOrder": "Ascending"}),
+        (world.sagemaker.list_endpoints, {}),
+    ):
+        with pytest.raises(ClientError, match="Invalid NextToken"):
+            ask(MaxResults=1, NextToken=token, **order)
 
 
 def test_jobs_are_found_by_their_status(world: World) -> None:
