@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from dropforge.local.sagemaker.jobs.running import Training
+from dropforge.local.sagemaker.jobs.training import TrainingJobs
 from tests.local.sagemaker.world import World, until
 
 _SPOT = {
@@ -109,6 +110,19 @@ def test_only_spot_instances_are_taken_away(world: World) -> None:
     assert not _runner(world).interrupt("no-such-job")
     world.sagemaker.stop_training_job(TrainingJobName=name)
     assert "Interrupted" not in _steps(world.ended(name))
+
+
+def test_a_job_that_is_stopped_before_it_has_begun_never_begins(world: World) -> None:
+    runner = _runner(world)
+
+    def launch(name: str) -> None:
+        jobs.stop({"TrainingJobName": name})  # from another client, between the answer's two halves
+        runner.launch(name)
+
+    jobs = TrainingJobs(world.cloud._ground, launch, runner.stop)  # noqa: SLF001 - the room, with that moment in it
+    request = world.job_request("leaves_no_model.py")
+    jobs.create(request)
+    assert _steps(world.ended(request["TrainingJobName"])) == ["Starting", "Stopping", "Stopped"]
 
 
 def test_a_spot_job_whose_waiting_is_over_is_stopped_and_says_so(world: World) -> None:

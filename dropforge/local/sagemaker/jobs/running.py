@@ -39,6 +39,8 @@ class Training:
     def launch(self, name: str, before: End | None = None) -> None:
         """Run a job; `before` is how the try ended that a former life of the cloud began."""
         live = self._live[name] = Live(closing=self._closing.is_set)
+        if Steps(self._ground.store, name).job().get("_stop"):  # wished before anybody could be told
+            live.stop()
         live.thread = threading.Thread(target=self._thread, args=(name, live, before), name=f"job-{name}", daemon=True)
         live.thread.start()
 
