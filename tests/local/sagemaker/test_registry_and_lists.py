@@ -3,11 +3,16 @@ from __future__ import annotations
 import base64
 import json
 import uuid
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
 
+from dropforge.local.sagemaker.errors import SageMakerError
+from dropforge.local.sagemaker.registry.packages import Registry
+from dropforge.local.sagemaker.store import Store
 from tests.local.sagemaker.world import IMAGE, ROLE, World
 
 
@@ -98,6 +103,45 @@ def test_what_is_known_of_a_version_may_grow(world: World, group: str) -> None:
     seen = world.sagemaker.describe_model_package(ModelPackageName=arn)
     assert seen["AdditionalInferenceSpecifications"] == [more]
     assert seen["ModelLifeCycle"] == {"Stage": "Staging", "StageStatus": "PendingApproval"}
+
+
+def test_a_group_whose_name_differs_by_case_alone_is_the_same_group(world: World, group: str) -> None:
+    with pytest.raises(ClientError, match="already exists"):
+        world.sagemaker.create_model_package_group(ModelPackageGroupName=group.upper())
+
+
+class _Meanwhile:
+    """A store in which somebody else does something right after the first look into it."""
+
+    def __init__(self, store: Store, act: Callable[[], Any]) -> None:
+        self._store = store
+        self._acts = [act]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def get(self, kind: str, name: str) -> Any:
+        found = self._store.get(kind, name)
+        while self._acts:
+            self._acts.pop()()
+        return found
+
+
+def test_what_is_deleted_while_somebody_else_changes_it_is_missing_and_no_internal_error(
+    world: World, group: str
+) -> None:
+    ground, arn = world.cloud._ground, _register(world, group)  # noqa: SLF001 - the room, with that moment in it
+    client = world.sagemaker
+
+    def registry(act: Callable[[], Any]) -> Registry:
+        return Registry(replace(ground, store=cast("Store", _Meanwhile(ground.store, act))))
+
+    with pytest.raises(SageMakerError, match="does not exist"):
+        registry(lambda: client.delete_model_package(ModelPackageName=arn)).update({"ModelPackageArn": arn})
+    with pytest.raises(SageMakerError, match="does not exist"):
+        registry(lambda: client.delete_model_package_group(ModelPackageGroupName=group)).create(
+            {"ModelPackageGroupName": group}
+        )
 
 
 def test_a_group_exists_once(world: World, group: str) -> None:
