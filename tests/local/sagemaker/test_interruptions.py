@@ -66,6 +66,7 @@ def test_checkpoints_for_which_s3_has_no_name_fail_the_job_and_say_so(world: Wor
     assert job["TrainingJobStatus"] == "Failed"
     assert job["FailureReason"].startswith("ClientError: Checkpoint upload failed: ")
     assert said in job["FailureReason"]
+    until(lambda: not (world.home / "sagemaker" / "jobs" / job["TrainingJobName"]).exists())
 
 
 @pytest.mark.parametrize("uri", ["https://bucket/key", "s3://No_Bucket!/key", "s3://bucket?x=1/key"])
