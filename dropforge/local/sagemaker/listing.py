@@ -52,7 +52,9 @@ def page(store: Store, ask: Ask) -> tuple[list[Doc], dict[str, str]]:
     if given := ask.request.get("NextToken"):
         where.append(f"({sort}, name) {sign} (?, ?)")
         values += read_token(given, of)
-    limit = int(ask.request.get("MaxResults") or _DEFAULT_LENGTH)
+    limit = int(ask.request.get("MaxResults", _DEFAULT_LENGTH))
+    if limit < 1:  # SageMaker's model says so itself, that of Application Auto Scaling does not
+        raise refusals.BAD_LENGTH()
     found = store.select(" AND ".join(where), values, f"{sort} {direction}, name {direction}", limit + 1)
     if len(found) <= limit:
         return [row.doc for row in found], {}
