@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, Self
+
+from dropforge.local.sagemaker.jobs.bounds import BOUNDS, Bounds
 
 _LARGEST = 20 * 1024**3
 _MOST_FILES = 100_000
 _GZIP_LEVEL = 5
 _COPY = 1024 * 1024
+_LONGEST_HEADER = 1024 * 1024
 
 
 class BadArchiveError(Exception):
@@ -28,8 +30,7 @@ def pack_and_upload(s3: Any, folder: Path, uri: str, scratch: Path) -> bool:
     """Upload a folder as an archive; nothing, and False, when there is nothing in it."""
     if not folder.is_dir() or not any(folder.iterdir()):
         return False
-    if sum(path.lstat().st_size for path in folder.rglob("*")) > _LARGEST:
-        raise BadArchiveError(f"the files take more than {_LARGEST} bytes")  # a file with holes claims any size
+    refuse_too_large(folder)
     archive = scratch / f"{folder.name}.upload.tar.gz"
     with tarfile.open(archive, "w:gz", compresslevel=_GZIP_LEVEL) as out:
         for path in sorted(folder.iterdir()):
@@ -38,6 +39,12 @@ def pack_and_upload(s3: Any, folder: Path, uri: str, scratch: Path) -> bool:
     s3.upload_file(str(archive), bucket, key)
     archive.unlink()
     return True
+
+
+def refuse_too_large(folder: Path) -> None:
+    """Raise BadArchiveError where a folder is more than can be uploaded: a file with holes claims any size."""
+    if sum(path.lstat().st_size for path in folder.rglob("*")) > _LARGEST:
+        raise BadArchiveError(f"the files take more than {_LARGEST} bytes")
 
 
 def download_and_unpack(s3: Any, uri: str, folder: Path, scratch: Path) -> None:
@@ -51,22 +58,36 @@ def download_and_unpack(s3: Any, uri: str, folder: Path, scratch: Path) -> None:
         archive.unlink()
 
 
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack files and folders only. Links, devices and paths that lead elsewhere refuse the whole archive."""
+def unpack(archive: Path, folder: Path, bounds: Bounds = BOUNDS) -> None:
+    """Unpack files and folders only. Links, devices and paths that lead elsewhere refuse the whole archive.
+
+    So does one that would fill the disk, or whose names would fill the memory.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     size = files = 0
     try:
-        with tarfile.open(archive, "r:*") as opened:
+        with tarfile.open(archive, "r:*", tarinfo=_Member) as opened:
             for member in opened:
                 size, files = size + member.size, files + 1
                 if size > _LARGEST or files > _MOST_FILES:
                     raise BadArchiveError("the archive is too large")
-                _extract(opened, member, folder)
+                _extract(opened, member, folder, bounds)
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         raise BadArchiveError(f"the archive cannot be read: {error}") from error
 
 
-def _extract(opened: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+class _Member(tarfile.TarInfo):
+    """A header; what follows one with a long name is read into memory whole, and gzip makes a gigabyte of nothing."""
+
+    @classmethod
+    def frombuf(cls, *arguments: Any) -> Self:
+        read = super().frombuf(*arguments)
+        if read.type not in tarfile.REGULAR_TYPES and read.size > _LONGEST_HEADER:
+            raise BadArchiveError("a header is too large")
+        return read
+
+
+def _extract(opened: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, bounds: Bounds) -> None:
     name = PurePosixPath(member.name)
     if name.is_absolute() or ".." in name.parts:
         raise BadArchiveError(f"{member.name} leads out of the folder")
@@ -79,7 +100,10 @@ def _extract(opened: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> 
         raise BadArchiveError(f"{member.name} is neither a file nor a folder")
     target.parent.mkdir(parents=True, exist_ok=True)
     with content, target.open("wb") as out:
-        shutil.copyfileobj(content, out, _COPY)
+        while part := content.read(_COPY):
+            if bounds.full(folder):
+                raise BadArchiveError("no space left on device")
+            out.write(part)
     target.chmod(0o755 if member.mode & 0o100 else 0o644)
 
 

@@ -44,17 +44,22 @@ def page(store: Store, ask: Ask) -> tuple[list[Doc], dict[str, str]]:
     """Give one page, and the next token as the answer carries it. A page goes on after the last thing given."""
     sort = _COLUMNS[str(ask.request.get("SortBy", ask.sort_by))]
     direction, sign = ("DESC", "<") if _descending(ask) else ("ASC", ">")
+    of = f"{ask.kind} {sort} {direction}"
     where, values = ["kind = ?"], [ask.kind]
     for condition, value in [*ask.conditions, *_filters(ask.request)]:
         where.append(condition)
         values.append(value)
     if given := ask.request.get("NextToken"):
         where.append(f"({sort}, name) {sign} (?, ?)")
-        values += read_token(given)
-    limit = int(ask.request.get("MaxResults") or _DEFAULT_LENGTH)
+        values += read_token(given, of)
+    limit = int(ask.request.get("MaxResults", _DEFAULT_LENGTH))
+    if limit < 1:  # SageMaker's model says so itself, that of Application Auto Scaling does not
+        raise refusals.BAD_LENGTH()
     found = store.select(" AND ".join(where), values, f"{sort} {direction}, name {direction}", limit + 1)
-    more = {"NextToken": token(getattr(found[limit - 1], sort), found[limit - 1].name)} if len(found) > limit else {}
-    return [row.doc for row in found[:limit]], more
+    if len(found) <= limit:
+        return [row.doc for row in found], {}
+    last = found[limit - 1]
+    return [row.doc for row in found[:limit]], {"NextToken": token(getattr(last, sort), last.name, of)}
 
 
 def _descending(ask: Ask) -> bool:
@@ -66,14 +71,17 @@ def _filters(request: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return [(condition, request[name]) for name, condition in _FILTERS.items() if request.get(name) is not None]
 
 
-def token(value: str | float, name: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([value, name]).encode()).decode()
+def token(value: str | float, name: str, of: str) -> str:
+    """Make a token; `of` says which list it is of, and how that is sorted."""
+    return base64.urlsafe_b64encode(json.dumps([value, name, of]).encode()).decode()
 
 
-def read_token(given: str) -> list[Any]:
+def read_token(given: str, of: str) -> list[Any]:
     """Read a token: the value that was sorted by, and the name, of the last thing given."""
     try:
-        value, name = json.loads(base64.urlsafe_b64decode(given))
-    except (ValueError, TypeError) as error:
+        value, name, told = json.loads(base64.urlsafe_b64decode(given))
+    except (ValueError, TypeError, RecursionError) as error:
         raise refusals.BAD_TOKEN() from error
+    if told != of or not isinstance(value, str | float) or not isinstance(name, str):
+        raise refusals.BAD_TOKEN()
     return [value, name]

@@ -27,5 +27,5 @@ def _plain(text: str) -> str:
     """Hyperparameters carry strings as JSON or as they are."""
     try:
         return str(json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

@@ -23,11 +23,16 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS things (
   kind TEXT NOT NULL, name TEXT NOT NULL, grouped TEXT NOT NULL, status TEXT NOT NULL,
   created REAL NOT NULL, modified REAL NOT NULL, doc TEXT NOT NULL, PRIMARY KEY (kind, name));
+CREATE INDEX IF NOT EXISTS by_lower ON things (kind, lower(name));
 CREATE INDEX IF NOT EXISTS by_created ON things (kind, created, name);
 CREATE INDEX IF NOT EXISTS by_status ON things (kind, status, name);
 CREATE INDEX IF NOT EXISTS by_group ON things (kind, grouped, created);
 CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL);
 """
+
+
+# Names are alike in any case: ARNs have them in lower case, and are unique.
+_ALIKE = "SELECT 1 FROM things WHERE kind = ? AND lower(name) = lower(?)"
 
 
 class TakenError(Exception):
@@ -74,13 +79,12 @@ class Store:
         status = self._moved(kind, "", doc)
         with self._lock, self._transaction():
             now = time.time()
-            try:
-                self._database.execute(
-                    "INSERT INTO things VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (kind, name, group, status, doc.get("CreationTime", now), now, json.dumps(doc)),
-                )
-            except sqlite3.IntegrityError as error:
-                raise TakenError(name) from error
+            if self._database.execute(_ALIKE, (kind, name)).fetchone():
+                raise TakenError(name)
+            self._database.execute(
+                "INSERT INTO things VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (kind, name, group, status, doc.get("CreationTime", now), now, json.dumps(doc)),
+            )
             self._remember(events)
 
     def get(self, kind: str, name: str) -> Doc | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import uuid
 from collections.abc import Iterator
@@ -153,6 +154,35 @@ def test_names_of_answers_may_be_chosen_and_a_small_input_comes_along(world: Wor
     assert asked["OutputLocation"] == f"s3://{world.bucket}/answers/some/folder/mine.json"
     answer = _seen(world, asked["OutputLocation"])
     assert json.loads(answer["Body"].read())["held"] == 1 << 20
+
+
+def test_an_answer_that_has_no_place_is_a_failure_and_is_not_asked_for_again_and_again(
+    world: World, topics: dict[str, Any]
+) -> None:
+    config = _config(world, topics)
+    config["OutputConfig"]["S3OutputPath"] = "s3://there-is-none/answers"
+    endpoint = told.deploy(world, AsyncInferenceConfig=config)
+    asked = _ask(world, endpoint, {})
+    assert "NoSuchBucket" in _seen(world, asked["FailureLocation"])["Body"].read().decode()
+    assert _message(world, topics, "ErrorTopic")["invocationStatus"] == "Failed"
+
+
+def test_a_failure_that_has_no_place_leaves_the_queue(world: World) -> None:
+    config = _config(world)
+    config["OutputConfig"] = {"S3OutputPath": "s3://No_Bucket!/answers", "S3FailurePath": "s3://there-is-none/failures"}
+    endpoint = told.deploy(world, AsyncInferenceConfig=config)
+    _ask(world, endpoint, {})
+    until(lambda: told.metric(world, "InvocationFailures", EndpointName=endpoint)["Sum"] == 1)
+    assert not world.cloud._ground.store.select("kind = ?", ("async-inference",))  # noqa: SLF001 - nobody tells it
+
+
+@pytest.mark.parametrize("seconds", ["soon", "-1", "\xb2", "9" * 5000, "59"])
+def test_a_time_that_is_none_is_refused(world: World, seconds: str) -> None:
+    connection = http.client.HTTPConnection(world.sagemaker.meta.endpoint_url.removeprefix("http://"))
+    headers = {"X-Amzn-SageMaker-RequestTTLSeconds": seconds.encode("latin-1")}
+    connection.request("POST", "/endpoints/any/async-invocations", b"x", headers)
+    assert connection.getresponse().status == 400
+    connection.close()
 
 
 def test_each_kind_of_endpoint_is_asked_in_its_own_way(world: World) -> None:

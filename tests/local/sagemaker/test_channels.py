@@ -101,6 +101,18 @@ def test_a_manifest_that_is_none_fails_the_job(world: World) -> None:
     assert "is not a list that begins with a prefix" in _failure(world, _channel(uri, "ManifestFile"))
 
 
+@pytest.mark.parametrize("uri", ["https://bucket/key", "s3://No_Bucket!/key", "s3://bucket?x=1/key"])
+def test_an_address_that_no_bucket_has_is_refused_like_one_that_names_nothing(world: World, uri: str) -> None:
+    request = world.job_request("raises.py", InputDataConfig=[_channel(uri)])
+    with pytest.raises(ClientError, match="No S3 objects found under S3 URL"):
+        world.sagemaker.create_training_job(**request)
+
+
+def test_a_source_at_an_address_that_no_bucket_has_fails_the_job_as_the_client_s_mistake(world: World) -> None:
+    job = world.train("raises.py", HyperParameters={"sagemaker_submit_directory": "s3://No_Bucket!/code.tar.gz"})
+    assert job["FailureReason"].startswith("ClientError: "), job["FailureReason"]
+
+
 def test_a_prefix_that_names_nothing_is_refused_at_once(world: World) -> None:
     request = world.job_request("raises.py", InputDataConfig=[_channel(f"s3://{world.bucket}/nothing/here")])
     with pytest.raises(ClientError, match="No S3 objects found under S3 URL") as refused:

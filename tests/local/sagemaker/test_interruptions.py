@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from dropforge.local.sagemaker.jobs.running import Training
+from dropforge.local.sagemaker.jobs.training import TrainingJobs
 from tests.local.sagemaker.world import World, until
 
 _SPOT = {
@@ -55,6 +56,27 @@ def test_a_job_finds_the_checkpoints_that_are_in_s3(world: World) -> None:
     assert _kept(world, config) == {"0041.txt": "41", "0042.txt": "42"}
 
 
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [("leaves_a_deep_folder.py", "more than 1024 bytes"), ("names_a_file_in_no_encoding.py", "no name in UTF-8")],
+)
+def test_checkpoints_for_which_s3_has_no_name_fail_the_job_and_say_so(world: World, program: str, said: str) -> None:
+    where = {"HyperParameters": {"where": "/opt/ml/checkpoints"}}
+    job = world.train(program, **where, **_checkpoints(world))
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("ClientError: Checkpoint upload failed: ")
+    assert said in job["FailureReason"]
+    until(lambda: not (world.home / "sagemaker" / "jobs" / job["TrainingJobName"]).exists())
+
+
+@pytest.mark.parametrize("uri", ["https://bucket/key", "s3://No_Bucket!/key", "s3://bucket?x=1/key"])
+def test_checkpoints_at_an_address_that_no_bucket_has_fail_the_job_as_the_client_s_mistake(
+    world: World, uri: str
+) -> None:
+    job = world.train("leaves_no_model.py", CheckpointConfig={"S3Uri": uri})
+    assert job["FailureReason"].startswith("ClientError: "), job["FailureReason"]
+
+
 def test_an_interrupted_spot_job_gets_sigterm_and_goes_on_from_its_checkpoint(world: World) -> None:
     config = _checkpoints(world)
     name = world.begin("keeps_checkpoints.py", HyperParameters={"steps": "2"}, **config, **_SPOT)
@@ -86,6 +108,19 @@ def test_of_a_job_that_does_not_run_no_instance_is_taken_away(world: World) -> N
     name = world.train("leaves_no_model.py")["TrainingJobName"]
     until(lambda: not _runner(world).interrupt(name))
     assert not _runner(world).interrupt("nobody")
+
+
+def test_a_job_that_is_stopped_before_it_has_begun_never_begins(world: World) -> None:
+    runner = _runner(world)
+
+    def launch(name: str) -> None:
+        jobs.stop({"TrainingJobName": name})  # from another client, between the answer's two halves
+        runner.launch(name)
+
+    jobs = TrainingJobs(world.cloud._ground, launch, runner.stop)  # noqa: SLF001 - the room, with that moment in it
+    request = world.job_request("leaves_no_model.py")
+    jobs.create(request)
+    assert _steps(world.ended(request["TrainingJobName"])) == ["Starting", "Stopping", "Stopped"]
 
 
 def test_a_spot_job_whose_waiting_is_over_is_stopped_and_says_so(world: World) -> None:
@@ -174,6 +209,8 @@ def test_a_job_that_exceeds_its_time_is_stopping_before_it_is_stopped(world: Wor
             "must be present and be greater than or equal to MaxRuntimeInSeconds",
         ),
         ({"CheckpointConfig": {"S3Uri": "s3://b/k", "LocalPath": "/opt/ml/../../etc"}}, "below /opt/ml"),
+        ({"CheckpointConfig": {"S3Uri": "s3://b/k", "LocalPath": "/opt/ml/a\0b"}}, "below /opt/ml"),
+        ({"CheckpointConfig": {"S3Uri": "s3://b/k", "LocalPath": f"/opt/ml/{'a' * 256}"}}, "below /opt/ml"),
     ],
 )
 def test_what_cannot_be_waited_for_or_kept_is_refused(world: World, change: dict[str, Any], message: str) -> None:

@@ -35,6 +35,12 @@ def test_a_model_that_is_not_to_be_packed_goes_out_file_by_file_and_its_links_st
     assert [one["Key"] for one in found] == [f"{base}/config.json", f"{base}/weights/deep/one.bin"]
 
 
+@pytest.mark.parametrize("packed", ["NONE", "GZIP"])
+def test_a_model_that_claims_to_be_a_terabyte_fails_the_job_and_is_not_uploaded(world: World, packed: str) -> None:
+    job = world.train("leaves_a_file_of_holes.py", **_output(world, CompressionType=packed))
+    assert job["FailureReason"] == "ClientError: Artifact upload failed: the files take more than 21474836480 bytes"
+
+
 def test_a_job_without_a_model_names_none_when_nothing_is_packed(world: World) -> None:
     assert "ModelArtifacts" not in world.train("leaves_no_model.py", **_output(world, CompressionType="NONE"))
 

@@ -231,3 +231,8 @@ def test_fast_files_are_there_under_the_channel(world: World) -> None:
     seen = json.loads(world.unpack(job["ModelArtifacts"]["S3ModelArtifacts"])["seen.json"])
     assert seen["files"] == ["training", "training/a"]
     assert seen["config"]["inputdataconfig"]["training"]["TrainingInputMode"] == "FastFile"
+
+
+def test_a_key_with_dots_for_a_folder_is_read_as_it_stands(world: World) -> None:
+    place = _place(world, **{"a/../b": b"dotted", "b": b"plain"})
+    assert _read(world, _channel(f"{place}a/"))["0.bin"] == b"dotted"

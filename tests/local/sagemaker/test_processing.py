@@ -207,7 +207,8 @@ def test_what_cannot_be_run_is_refused_at_once(world: World) -> None:
     _refused(world, "ResourceLimitExceeded", "is 8 Instances", ProcessingResources={"ClusterConfig": cluster})
     _refused(world, invalid, "has no program process", AppSpecification={"ImageUri": IMAGE})
     _refused(world, invalid, "stand-ins for", AppSpecification={"ImageUri": "mine:1"})
-    for path in ("/opt/ml/model", "/opt/ml/processing/../model", "/opt/ml/processing"):
+    long = f"/opt/ml/processing/{'ü' * 200}"
+    for path in ("/opt/ml/model", "/opt/ml/processing/../model", "/opt/ml/processing", long):
         side = {"Outputs": [_output("s3://any/where", path=path)]}
         _refused(world, invalid, "must begin with /opt/ml/processing/", ProcessingOutputConfig=side)
     twice = [_input("a", "s3://any/a", "/opt/ml/processing/a"), _input("b", "s3://any/b", "/opt/ml/processing/a/")]

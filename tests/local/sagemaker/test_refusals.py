@@ -162,9 +162,12 @@ def test_names_of_models_configurations_and_endpoints_are_taken_while_they_exist
     world.sagemaker.create_model(ModelName=config, ExecutionRoleArn=ROLE, PrimaryContainer=container)
 
 
-def test_a_model_whose_data_is_not_there_is_refused(world: World) -> None:
-    container = {"Image": IMAGE, "ModelDataUrl": f"s3://{world.bucket}/none/model.tar.gz"}
-    with pytest.raises(ClientError, match="Could not find model data at s3://"):
+@pytest.mark.parametrize(
+    "uri", ["s3://{}/none/model.tar.gz", "s3://No_Bucket!/model.tar.gz", "https://any/model.tar.gz", "s3://x.tar.gz"]
+)
+def test_a_model_whose_data_is_not_there_is_refused(world: World, uri: str) -> None:
+    container = {"Image": IMAGE, "ModelDataUrl": uri.format(world.bucket)}
+    with pytest.raises(ClientError, match="Could not find model data at "):
         world.sagemaker.create_model(ModelName="dataless", ExecutionRoleArn=ROLE, PrimaryContainer=container)
 
 
@@ -222,3 +225,34 @@ def test_any_json_is_either_fine_or_refused_as_aws_refuses(request_: dict[str, A
 def test_any_bytes_are_either_a_request_or_refused(body: bytes) -> None:
     refusal = _refused(lambda: protocol.parse("SageMaker.ListTrainingJobs", body))
     assert refusal is None or refusal.status == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"NameContains": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"NameContains": "\\ud800"}',
+        b'{"CreationTimeAfter": 1' + b"0" * 40 + b"}",
+        b'{"CreationTimeAfter": NaN}',
+        b'{"MaxResults": 2147483648}',
+        b'{"CreationTimeBefore": -1e999}',
+    ],
+)
+def test_what_no_client_of_aws_could_mean_is_refused_and_no_internal_error(body: bytes) -> None:
+    refusal = _refused(lambda: protocol.parse("SageMaker.ListTrainingJobs", body))
+    assert refusal
+    assert refusal.code == "SerializationException"
+
+
+def test_a_weight_is_a_number_that_has_an_end() -> None:
+    for weight in ("NaN", "1e999", "1e39"):
+        variant = f'{{"VariantName": "a", "InitialVariantWeight": {weight}}}'
+        body = f'{{"EndpointConfigName": "a", "ProductionVariants": [{variant}]}}'.encode()
+        refusal = _refused(lambda body=body: protocol.parse("SageMaker.CreateEndpointConfig", body))  # type: ignore[misc] # of its own
+        assert refusal
+        assert refusal.code == "SerializationException"
+
+
+def test_a_member_that_is_null_is_one_that_is_not_there_and_one_that_is_unknown_is_left_out() -> None:
+    body = b'{"ModelName": "a", "Containers": null, "VpcConfig": null, "_plan": 1, "PrimaryContainer": {"Image": null}}'
+    assert protocol.parse("SageMaker.CreateModel", body)[1] == {"ModelName": "a", "PrimaryContainer": {}}

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import base64
+import json
 import uuid
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
 
+from dropforge.local.sagemaker.errors import SageMakerError
+from dropforge.local.sagemaker.registry.packages import Registry
+from dropforge.local.sagemaker.store import Store
 from tests.local.sagemaker.world import IMAGE, ROLE, World
 
 
@@ -98,6 +105,45 @@ def test_what_is_known_of_a_version_may_grow(world: World, group: str) -> None:
     assert seen["ModelLifeCycle"] == {"Stage": "Staging", "StageStatus": "PendingApproval"}
 
 
+def test_a_group_whose_name_differs_by_case_alone_is_the_same_group(world: World, group: str) -> None:
+    with pytest.raises(ClientError, match="already exists"):
+        world.sagemaker.create_model_package_group(ModelPackageGroupName=group.upper())
+
+
+class _Meanwhile:
+    """A store in which somebody else does something right after the first look into it."""
+
+    def __init__(self, store: Store, act: Callable[[], Any]) -> None:
+        self._store = store
+        self._acts = [act]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def get(self, kind: str, name: str) -> Any:
+        found = self._store.get(kind, name)
+        while self._acts:
+            self._acts.pop()()
+        return found
+
+
+def test_what_is_deleted_while_somebody_else_changes_it_is_missing_and_no_internal_error(
+    world: World, group: str
+) -> None:
+    ground, arn = world.cloud._ground, _register(world, group)  # noqa: SLF001 - the room, with that moment in it
+    client = world.sagemaker
+
+    def registry(act: Callable[[], Any]) -> Registry:
+        return Registry(replace(ground, store=cast("Store", _Meanwhile(ground.store, act))))
+
+    with pytest.raises(SageMakerError, match="does not exist"):
+        registry(lambda: client.delete_model_package(ModelPackageName=arn)).update({"ModelPackageArn": arn})
+    with pytest.raises(SageMakerError, match="does not exist"):
+        registry(lambda: client.delete_model_package_group(ModelPackageGroupName=group)).create(
+            {"ModelPackageGroupName": group}
+        )
+
+
 def test_a_group_exists_once(world: World, group: str) -> None:
     with pytest.raises(ClientError, match="Model Package Group already exists"):
         world.sagemaker.create_model_package_group(ModelPackageGroupName=group)
@@ -145,8 +191,26 @@ def test_lists_are_filtered_sorted_and_paged_and_a_page_is_not_shifted_by_what_c
     assert second == names[2:0:-1]
     assert page(NextToken=token) == (names[:1], None)
     assert page(SortBy="Name", SortOrder="Ascending")[0] == names[:2]
-    with pytest.raises(ClientError, match="Invalid NextToken"):
-        page(NextToken="nonsense")
+    for wrong in ("nonsense", _token([[], "a"]), _token([{}, "a", ""]), _token([10**40, "a", ""]), _token([1.0, 2, 3])):
+        with pytest.raises(ClientError, match="Invalid NextToken"):
+            page(NextToken=wrong)
+
+
+def _token(value: list[Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
+
+
+def test_a_token_of_another_list_or_another_order_is_refused(world: World) -> None:
+    for name in ("token-a", "token-b"):
+        world.sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE})
+    token = world.sagemaker.list_models(MaxResults=1)["NextToken"]
+    for ask, order in (
+        (world.sagemaker.list_models, {"SortBy": "Name"}),
+        (world.sagemaker.list_models, {"SortOrder": "Ascending"}),
+        (world.sagemaker.list_endpoints, {}),
+    ):
+        with pytest.raises(ClientError, match="Invalid NextToken"):
+            ask(MaxResults=1, NextToken=token, **order)
 
 
 def test_jobs_are_found_by_their_status(world: World) -> None:

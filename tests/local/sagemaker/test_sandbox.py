@@ -123,6 +123,27 @@ def test_everything_dies_with_the_process_that_started_it_even_by_kill_9(tmp_pat
     until(lambda: not _processes_with(mark), 5)
 
 
+def test_a_job_does_not_read_the_keys_that_the_kernel_keeps_for_whoever_started_the_cloud(tmp_path: Path) -> None:
+    keyctl = {"x86_64": (248, 250), "aarch64": (217, 219)}
+    read = (
+        f"import ctypes, os; _, keyctl = {keyctl}[os.uname().machine]; kernel = ctypes.CDLL(None).syscall;"
+        "print(kernel(keyctl, 10, ctypes.c_long(-3), b'user', b'dropforge', 0))"
+    )
+    code = (
+        "import ctypes, os, sys, pathlib; from dropforge.local.sagemaker import sandbox;"
+        f"add, keyctl = {keyctl}[os.uname().machine]; kernel = ctypes.CDLL(None).syscall;"
+        "kernel(keyctl, 1, None); made = kernel(add, b'user', b'dropforge', b'secret', 6, ctypes.c_long(-3));"
+        "print(made, flush=True);"
+        f"p = sandbox.start(sandbox.Spec(('python', '-c', {read!r}), pathlib.Path(sys.argv[1])));"
+        "print(p.output.read().decode()); p.wait()"
+    )
+    said = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, check=True, text=True)
+    added, found = said.stdout.split()
+    if int(added) < 0:
+        pytest.skip("this kernel keeps no keys")
+    assert int(found) < 0
+
+
 def test_two_sandboxes_may_listen_on_the_same_port_and_each_is_reached_by_itself(tmp_path: Path) -> None:
     serve = "import socket; s = socket.create_server(('0.0.0.0', 8080)); print('up', flush=True); c, _ = s.accept();"
     running = []

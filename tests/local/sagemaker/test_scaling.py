@@ -228,3 +228,10 @@ def test_what_cannot_be_scaled_is_refused_with_the_reason(scaling: Any, endpoint
     action = {**there, "ScheduledActionName": "wrong", "ScalableTargetAction": {"MinCapacity": 1}}
     with pytest.raises(ClientError, match="Schedule often is neither"):
         scaling.put_scheduled_action(**action, Schedule="often")
+
+
+@pytest.mark.parametrize("length", [0, -1, -2])
+def test_pages_of_less_than_one_are_refused(scaling: Any, length: int) -> None:
+    with pytest.raises(ClientError, match="MaxResults must be at least 1") as refused:
+        scaling.describe_scalable_targets(ServiceNamespace="sagemaker", MaxResults=length)
+    assert refused.value.response["Error"]["Code"] == "ValidationException"

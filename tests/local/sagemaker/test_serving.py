@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.sagemaker.world import World, until
+from tests.local.sagemaker.world import IMAGE, ROLE, World, until
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +245,27 @@ def test_a_deleted_endpoint_is_gone_with_its_servers(world: World) -> None:
     assert refused.value.response["Error"]["Code"] == "ValidationError"
     assert name not in world.cloud.status()["endpoints"]
     assert not [path for path in (world.home / "sagemaker" / "endpoints").iterdir() if name in path.name]
+
+
+def test_an_endpoint_that_is_deleted_twice_takes_no_later_one_of_its_name_along(world: World) -> None:
+    name = world.deploy("serves_slowly.py")
+    config = world.endpoint(name)["EndpointConfigName"]
+    with ThreadPoolExecutor(1) as clients:
+        slow = clients.submit(world.invoke, name, b"1.2")
+        until(lambda: world.cloud.status()["endpoints"][name]["busy"])
+        for _ in range(2):
+            world.sagemaker.delete_endpoint(EndpointName=name)
+        until(lambda: name not in _names(world))
+        world.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
+        assert slow.result() == "awake"
+    until(lambda: not world.cloud._rollout._threads)  # noqa: SLF001 - when all that was begun has been done
+    assert world.endpoint(name)["EndpointStatus"] == "InService"
+
+
+def test_names_that_differ_by_their_case_alone_are_the_same_name(world: World) -> None:
+    name = world.config("serves.py")
+    with pytest.raises(ClientError, match="Cannot create already existing model"):
+        world.sagemaker.create_model(ModelName=name.upper(), ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE})
 
 
 def _archive(**what: Any) -> bytes:

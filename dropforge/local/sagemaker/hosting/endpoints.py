@@ -93,16 +93,19 @@ class Endpoints:
         return doc | {name: value for name, value in more.items() if value}
 
     def delete(self, request: Mapping[str, Any]) -> Doc:
+        begun: list[Event] = []
+
         def begin(doc: Doc) -> list[Event]:
             if doc["EndpointStatus"] in _BUSY:
                 raise refusals.DELETE_BUSY(arn=doc["EndpointArn"])
-            if doc["EndpointStatus"] == "Deleting":
-                return []
-            doc |= {"EndpointStatus": "Deleting", "LastModifiedTime": time.time()}
-            return [events.endpoint(doc)]
+            if doc["EndpointStatus"] != "Deleting":
+                doc |= {"EndpointStatus": "Deleting", "LastModifiedTime": time.time()}
+                begun.append(events.endpoint(doc))
+            return begun
 
         self._change(request["EndpointName"], begin)
-        self._launch(request["EndpointName"])
+        if begun:  # a second deletion would end with the first one's endpoint gone, and another of its name there
+            self._launch(request["EndpointName"])
         return {}
 
     def list(self, request: Mapping[str, Any]) -> Doc:

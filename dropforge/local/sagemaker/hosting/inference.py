@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import logging
 import time
 import uuid
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from dropforge.local.sagemaker.artifacts import split_uri
 from dropforge.local.sagemaker.hosting import refusals
@@ -25,6 +26,7 @@ from dropforge.local.sagemaker.sandbox import SandboxError
 from dropforge.local.sagemaker.store import Doc
 
 KIND = "async-inference"
+logger = logging.getLogger(__name__)
 _TTL, _PATIENCE = 6 * 3600, 900
 """Seconds that a request waits, and that its answer may take, where it does not say."""
 
@@ -79,14 +81,21 @@ def carry_out(s3: Any, doc: Doc, server: Server) -> Outcome:
         return Outcome(str(error).encode(), reason=str(error))
 
 
-def deliver(s3: Any, sns: Any, doc: Doc, outcome: Outcome, region: str) -> None:
-    """Put the answer, or the reason, where it was promised, and tell the topic."""
+def put(s3: Any, doc: Doc, outcome: Outcome) -> None:
+    """Put the answer, or the reason, where it was promised."""
     location = doc["FailureLocation"] if outcome.reason else doc["OutputLocation"]
     if location:
         bucket, key = split_uri(location)
         s3.put_object(Bucket=bucket, Key=key, Body=outcome.body, ContentType=outcome.content_type)
+
+
+def tell(sns: Any, doc: Doc, outcome: Outcome, region: str) -> None:
+    """Tell the topic; one that is not there hears nothing."""
     if topic := doc["Topics"].get("ErrorTopic" if outcome.reason else "SuccessTopic"):
-        sns.publish(TopicArn=topic, Message=json.dumps(notification(doc, outcome, region, time.time())))
+        try:
+            sns.publish(TopicArn=topic, Message=json.dumps(notification(doc, outcome, region, time.time())))
+        except (ClientError, ParamValidationError):
+            logger.warning("an asynchronous inference could not be told to %s", topic)
 
 
 def notification(doc: Doc, outcome: Outcome, region: str, now: float) -> Doc:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from dropforge.local.sagemaker import images, listing
 from dropforge.local.sagemaker.artifacts import split_uri
@@ -122,7 +122,7 @@ class Models:
         bucket, key = split_uri(uri)
         try:
             self._client("s3").head_object(Bucket=bucket, Key=key)
-        except ClientError as error:
+        except (BotoCoreError, ClientError) as error:  # the former for what cannot be a bucket's name
             raise refusals.NO_DATA(uri=uri) from error
 
     def _variant(self, given: Mapping[str, Any]) -> Doc:

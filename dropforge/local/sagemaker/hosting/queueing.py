@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from botocore.exceptions import ClientError, ParamValidationError
+
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting import endpoints, inference
 from dropforge.local.sagemaker.hosting.figures import Figures
@@ -141,9 +143,24 @@ class Queue:
                 fleet.give_back(server)
         if outcome.reason and self._closing.is_set():
             return  # its server was ended, not its time: the next start asks again
-        inference.deliver(client("s3"), client("sns"), doc, outcome, self._ground.account.region)
+        outcome = self._deliver(doc, outcome)
+        inference.tell(client("sns"), doc, outcome, self._ground.account.region)
         self._store.delete(inference.KIND, name)
         self._add("InvocationFailures" if outcome.reason else "InvocationsProcessed", endpoint, 1)
+
+    def _deliver(self, doc: Doc, outcome: Outcome) -> Outcome:
+        """Put an answer where it was promised; one that has no place there is a failure, and a failure has no other."""
+        try:
+            inference.put(self._ground.client("s3"), doc, outcome)
+        except (ClientError, ParamValidationError) as error:
+            if outcome.reason:
+                logger.warning(
+                    "the failure of an asynchronous inference of %s has no place: %s", doc["EndpointName"], error
+                )
+                return outcome
+            reason = f"ClientError: Failed to upload the output to {doc['OutputLocation']}: {error}"
+            return self._deliver(doc, Outcome(reason.encode(), reason=reason))
+        return outcome
 
     def _tell(self, endpoint: str, backlog: int) -> None:
         """Tell of a backlog as long as there is one, and once when it is gone."""

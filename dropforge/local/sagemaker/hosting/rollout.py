@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 import time
 from functools import partial
 from typing import Any
 
-from dropforge.local.sagemaker import events
+from dropforge.local.sagemaker import events, removal
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting import endpoints, plans, states
 from dropforge.local.sagemaker.hosting.deployment import Deployment, Hands, StoppingError
@@ -35,7 +34,7 @@ class Rollout:
         self._closing = threading.Event()
         self._threads: set[threading.Thread] = set()
         self._tidier = threading.Thread(target=self._tidy, name="endpoints-tidy", daemon=True)
-        shutil.rmtree(servers_in(ground), ignore_errors=True)  # what a kill left; models are fetched again
+        removal.remove(servers_in(ground))  # what a kill left; models are fetched again
         self._left = self._store.select("kind = ?", (endpoints.KIND,))  # known before the first call of this life
 
     def route(self, endpoint: str) -> Route | None:

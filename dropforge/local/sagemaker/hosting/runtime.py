@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from dropforge.local.sagemaker.wire.operation import refusal
 INVOKE, STREAM, ASYNC = "InvokeEndpoint", "InvokeEndpointWithResponseStream", "InvokeEndpointAsync"
 _OPERATIONS = {"invocations": INVOKE, "invocations-response-stream": STREAM, "async-invocations": ASYNC}
 _LARGEST = {INVOKE: 6 * 1024 * 1024, STREAM: 6 * 1024 * 1024, ASYNC: 128_000}
+_NUMBER = re.compile(r"[0-9]{1,10}")
 # Members that reach the container, by its names for them.
 _PASSED = {
     "ContentType": "content-type",
@@ -72,7 +74,7 @@ def check_size(body: bytes, largest: int) -> None:
 def _check(shape: Any, endpoint: str, given: Mapping[str, str]) -> None:
     numbers = {name for name, member in shape.members.items() if member.type_name == "integer"}
     values: dict[str, Any] = {
-        name: int(value) if name in numbers and value.isdigit() else value for name, value in given.items()
+        name: int(value) if name in numbers and _NUMBER.fullmatch(value) else value for name, value in given.items()
     }
     try:
         constraints.check(shape, {**values, "EndpointName": endpoint, "Body": b""})

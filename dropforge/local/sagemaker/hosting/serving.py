@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import logging
-import shutil
 import signal
 import threading
 import time
@@ -13,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from dropforge.local.sagemaker import artifacts, images, sandbox, source
+from dropforge.local.sagemaker import artifacts, images, removal, sandbox, source
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting.exchange import Connection
 from dropforge.local.sagemaker.logs import ENDPOINT_GROUP
@@ -87,7 +86,7 @@ class Server:
                 process.kill()
         if self._thread.is_alive():
             self._thread.join(10)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        removal.remove(self._folder)
 
     def _run(self) -> None:
         try:
@@ -125,7 +124,7 @@ class Server:
                 f'Failed to extract model data archive for container "container_1" from URL "{uri}": {error}. Please'
                 " ensure that the object located at the URL is a valid tar.gz archive."
             ) from error
-        except ClientError as error:
+        except (BotoCoreError, ClientError) as error:
             raise StartError(
                 f'Failed to download model data for container "container_1" from URL: "{uri}". Please ensure that there'
                 " is an object located at the URL and that the role passed to CreateModel has permissions to download"

@@ -44,7 +44,8 @@ class Shift:
 def plan(deployment: Mapping[str, Any] | None, count: int, speed: float = 1.0) -> Shift:
     """Decide the steps of a deployment to `count` instances, with its times scaled."""
     given = deployment or {}
-    alarms = tuple(one["AlarmName"] for one in given.get("AutoRollbackConfiguration", {}).get("Alarms", ()))
+    watched = given.get("AutoRollbackConfiguration", {}).get("Alarms", ())
+    alarms = tuple(one["AlarmName"] for one in watched if one.get("AlarmName"))
     if rolling := given.get("RollingUpdatePolicy"):
         bake = rolling["WaitIntervalInSeconds"] * speed
         shares = _shares(_batch(rolling["MaximumBatchSize"], count))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from pathlib import Path
 
 from boto3.exceptions import Boto3Error
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
+from dropforge.local.sagemaker import removal
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import capacity, cluster, container, inputs, metrics, states, steps
 from dropforge.local.sagemaker.jobs.bounds import Bounds
@@ -48,7 +48,7 @@ class Attempt:
             return end
         self._steps.begin()
         job = self._steps.enter("Downloading")
-        shutil.rmtree(self._folder, ignore_errors=True)
+        removal.remove(self._folder)
         self._folder.mkdir(parents=True)
         hosts = self._live.hosts = Hosts(self._ground, self._bounds, job, self._folder)
         try:
@@ -77,7 +77,7 @@ class Attempt:
     def _on(self, hosts: Hosts, job: Doc) -> End:
         try:
             hosts.bring(self._live.called.is_set)
-        except (inputs.InputError, ClientError) as error:
+        except (inputs.InputError, BotoCoreError, ClientError, OSError) as error:
             return failed(f"ClientError: {error}")
         self._wait("Downloading")
         if self._live.called.is_set():
@@ -114,7 +114,7 @@ class Attempt:
             return end
         try:
             hosts.watch.end()
-        except (SyncError, Boto3Error, ClientError, OSError) as error:
+        except (SyncError, Boto3Error, BotoCoreError, ClientError, OSError) as error:
             return failed(f"ClientError: Checkpoint upload failed: {error}")
         return end
 

@@ -29,3 +29,6 @@ class Bounds:
         return (
             f"The job has written more than {self.log_bytes} bytes to its log, which is all that the local cloud keeps."
         )
+
+
+BOUNDS = Bounds()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from dropforge.local.sagemaker.jobs import refusals
 from dropforge.local.sagemaker.jobs.channels import asked, files
@@ -67,6 +67,6 @@ def pipes(
 def _is_there(s3: Any, channel: asked.Channel) -> bool:
     try:
         found: int = s3.list_objects_v2(Bucket=channel.bucket, Prefix=channel.key, MaxKeys=1).get("KeyCount", 0)
-    except ClientError:
+    except (BotoCoreError, ClientError):  # the former for what cannot be a bucket's name
         return False
     return found > 0

@@ -40,6 +40,7 @@ class Outputs:
 
     def _upload(self, folder: Path, uri: str) -> bool:
         """Upload a folder file by file; links stay behind, for S3 has none."""
+        artifacts.refuse_too_large(folder)
         bucket, prefix = artifacts.split_uri(uri)
         found = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _is_linked(path, folder)]
         for path in found:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 from pathlib import Path
 
+from dropforge.local.sagemaker import removal
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import states, steps
 from dropforge.local.sagemaker.jobs.attempt import Attempt
@@ -39,6 +39,8 @@ class Training:
     def launch(self, name: str, before: End | None = None) -> None:
         """Run a job; `before` is how the try ended that a former life of the cloud began."""
         live = self._live[name] = Live(closing=self._closing.is_set)
+        if Steps(self._ground.store, name).job().get("_stop"):  # wished before anybody could be told
+            live.stop()
         live.thread = threading.Thread(target=self._thread, args=(name, live, before), name=f"job-{name}", daemon=True)
         live.thread.start()
 
@@ -68,7 +70,7 @@ class Training:
         They are lost, or tried again where they ask for it; those that had no instance yet are started.
         """
         for folder in self._remains:
-            shutil.rmtree(folder, ignore_errors=True)
+            removal.remove(folder)
         for name in self._left:
             told = Steps(self._ground.store, name)
             job = told.job()
@@ -108,7 +110,7 @@ class Training:
         if not self._closing.is_set():
             told.finish(end)
         self._live.pop(name, None)
-        shutil.rmtree(folder, ignore_errors=True)
+        removal.remove(folder)
 
     def _try(self, told: Steps, live: Live, folder: Path) -> End:
         try:

@@ -21,7 +21,11 @@ from dropforge.local.sagemaker.jobs.channels.asked import Channel
 from dropforge.local.sagemaker.store import Doc
 
 _LARGEST = 20 * 1024**3
+_LONGEST_KEY = 1024
+"""Bytes, as S3 has it: who nests folders deeper asks for no place there."""
 _PAUSE = 0.5
+_LONGEST_NAME, _LONGEST_PATH = 255, 2048
+"""Bytes; a path may have twice as many, but it is not the whole of it."""
 _ML = "/opt/ml/"
 CHECKPOINTS, TENSORBOARD = "/opt/ml/checkpoints", "/opt/ml/output/tensorboard"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -66,7 +70,7 @@ class Folder:
                     continue
                 if found.st_size > _LARGEST:
                     raise SyncError(f"{name} takes more than {_LARGEST} bytes")  # a file with holes claims any size
-                self._client("s3").upload_fileobj(file, bucket, prefix + name)
+                self._client("s3").upload_fileobj(file, bucket, _key(prefix, name))
                 self._taken[name] = mark
 
     def _files(self) -> Iterator[tuple[str, int]]:
@@ -78,6 +82,7 @@ class Folder:
                 os.close(folder)
                 folder = below
             for path, _, names, descriptor in os.fwalk(".", dir_fd=folder, follow_symlinks=False):
+                _key("", path)
                 for name in sorted(names):
                     with suppress(OSError):  # a link, or gone again
                         opened = os.open(name, _FILE, dir_fd=descriptor)
@@ -116,6 +121,17 @@ class Watch:
                     folder.take()
 
 
+def _key(prefix: str, name: str) -> str:
+    """Give the key of a file; SyncError where S3 can have none."""
+    try:
+        length = len((prefix + name).encode())
+    except UnicodeEncodeError as error:
+        raise SyncError(f"{name!r} is no name in UTF-8") from error
+    if length > _LONGEST_KEY:
+        raise SyncError(f"a key would have more than {_LONGEST_KEY} bytes: {name[:80]}…")
+    return prefix + name
+
+
 def paths(request: Mapping[str, Any]) -> list[str]:
     """Give the folders that a request wants in S3."""
     return [
@@ -129,8 +145,12 @@ def paths(request: Mapping[str, Any]) -> list[str]:
 
 
 def is_allowed(path: str) -> bool:
-    """Tell whether a container here can have a folder there."""
-    return posixpath.normpath(path).startswith(_ML)
+    """Tell whether a container here can have a folder there: below /opt/ml, by names that file systems take."""
+    place = posixpath.normpath(path)
+    short = len(place.encode()) <= _LONGEST_PATH and all(
+        len(part.encode()) <= _LONGEST_NAME for part in place.split("/")
+    )
+    return place.startswith(_ML) and short and "\0" not in place
 
 
 def checkpoints(client: Callable[[str], Any], job: Doc, ml: Path) -> list[Folder]:

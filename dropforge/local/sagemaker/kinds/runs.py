@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dropforge.local.sagemaker import removal
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.kinds.kind import FINAL, Kind
 from dropforge.local.sagemaker.states import Graph
@@ -79,7 +79,7 @@ class Runs:
     def resume(self) -> None:
         """Go on with what a former life left unfinished, or tell the truth about it: it is lost."""
         for folder in self._remains:
-            shutil.rmtree(folder, ignore_errors=True)
+            removal.remove(folder)
         for name in self._left:
             job = self._doc(name)
             if self._resumes or not (job["_stop"] or job.get(self._kind.started)):
@@ -129,7 +129,7 @@ class Runs:
         if end and not self.closing.is_set():
             self._finish(name, end)
         self._live.pop(name, None)
-        shutil.rmtree(folder, ignore_errors=True)
+        removal.remove(folder)
 
     def _doc(self, name: str) -> Doc:
         doc = self._store.get(self._kind.name, name)

@@ -8,6 +8,7 @@ from typing import Any
 
 from dropforge.local.sagemaker import events, images
 from dropforge.local.sagemaker.ground import Ground
+from dropforge.local.sagemaker.jobs import synced
 from dropforge.local.sagemaker.jobs.cluster import MOST_HOSTS
 from dropforge.local.sagemaker.kinds.kind import Jobs, Kind
 from dropforge.local.sagemaker.processing import fields, refusals
@@ -102,7 +103,7 @@ def _place(what: str, side: Mapping[str, Any] | None, member: str) -> str:
     if not path:
         raise refusals.NO_PATH(what=what)
     place: str = posixpath.normpath(path)
-    if not place.startswith(WITHIN) or "\0" in place:
+    if not place.startswith(WITHIN) or not synced.is_allowed(place):
         raise refusals.ELSEWHERE(what=what, path=path)
     return place
 

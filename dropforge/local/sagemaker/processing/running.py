@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from boto3.exceptions import Boto3Error
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import inputs
@@ -47,7 +47,7 @@ class Processing:
     def _on(self, hosts: Hosts, job: Doc, live: Live) -> End:
         try:
             hosts.bring(live.stop.is_set)
-        except (inputs.InputError, ClientError, OSError) as error:
+        except (inputs.InputError, BotoCoreError, ClientError, OSError) as error:
             return End("Failed", f"ClientError: {error}")
         if live.stop.is_set():
             return self._stopped(job, live)
@@ -86,6 +86,6 @@ def _take(hosts: Hosts, end: End) -> End:
     told: Doc = {"ExitMessage": message} if message else {}
     try:
         hosts.take(whole=end.status != "Failed")
-    except (SyncError, Boto3Error, ClientError, OSError) as error:
+    except (SyncError, Boto3Error, BotoCoreError, ClientError, OSError) as error:
         return End("Failed", f"ClientError: Output upload failed: {error}", told)
     return End(end.status, end.reason, told)

@@ -9,7 +9,7 @@ from typing import Any
 from dropforge.local.sagemaker import events, listing
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.registry import fields, refusals
-from dropforge.local.sagemaker.store import Doc, Event, TakenError
+from dropforge.local.sagemaker.store import Doc, Event, MissingError, TakenError
 from dropforge.local.sagemaker.wire.operation import Operation
 
 GROUP, PACKAGE = "model-package-group", "model-package"
@@ -133,7 +133,10 @@ class Registry:
             return [events.package(doc)]
 
         found = self._find(request["ModelPackageArn"])
-        self._store.change(PACKAGE, found["ModelPackageArn"].partition("/")[2], edit)
+        try:
+            self._store.change(PACKAGE, found["ModelPackageArn"].partition("/")[2], edit)
+        except MissingError as error:  # deleted in this very moment
+            raise refusals.PACKAGE_MISSING(name=request["ModelPackageArn"]) from error
         return {"ModelPackageArn": found["ModelPackageArn"]}
 
     def delete(self, request: Mapping[str, Any]) -> Doc:
@@ -157,7 +160,10 @@ class Registry:
         def count(doc: Doc) -> None:
             doc["_versions"] = doc.get("_versions", 0) + 1
 
-        return int(self._store.change(GROUP, group, count)["_versions"])
+        try:
+            return int(self._store.change(GROUP, group, count)["_versions"])
+        except MissingError as error:  # deleted in this very moment
+            raise refusals.GROUP_MISSING(arn=self._account.arn(GROUP, group)) from error
 
     def _package(self, request: Mapping[str, Any], group: str, version: int) -> Doc:
         doc: Doc = {key: request[key] for key in _CARRIED if request.get(key) is not None}

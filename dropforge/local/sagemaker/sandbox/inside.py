@@ -31,6 +31,7 @@ MNT_DETACH = 2
 AT_FDCWD, AT_RECURSIVE = -100, 0x8000
 SYS_MOUNT_SETATTR = 442  # the same number on every architecture
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+SYS_KEYCTL, JOIN_SESSION_KEYRING = {"x86_64": 250, "aarch64": 219}, 1
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 # What a container's root keeps: chown, dac_override, fowner, kill, net_bind_service. No mount can be undone with these.
@@ -231,6 +232,9 @@ def _start(spec: dict[str, Any]) -> int:
         return program
     try:
         os.setsid()
+        # The kernel's keys go with a session, whoever's it is: a new one has none of them. Where that is forbidden, so
+        # is reading them.
+        libc.syscall(SYS_KEYCTL[os.uname().machine], JOIN_SESSION_KEYRING, None)
         _call("prctl", libc.prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         for capability in range(64):
             if capability not in KEPT_CAPABILITIES:

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
 
 from dropforge.local.sagemaker import artifacts
 from dropforge.local.sagemaker.ground import Ground
@@ -69,7 +70,7 @@ class Transform:
             asking.start()
             if not live.stop.is_set():
                 return self._work(job, folder, live, asking)
-        except (inputs.InputError, ClientError) as error:
+        except (inputs.InputError, BotoCoreError, ClientError, OSError) as error:
             return End("Failed", f"ClientError: {error}")
         except AskError as error:
             return End("Failed", f"{error.who}: {error}")
@@ -171,7 +172,7 @@ class _Work:
                 self._write(source, body)
         except AskError as error:
             self._fail(source, error.who, list(error.said), blamed)
-        except (JoinError, ClientError) as error:
+        except (JoinError, Boto3Error, BotoCoreError, ClientError) as error:
             self._fail(source, "ClientError", [f"ClientError: {error}"], blamed)
 
     def _write(self, source: Source, body: bytes) -> None:

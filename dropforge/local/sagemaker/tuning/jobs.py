@@ -69,15 +69,16 @@ class TuningJobs:
     def list_training(self, request: Mapping[str, Any]) -> Doc:
         """List the training jobs of one tuning job; those without a figure are not sorted by it, but left out."""
         key = _SORTS[request.get("SortBy", "Name")]
+        of = f"{request['HyperParameterTuningJobName']} {key} {request.get('SortOrder')}"
         rows = [row for row in self._rows(request) if row.get(key) is not None]
         rows.sort(key=lambda row: (row[key], row["TrainingJobName"]), reverse=request.get("SortOrder") == "Descending")
         if token := request.get("NextToken"):
             names = [row["TrainingJobName"] for row in rows]
-            last = listing.read_token(token)[1]
+            last = listing.read_token(token, of)[1]
             rows = rows[names.index(last) + 1 :] if last in names else []
         limit = int(request.get("MaxResults") or _DEFAULT_LENGTH)
         page = rows[:limit]
-        more = {"NextToken": listing.token(page[-1][key], page[-1]["TrainingJobName"])} if len(rows) > limit else {}
+        more = {"NextToken": listing.token(page[-1][key], page[-1]["TrainingJobName"], of)} if len(rows) > limit else {}
         return {"TrainingJobSummaries": page, **more}
 
     def _rows(self, request: Mapping[str, Any]) -> list[Doc]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,14 @@ _PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
     "float": (int, float),
     "double": (int, float),
     "timestamp": (int, float),
+}
+# As far as Java's types go; times as far as a double tells one second from the next.
+_LARGEST = {
+    "integer": 2**31 - 1,
+    "long": 2**63 - 1,
+    "float": 3.4028235e38,
+    "double": sys.float_info.max,
+    "timestamp": 2**53,
 }
 # Java's names for kinds of characters, which Python's expressions lack.
 _KINDS = (
@@ -64,6 +73,8 @@ def _value(shape: Any, value: Any, path: str) -> Iterator[str]:
     kind = shape.type_name
     expected = _PYTHON_TYPES.get(kind)
     if expected and (not isinstance(value, expected) or (isinstance(value, bool) and kind != "boolean")):
+        raise refusals.WRONG_TYPE(type=type(value).__name__, kind=kind, path=path)
+    if kind in _LARGEST and not abs(value) <= _LARGEST[kind]:  # not a number is neither
         raise refusals.WRONG_TYPE(type=type(value).__name__, kind=kind, path=path)
     match kind:
         case "structure":

@@ -15,20 +15,32 @@ CONTENT_TYPE = "application/x-amz-json-1.1"
 
 
 def parse(target: str, body: bytes, name: str = SAGEMAKER) -> tuple[str, dict[str, Any]]:
-    """Read a request to a service: the operation's name and its validated input. Raises a SageMakerError."""
+    """Read a request to a service: the operation's name and its validated input. Raises a SageMakerError.
+
+    A member that is null is one that is not there; one that the operation has not is left out.
+    """
     prefix, _, operation = target.partition(".")
     if prefix != apis.service(name).metadata["targetPrefix"] or operation not in apis.service(name).operation_names:
         raise refusals.UNKNOWN_OPERATION()
+    given = _read(body)
+    shape = apis.service(name).operation_model(operation).input_shape
+    if shape is None:
+        return operation, {}
+    constraints.check(shape, given)
+    return operation, fit(shape, given)
+
+
+def _read(body: bytes) -> dict[str, Any]:
     try:
-        given = json.loads(body or b"{}")
-    except ValueError as error:
+        text = body.decode()
+        given = json.loads(text or "{}")
+        if "\\ud" in text.lower():  # half a character can neither be kept nor passed on
+            json.dumps(given, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
         raise refusals.NOT_JSON() from error
     if not isinstance(given, dict):
         raise refusals.NOT_AN_OBJECT()
-    shape = apis.service(name).operation_model(operation).input_shape
-    if shape is not None:
-        constraints.check(shape, given)
-    return operation, given
+    return given
 
 
 def answer(operation: str, result: Mapping[str, Any], name: str = SAGEMAKER) -> bytes:

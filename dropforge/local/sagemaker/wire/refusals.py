@@ -48,6 +48,12 @@ BAD_TOKEN = Refusal(
     message="Invalid NextToken.",
     source=ASSUMED,
 )
+BAD_LENGTH = Refusal(
+    when="the pages of a list are to have less than one",
+    code="ValidationException",
+    message="MaxResults must be at least 1.",
+    source=ASSUMED,
+)
 RESOURCE_MISSING = Refusal(
     when="tags are asked of something that is not there",
     code="ValidationException",

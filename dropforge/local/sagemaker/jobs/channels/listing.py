@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from dropforge.local.sagemaker.artifacts import split_uri
 from dropforge.local.sagemaker.jobs.channels.asked import Channel, InputError
@@ -53,7 +53,7 @@ def _items(s3: Any, channel: Channel) -> Iterator[Item]:
         for item in found:
             empty = False
             yield item
-    except ClientError as error:
+    except (BotoCoreError, ClientError) as error:
         raise InputError(f"Data download failed: {channel.uri}: {error}") from error
     if empty:
         raise InputError(f"Data download failed: no S3 objects found under {channel.uri}.")

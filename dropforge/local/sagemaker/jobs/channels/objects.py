@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ AT_ONCE = 2
 """The S3 beside us is one process: more askers only get in one another's way."""
 PART = 1024 * 1024
 _GZIP = 16 + zlib.MAX_WBITS
+_DOTS = re.compile(r"(?<=/)\.{1,2}(?=/|$)")
 _CONNECTIONS = urllib3.PoolManager(maxsize=8, retries=urllib3.Retry(3, redirect=0), timeout=60)
 
 
@@ -30,7 +32,7 @@ class Opened:
 def opened(s3: Any, bucket: str, key: str) -> Iterator[Opened]:
     """Open an object by a signed link: half the price of GetObject, which counts where a channel has thousands."""
     uri = f"s3://{bucket}/{key}"
-    link = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})
+    link = _verbatim(s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key}))
     try:
         answer = _CONNECTIONS.request("GET", link, preload_content=False)
     except urllib3.exceptions.HTTPError as error:
@@ -44,6 +46,12 @@ def opened(s3: Any, bucket: str, key: str) -> Iterator[Opened]:
         raise InputError(f"Data download failed: {uri}: {error}") from error
     finally:
         answer.close()  # what was not read to its end is not read on for the next one
+
+
+def _verbatim(link: str) -> str:
+    """Keep `.` and `..` of a key from being taken for folders: that would be another key, even in another bucket."""
+    path, mark, query = link.partition("?")
+    return _DOTS.sub(lambda dots: "%2E" * len(dots[0]), path) + mark + query
 
 
 def unzipped(parts: Iterable[bytes], uri: str) -> Iterator[bytes]:
