@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from dropforge.local.sagemaker import images, listing
+from dropforge.local.sagemaker import images, listing, roles
 from dropforge.local.sagemaker.artifacts import split_uri
 from dropforge.local.sagemaker.errors import SageMakerError
 from dropforge.local.sagemaker.ground import Ground
@@ -46,6 +46,7 @@ class Models:
         arn = self._account.arn(MODEL, name)
         if self._store.get(MODEL, name) is not None:
             raise _taken("model", arn)
+        roles.check(self._account, request.get("ExecutionRoleArn"))
         container = self._container(request)
         doc: Doc = {key: value for key, value in request.items() if key not in {"Tags", "Containers"}}
         doc |= {"PrimaryContainer": container, "ModelArn": arn, "CreationTime": time.time()}
@@ -70,6 +71,7 @@ class Models:
     def create_config(self, request: Mapping[str, Any]) -> Doc:
         name = request["EndpointConfigName"]
         arn = self._account.arn(CONFIG, name)
+        roles.check(self._account, request.get("ExecutionRoleArn"))
         variants = [self._variant(variant) for variant in request["ProductionVariants"]]
         shadows = [self._variant(variant) for variant in request.get("ShadowProductionVariants", ())]
         _check_together(variants, shadows)

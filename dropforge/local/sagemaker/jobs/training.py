@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dropforge.local.sagemaker import events, images, listing
+from dropforge.local.sagemaker import events, images, listing, roles
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import cluster, fields, filled, inputs, metrics, refusals, states, steps, synced
 from dropforge.local.sagemaker.jobs.steps import enter
@@ -98,6 +98,7 @@ class TrainingJobs:
         return {}
 
     def _check(self, request: Mapping[str, Any]) -> None:
+        roles.check(self._account, request["RoleArn"])
         algorithm = request.get("AlgorithmSpecification") or {}
         if not algorithm.get("TrainingImage"):
             raise refusals.NO_IMAGE(job=request["TrainingJobName"])

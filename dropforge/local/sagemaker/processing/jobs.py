@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from dropforge.local.sagemaker import events, images
+from dropforge.local.sagemaker import events, images, roles
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs.cluster import MOST_HOSTS
 from dropforge.local.sagemaker.kinds.kind import Jobs, Kind
@@ -46,6 +46,7 @@ class ProcessingJobs:
 
     def __init__(self, ground: Ground, launch: Callable[[str], None], stop: Callable[[str], None]) -> None:
         self._images = ground.images
+        self._account = ground.account
         self._jobs = Jobs(ground, KIND, launch, stop)
 
     def operations(self) -> dict[str, Operation]:
@@ -65,6 +66,7 @@ class ProcessingJobs:
         return self._jobs.create(name, doc, request)
 
     def _check(self, request: Mapping[str, Any]) -> None:
+        roles.check(self._account, request["RoleArn"])
         resources, application = request["ProcessingResources"]["ClusterConfig"], request["AppSpecification"]
         if not resources.get("InstanceType") or not resources.get("InstanceCount"):
             raise refusals.NO_INSTANCES(member="ProcessingResources.ClusterConfig")

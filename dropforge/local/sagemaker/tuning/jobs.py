@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dropforge.local.sagemaker import events, images, listing
+from dropforge.local.sagemaker import events, images, listing, roles
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import metrics, training
 from dropforge.local.sagemaker.kinds.kind import Jobs, Kind
@@ -46,6 +46,7 @@ class TuningJobs:
     def __init__(self, ground: Ground, launch: Callable[[str], None], stop: Callable[[str], None]) -> None:
         self._store = ground.store
         self._images = ground.images
+        self._account = ground.account
         self._jobs = Jobs(ground, KIND, launch, stop)
 
     def operations(self) -> dict[str, Operation]:
@@ -89,6 +90,7 @@ class TuningJobs:
     def _check(self, name: str, config: Mapping[str, Any], definition: Mapping[str, Any] | None) -> None:
         if not definition:
             raise refusals.NO_DEFINITION(name=name)
+        roles.check(self._account, definition["RoleArn"])
         algorithm = definition["AlgorithmSpecification"]
         if not algorithm.get("TrainingImage"):
             raise refusals.NO_IMAGE(name=name, member="TrainingImage")

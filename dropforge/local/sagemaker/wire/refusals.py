@@ -42,6 +42,12 @@ NOT_HERE = Refusal(
     message="{operation} is not in the local cloud.",
     source=OURS,
 )
+FOREIGN_ROLE = Refusal(
+    when="a role of another account is to be passed",
+    code="ValidationException",
+    message="RoleArn: Cross-account pass role is not allowed.",
+    source="https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-python-sdk-troubleshooting.html",
+)
 BAD_TOKEN = Refusal(
     when="a NextToken is none that was given",
     code="ValidationException",
