@@ -153,7 +153,7 @@ class Models:
         return doc
 
     def _delete(self, kind: str, name: str, called: str) -> Doc:
-        """Delete it, in use or not: AWS asks not to, but refuses nothing, and what serves goes on serving.
+        """Delete it, in use or not: AWS says that one must not, but refuses nothing, and what serves goes on serving.
 
         https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DeleteEndpointConfig.html
         """
