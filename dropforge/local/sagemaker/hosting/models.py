@@ -173,8 +173,15 @@ def _check_together(variants: list[Doc], shadows: list[Doc]) -> None:
         raise refusals.SAME_VARIANT(names=", ".join(names))
     if shadows and len(names) > 2:  # noqa: PLR2004 - one that answers, and its shadow
         raise refusals.ONE_SHADOW(names=", ".join(names))
+    inferentia = [each for each in map(_type, variants + shadows) if each.startswith("ml.inf1.")]
+    if shadows and inferentia:
+        raise refusals.SHADOW_OF_INF1(types=", ".join(inferentia))
     if len(names) > 1 and any(variant.get("ServerlessConfig") for variant in variants + shadows):
         raise refusals.SERVERLESS_ALONE(names=", ".join(names))
+
+
+def _type(variant: Mapping[str, Any]) -> str:
+    return str(variant.get("InstanceType", ""))
 
 
 def _check_queue(name: str, queue: Mapping[str, Any], variants: list[Doc]) -> None:

@@ -207,6 +207,12 @@ ONE_SHADOW = Refusal(
     "ShadowProductionVariants takes one variant beside one in ProductionVariants; these are more: {names}.",
     f"{_API}/API_CreateEndpointConfig.html",
 )
+SHADOW_OF_INF1 = Refusal(
+    "a shadow is to stand beside a variant on Inf1 instances, or is on such itself",
+    _VALIDATION,
+    "ShadowProductionVariants cannot be given for endpoints with Inf1 instances: {types}.",
+    f"{_GUIDE}/shadow-tests.html",
+)
 OTHER_KIND = Refusal(
     "a real-time, a serverless or an asynchronous endpoint is to become another of these",
     _VALIDATION,

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from dropforge.local.sagemaker import events, images, roles
+from dropforge.local.sagemaker import events, images, instances, roles
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs.cluster import MOST_HOSTS
 from dropforge.local.sagemaker.kinds.kind import Jobs, Kind
@@ -75,6 +75,7 @@ class ProcessingJobs:
             raise refusals.TOO_MANY_HOSTS(most=MOST_HOSTS, **asked)
         if resources["InstanceCount"] > 1 and (why := network.missing()):
             raise refusals.NO_NETWORK(why=why)
+        instances.check_key([resources["InstanceType"]], resources.get("VolumeKmsKeyId"))
         image = images.folder(application["ImageUri"], self._images)
         if not application.get("ContainerEntrypoint") and not (image / PROGRAM).is_file():
             raise refusals.NO_PROGRAM(image=application["ImageUri"])

@@ -48,6 +48,12 @@ FOREIGN_ROLE = Refusal(
     message="RoleArn: Cross-account pass role is not allowed.",
     source="https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-python-sdk-troubleshooting.html",
 )
+KEY_OF_DISKS = Refusal(
+    when="VolumeKmsKeyId is given for instances with disks of their own",
+    code="ValidationException",
+    message="VolumeKmsKeyId cannot be used with {type}: its local storage is encrypted by the instance.",
+    source="https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ResourceConfig.html",
+)
 BAD_TOKEN = Refusal(
     when="a NextToken is none that was given",
     code="ValidationException",
