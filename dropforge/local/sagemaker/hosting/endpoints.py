@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from dropforge.local.sagemaker import events, listing
+from dropforge.local.sagemaker import events, listing, tags
 from dropforge.local.sagemaker.errors import SageMakerError
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting import alarms, fields, plans, refusals, traffic
@@ -49,7 +49,7 @@ class Endpoints:
         now = time.time()
         doc: Doc = {"EndpointName": name, "EndpointArn": arn, "EndpointConfigName": plan["config"]}
         doc |= {"EndpointStatus": "Creating", "CreationTime": now, "LastModifiedTime": now}
-        doc |= {"_wanted": {**plan, "began": now}, "_tags": list(request.get("Tags", ()))}
+        doc |= {"_wanted": {**plan, "began": now}, "_tags": tags.given(request)}
         doc |= {"LastDeploymentConfig": deployment} if deployment else {}
         try:
             self._store.create(KIND, name, doc, events.endpoint(doc))

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from dropforge.local.sagemaker import images, listing, roles
+from dropforge.local.sagemaker import images, listing, roles, tags
 from dropforge.local.sagemaker.artifacts import split_uri
 from dropforge.local.sagemaker.errors import SageMakerError
 from dropforge.local.sagemaker.ground import Ground
@@ -51,7 +51,7 @@ class Models:
         doc: Doc = {key: value for key, value in request.items() if key not in {"Tags", "Containers"}}
         doc |= {"PrimaryContainer": container, "ModelArn": arn, "CreationTime": time.time()}
         doc |= {"EnableNetworkIsolation": bool(request.get("EnableNetworkIsolation"))}
-        doc["_tags"] = list(request.get("Tags", ()))
+        doc["_tags"] = tags.given(request)
         self._create(MODEL, name, doc, "model", arn)
         return {"ModelArn": arn}
 
@@ -80,7 +80,7 @@ class Models:
         doc: Doc = {key: value for key, value in request.items() if key != "Tags"}
         doc |= {"ShadowProductionVariants": shadows} if shadows else {}
         doc |= {"ProductionVariants": variants, "EndpointConfigArn": arn, "CreationTime": time.time()}
-        doc["_tags"] = list(request.get("Tags", ()))
+        doc["_tags"] = tags.given(request)
         self._create(CONFIG, name, doc, "endpoint configuration", arn)
         return {"EndpointConfigArn": arn}
 

@@ -61,10 +61,16 @@ BAD_TOKEN = Refusal(
     source=ASSUMED,
 )
 RESOURCE_MISSING = Refusal(
-    when="tags are asked of something that is not there",
+    when="tags are asked of something that is not there, or is of another account or region",
     code="ValidationException",
     message="Could not find resource {arn}.",
     source=ASSUMED,
+)
+RESERVED_TAG = Refusal(
+    when="a tag is to be given or taken away whose key begins with aws:",
+    code="ValidationException",
+    message="Tag keys that begin with aws: are reserved for AWS: {key}",
+    source="https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html",
 )
 TOO_MANY_TAGS = Refusal(
     when="something would have more than 50 tags",
