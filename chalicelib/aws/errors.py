@@ -71,6 +71,7 @@ _SENTENCES: tuple[tuple[str, type[DropforgeError]], ...] = (
     ("does not exist", NotFoundError),
     ("already exist", AlreadyExistsError),
     ("in-progress", ConflictError),
+    ("cannot update failed endpoint", ConflictError),
 )
 """SageMaker says most of it as a ValidationException, with the reason in the sentence alone."""
 

@@ -25,6 +25,10 @@ def client(server: Server, service: str, region: str = "us-east-1", account: str
     return boto3.client(service, endpoint_url=server.endpoint, region_name=region, **keys)
 
 
+def role(account: str) -> str:
+    return ROLE.replace(OWN.account, account or OWN.account)
+
+
 def models(server: Server, region: str = "us-east-1", account: str = "") -> list[str]:
     told = client(server, "sagemaker", region, account).list_models()["Models"]
     return [each["ModelArn"] for each in told]
@@ -35,7 +39,7 @@ def test_what_is_made_in_one_region_or_account_is_seen_in_no_other_and_is_kept(t
     with running(["sagemaker", "--state", str(tmp_path)]) as server:
         for region, account in places:
             client(server, "sagemaker", region, account).create_model(
-                ModelName="same", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE}
+                ModelName="same", ExecutionRoleArn=role(account), PrimaryContainer={"Image": IMAGE}
             )
         seen = [models(server, region, account) for region, account in places]
         assert models(server, "eu-west-1", "123456789012") == []

@@ -102,6 +102,7 @@ def test_a_transaction_that_we_wrote_wrongly_goes_through_unchanged() -> None:
         ('Cannot create already existing endpoint "e".', AlreadyExistsError),
         ("Model Package Group already exists: g", AlreadyExistsError),
         ('Cannot update in-progress endpoint "e".', ConflictError),
+        ('Cannot update failed endpoint "e".', ConflictError),
         ("1 validation error detected: Value 'x' at 'name' failed to satisfy constraint", RefusedError),
     ],
 )

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.store import Doc, MissingError
+from dropforge.local.sagemaker.store import Doc, MissingError, Row
 from dropforge.local.sagemaker.wire import refusals
 from dropforge.local.sagemaker.wire.operation import Operation
 
 _MOST = 50
+_RESERVED = "aws:"
+
+
+def given(request: Mapping[str, Any]) -> list[Doc]:
+    """Give the tags of a request; those that AWS alone may give are refused."""
+    tags = list(request.get("Tags") or ())
+    _check(tag["Key"] for tag in tags)
+    return tags
 
 
 class Tags:
@@ -18,17 +26,20 @@ class Tags:
 
     def __init__(self, ground: Ground) -> None:
         self._store = ground.store
+        self._account = ground.account
 
     def operations(self) -> dict[str, Operation]:
         return {
             "AddTags": Operation(self.add),
-            "ListTags": Operation(self.list),
+            "ListTags": Operation(self.list, {"MaxResults": "a page has the 50 tags that a thing may have"}),
             "DeleteTags": Operation(self.delete),
         }
 
     def add(self, request: Mapping[str, Any]) -> Doc:
+        new = given(request)
+
         def merge(doc: Doc) -> None:
-            tags = {tag["Key"]: tag["Value"] for tag in [*doc.get("_tags", []), *request["Tags"]]}
+            tags = {tag["Key"]: tag["Value"] for tag in [*doc.get("_tags", []), *new]}
             if len(tags) > _MOST:
                 raise refusals.TOO_MANY_TAGS(most=_MOST)
             doc["_tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
@@ -36,9 +47,13 @@ class Tags:
         return {"Tags": self._change(request["ResourceArn"], merge)["_tags"]}
 
     def list(self, request: Mapping[str, Any]) -> Doc:
-        return {"Tags": self._change(request["ResourceArn"], lambda _: None).get("_tags", [])}
+        if request.get("NextToken"):  # there was no page with more to come
+            raise refusals.BAD_TOKEN()
+        return {"Tags": self._find(request["ResourceArn"])[1].doc.get("_tags", [])}
 
     def delete(self, request: Mapping[str, Any]) -> Doc:
+        _check(request["TagKeys"])
+
         def remove(doc: Doc) -> None:
             doc["_tags"] = [tag for tag in doc.get("_tags", []) if tag["Key"] not in request["TagKeys"]]
 
@@ -46,9 +61,23 @@ class Tags:
         return {}
 
     def _change(self, arn: str, edit: Any) -> Doc:
-        kind, _, name = arn.rpartition(":")[2].partition("/")
-        found = self._store.select("kind = ? AND lower(name) = ?", (kind, name.lower()), limit=1)
+        kind, found = self._find(arn)
         try:
-            return self._store.change(kind, found[0].name if found else "", edit)
+            return self._store.change(kind, found.name, edit)
         except MissingError as error:
             raise refusals.RESOURCE_MISSING(arn=arn) from error
+
+    def _find(self, arn: str) -> tuple[str, Row]:
+        """Find a thing of this account and region, by its kind and its name in whatever case."""
+        place, _, path = arn.rpartition(":")
+        kind, _, name = path.partition("/")
+        found = self._store.select("kind = ? AND lower(name) = ?", (kind, name.lower()), limit=1)
+        if not found or f"{place}:{kind}/" != self._account.arn(kind, ""):
+            raise refusals.RESOURCE_MISSING(arn=arn)
+        return kind, found[0]
+
+
+def _check(keys: Iterable[str]) -> None:
+    for key in keys:
+        if key.lower().startswith(_RESERVED):
+            raise refusals.RESERVED_TAG(key=key)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,40 +15,58 @@ import pytest
 import dropforge.local.sagemaker as package
 from dropforge.local import apis
 from dropforge.local.sagemaker import SageMaker
+from dropforge.local.sagemaker.errors import SageMakerError
 from dropforge.local.sagemaker.service import GRAPHS
 from dropforge.local.sagemaker.wire import fidelity
-from dropforge.local.sagemaker.wire.operation import Operation, refusal
+from dropforge.local.sagemaker.wire.operation import Meaning, Operation, refusal
 from dropforge.local.sagemaker.wire.refusal import Refusal
 from tests.local.sagemaker.samples import least, with_member
 from tests.local.sagemaker.world import World
 
 _DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "local-sagemaker.md"
+_RUNTIME = {
+    "InvokeEndpoint": "invocations",
+    "InvokeEndpointWithResponseStream": "invocations-response-stream",
+    "InvokeEndpointAsync": "async-invocations",
+}
+Operations = Mapping[str, Operation | Meaning]
 _SOURCES = Path(package.__file__).parent
 
 
 @pytest.fixture(scope="module")
-def operations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Operation]:
+def services(tmp_path_factory: pytest.TempPathFactory) -> fidelity.Services:
     home = tmp_path_factory.mktemp("tables")
     made = SageMaker(home, client=_nobody, emit=_nobody, speed=1, account="0" * 12, region="us-east-1")
-    return made.operations
+    return fidelity.services(made)
+
+
+@pytest.fixture(scope="module")
+def operations(services: fidelity.Services) -> Operations:
+    return services["sagemaker"]
+
+
+def _all(services: fidelity.Services) -> Iterator[tuple[str, str, Operation | Meaning]]:
+    for service, operations in services.items():
+        for name, operation in operations.items():
+            yield service, name, operation
 
 
 def _nobody(*_: object) -> None:
     return None
 
 
-def _shape(name: str) -> Any:
-    return apis.service("sagemaker").operation_model(name).input_shape
+def _shape(name: str, service: str = "sagemaker") -> Any:
+    return apis.service(service).operation_model(name).input_shape
 
 
-def _refused(operations: dict[str, Operation]) -> Iterator[tuple[str, str, str]]:
+def _refused(operations: Operations) -> Iterator[tuple[str, str, str]]:
     for name, operation in operations.items():
         for path, why in operation.refused.items():
             yield name, path, refusal(path, why)
 
 
 def test_every_member_that_is_refused_is_refused_in_the_words_of_the_table(
-    world: World, operations: dict[str, Operation]
+    world: World, operations: Operations
 ) -> None:
     connection = http.client.HTTPConnection(world.sagemaker.meta.endpoint_url.removeprefix("http://"))
     wrong = []
@@ -62,9 +81,40 @@ def test_every_member_that_is_refused_is_refused_in_the_words_of_the_table(
     assert not wrong, "\n".join(wrong)
 
 
-def test_no_member_that_a_request_may_have_meets_an_internal_error(
-    world: World, operations: dict[str, Operation]
+def test_every_member_that_the_runtime_refuses_is_refused_in_the_words_of_the_table(
+    world: World, services: fidelity.Services
 ) -> None:
+    connection = http.client.HTTPConnection(world.runtime.meta.endpoint_url.removeprefix("http://"))
+    refused = list(_refused(services[fidelity.RUNTIME]))
+    assert {name for name, _, _ in refused} == {"InvokeEndpoint", "InvokeEndpointWithResponseStream"}
+    for name, path, told in refused:
+        shape = _shape(name, fidelity.RUNTIME)
+        header = shape.members[path].serialization["name"]
+        given = with_member(shape, path)[path]
+        connection.request("POST", f"/endpoints/any/{_RUNTIME[name]}", b"", {header: str(given)})
+        answer = connection.getresponse()
+        said = json.loads(answer.read())["message"]
+        assert (answer.headers["x-amzn-errortype"], said) == ("ValidationError", told)
+    connection.close()
+
+
+def test_what_scaling_refuses_it_refuses_in_the_words_of_the_table_and_no_member_is_an_internal_error(
+    world: World,
+) -> None:
+    operations = world.cloud.scaling.operations
+    for name, path, told in _refused(operations):
+        asked, _, value = path.partition("=")
+        with pytest.raises(SageMakerError) as refused:
+            operations[name](with_member(_shape(name, fidelity.SCALING), asked, value))
+        assert (refused.value.code, refused.value.message) == ("ValidationException", told)
+    for name, operation in operations.items():
+        shape = _shape(name, fidelity.SCALING)
+        for request in [least(shape), *(with_member(shape, member) for member in shape.members)]:
+            with contextlib.suppress(SageMakerError):
+                operation(request)
+
+
+def test_no_member_that_a_request_may_have_meets_an_internal_error(world: World, operations: Operations) -> None:
     connection = http.client.HTTPConnection(world.sagemaker.meta.endpoint_url.removeprefix("http://"))
     wrong = []
     for name in operations:
@@ -79,19 +129,19 @@ def test_no_member_that_a_request_may_have_meets_an_internal_error(
     assert not wrong, "\n".join(wrong)
 
 
-def test_every_path_of_the_tables_is_a_member(operations: dict[str, Operation]) -> None:
-    for name, operation in operations.items():
-        there = {path for path, _ in fidelity.members(_shape(name))}
+def test_every_path_of_the_tables_is_a_member(services: fidelity.Services) -> None:
+    for service, name, operation in _all(services):
+        there = {path for path, _ in fidelity.members(_shape(name, service))}
         for path in [*operation.unused, *operation.refused]:
             assert path.partition("=")[0] in there, f"{name} has no {path}"
 
 
-def test_every_member_that_counts_as_honoured_is_known_to_the_code(operations: dict[str, Operation]) -> None:
+def test_every_member_that_counts_as_honoured_is_known_to_the_code(services: fidelity.Services) -> None:
     known = _literals()
     unknown = [
         f"{name} {path}"
-        for name, operation in operations.items()
-        for path, member in fidelity.members(_shape(name))
+        for service, name, operation in _all(services)
+        for path, member in fidelity.members(_shape(name, service))
         if not _contains_members(member)
         and fidelity.standing(operation, path)[0] == fidelity.HONOURED
         and path.rpartition(".")[2] not in known
@@ -100,14 +150,21 @@ def test_every_member_that_counts_as_honoured_is_known_to_the_code(operations: d
     assert not unknown, "in no table and unknown to the code:\n" + "\n".join(unknown)
 
 
-def test_the_document_has_the_tables_of_the_code(operations: dict[str, Operation]) -> None:
+def test_the_document_has_the_tables_of_the_code(services: fidelity.Services) -> None:
     command = "python -m dropforge.local.sagemaker.wire.fidelity"
     written = _DOCUMENT.read_text().partition(f"<!-- {command} -->\n")[2].partition("<!-- end -->")[0]
-    assert written.strip() == fidelity.document(operations, GRAPHS.values()).strip(), f"write it again with {command}"
+    assert written.strip() == fidelity.document(services, GRAPHS.values()).strip(), f"write it again with {command}"
 
 
 def _contains_members(shape: Any) -> bool:
     return bool(getattr(shape.member if shape.type_name == "list" else shape, "members", None))
+
+
+def test_the_document_tells_every_operation_of_the_runtime_and_of_scaling() -> None:
+    text = _DOCUMENT.read_text()
+    for service in (fidelity.RUNTIME, fidelity.SCALING):
+        for name in apis.service(service).operation_names:
+            assert f"### {name}\n" in text or f"`{name}`" in text, name
 
 
 def test_every_refusal_of_the_tables_is_raised_somewhere() -> None:

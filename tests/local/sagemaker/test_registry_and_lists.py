@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sqlite3
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,8 @@ from dropforge.local.sagemaker.errors import SageMakerError
 from dropforge.local.sagemaker.registry.packages import Registry
 from dropforge.local.sagemaker.store import Store
 from tests.local.sagemaker.world import IMAGE, ROLE, World
+
+_RESERVED = [{"Key": "aws:a", "Value": "1"}]
 
 
 @pytest.fixture
@@ -166,6 +169,50 @@ def test_tags_can_be_added_listed_and_removed(world: World) -> None:
     world.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "b", "Value": "3"}])
     world.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["a"])
     assert world.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "b", "Value": "3"}]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("us-east-1", "eu-west-1"), ("000000000000", "123456789012"), ("arn:aws:", "arn:aws-cn:")]
+)
+def test_what_is_of_another_account_or_region_has_no_tags_here(world: World, before: str, after: str) -> None:
+    arn = world.sagemaker.describe_model(ModelName=world.config("serves.py"))["ModelArn"]
+    other = arn.replace(before, after)
+    for call, more in (("list_tags", {}), ("add_tags", {"Tags": []}), ("delete_tags", {"TagKeys": ["a"]})):
+        with pytest.raises(ClientError, match=f"Could not find resource {other}") as refused:
+            getattr(world.sagemaker, call)(ResourceArn=other, **more)
+        assert refused.value.response["Error"]["Code"] == "ValidationException"
+
+
+def test_tags_that_are_aws_own_are_refused_wherever_tags_are_given(world: World) -> None:
+    name = world.config("serves.py")
+    arn = world.sagemaker.describe_model(ModelName=name)["ModelArn"]
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("add_tags", {"ResourceArn": arn}),
+        ("create_model", {"ModelName": f"t-{name}", "ExecutionRoleArn": ROLE, "PrimaryContainer": {"Image": IMAGE}}),
+        ("create_endpoint", {"EndpointName": name, "EndpointConfigName": name}),
+        ("create_training_job", world.job_request("leaves_no_model.py")),
+        ("create_model_package_group", {"ModelPackageGroupName": name}),
+    ]
+    for call, request in calls:
+        with pytest.raises(ClientError, match="Tag keys that begin with aws: are reserved") as refused:
+            getattr(world.sagemaker, call)(**request, Tags=_RESERVED)
+        assert refused.value.response["Error"]["Code"] == "ValidationException"
+    with pytest.raises(ClientError, match="are reserved for AWS: aws:a"):
+        world.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["aws:a"])
+
+
+def test_to_list_tags_changes_nothing_and_there_is_one_page(world: World) -> None:
+    arn = world.sagemaker.describe_model(ModelName=world.config("serves.py"))["ModelArn"]
+    tags = [{"Key": f"k{number}", "Value": ""} for number in range(50)]
+    world.sagemaker.add_tags(ResourceArn=arn, Tags=tags)
+    query = "SELECT modified FROM things WHERE kind = 'model' ORDER BY name"
+    with sqlite3.connect(world.home / "sagemaker" / "state.sqlite") as state:
+        before = state.execute(query).fetchall()
+        told = world.sagemaker.list_tags(ResourceArn=arn, MaxResults=50)
+        assert state.execute(query).fetchall() == before
+    assert (told["Tags"], told.get("NextToken")) == (tags, None)
+    with pytest.raises(ClientError, match="Invalid NextToken"):
+        world.sagemaker.list_tags(ResourceArn=arn, NextToken="more")
 
 
 def test_lists_are_filtered_sorted_and_paged_and_a_page_is_not_shifted_by_what_comes_later(world: World) -> None:

@@ -144,6 +144,8 @@ def test_a_model_that_never_answers_its_ping_fails_the_endpoint_and_says_where_t
     until(lambda: world.last_told(name)["EndpointStatus"] == "FAILED")
     with pytest.raises(ClientError, match="not found"):
         world.invoke(name)
+    with pytest.raises(ClientError, match="Cannot update failed endpoint"):
+        world.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=seen["EndpointConfigName"])
     world.sagemaker.delete_endpoint(EndpointName=name)
     until(lambda: name not in _names(world))
 
@@ -175,7 +177,9 @@ def test_an_endpoint_that_is_busy_is_neither_updated_nor_deleted(world: World) -
     with pytest.raises(ClientError, match="Cannot update in-progress endpoint") as refused:
         world.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config)
     assert refused.value.response["Error"]["Code"] == "ValidationException"
-    with pytest.raises(ClientError, match="in-progress"):
+    with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
+        world.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName="not-there")
+    with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
         world.sagemaker.delete_endpoint(EndpointName=name)
     assert world.settled(name)["EndpointConfigName"] == config
 
@@ -224,6 +228,23 @@ def test_endpoints_serve_again_after_the_cloud_was_stopped_even_when_their_confi
     world.start()
     assert json.loads(world.invoke(name))["model"] == "forty-two"
     assert world.endpoint(name)["EndpointStatus"] == "InService"
+
+
+def test_what_is_in_use_is_deleted_as_on_aws_and_nothing_is_updated_to_what_is_gone(world: World) -> None:
+    name = world.deploy("serves.py")
+    used, other = world.endpoint(name)["EndpointConfigName"], world.config("serves.py")
+    world.sagemaker.delete_model(ModelName=other)
+    world.sagemaker.delete_endpoint_config(EndpointConfigName=used)
+    with pytest.raises(ClientError, match="Could not find endpoint configuration"):
+        world.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=used)
+    with pytest.raises(ClientError, match="Could not find model"):
+        world.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=other)
+    assert world.endpoint(name)["EndpointStatus"] == "InService"
+    assert json.loads(world.invoke(name))["model"] == "forty-two"
+    world.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName=name, DesiredWeightsAndCapacities=[{"VariantName": "main", "DesiredInstanceCount": 2}]
+    )
+    assert world.settled(name)["ProductionVariants"][0]["CurrentInstanceCount"] == 2
 
 
 def test_an_endpoint_whose_making_was_cut_short_is_made_when_the_cloud_starts_again(world: World) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from dropforge.local.sagemaker import events, listing
+from dropforge.local.sagemaker import events, listing, tags
 from dropforge.local.sagemaker.errors import SageMakerError
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting import alarms, fields, plans, refusals, traffic
@@ -15,6 +15,7 @@ from dropforge.local.sagemaker.wire.operation import Operation
 
 KIND = "endpoint"
 _BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
+_FAILED = frozenset({"Failed", "UpdateRollbackFailed"})
 _SUMMARY = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
 
 
@@ -48,7 +49,7 @@ class Endpoints:
         now = time.time()
         doc: Doc = {"EndpointName": name, "EndpointArn": arn, "EndpointConfigName": plan["config"]}
         doc |= {"EndpointStatus": "Creating", "CreationTime": now, "LastModifiedTime": now}
-        doc |= {"_wanted": {**plan, "began": now}, "_tags": list(request.get("Tags", ()))}
+        doc |= {"_wanted": {**plan, "began": now}, "_tags": tags.given(request)}
         doc |= {"LastDeploymentConfig": deployment} if deployment else {}
         try:
             self._store.create(KIND, name, doc, events.endpoint(doc))
@@ -59,6 +60,7 @@ class Endpoints:
 
     def update(self, request: Mapping[str, Any]) -> Doc:
         seen = self._find(request["EndpointName"])
+        _refuse_update(seen)
         plan = plans.resolve(self._ground, request["EndpointConfigName"])
         last = seen.get("LastDeploymentConfig") if request.get("RetainDeploymentConfig") else None
         deployment = request.get("DeploymentConfig") or last
@@ -116,8 +118,7 @@ class Endpoints:
         """Accept a change of an endpoint that serves, and have it carried out."""
 
         def step(doc: Doc) -> list[Event]:
-            if doc["EndpointStatus"] != "InService":
-                raise refusals.UPDATE_BUSY(arn=doc["EndpointArn"])
+            _refuse_update(doc)
             doc["_wanted"] = wanted(doc)
             doc |= {"EndpointStatus": "Updating", "LastModifiedTime": time.time(), "_stage": None}
             if doc["_wanted"].get("in_place"):
@@ -158,3 +159,10 @@ class Endpoints:
 
     def _missing(self, name: str) -> SageMakerError:
         return refusals.MISSING(kind=KIND, arn=self._account.arn(KIND, name))
+
+
+def _refuse_update(doc: Doc) -> None:
+    if doc["EndpointStatus"] in _FAILED:
+        raise refusals.UPDATE_FAILED(arn=doc["EndpointArn"])
+    if doc["EndpointStatus"] != "InService":
+        raise refusals.UPDATE_BUSY(arn=doc["EndpointArn"])

@@ -24,7 +24,7 @@ _CONTAINER_REFUSED = {
 _CONTAINERS = ("PrimaryContainer", "Containers[]")
 MODEL_UNUSED: Mapping[str, str] = {
     "EnableNetworkIsolation": _ALONE,
-    "ExecutionRoleArn": "a container has no network and so no use for a role; it is kept and told",
+    "ExecutionRoleArn": "a container has no network and so no use for a role; its account is checked, and it is told",
     "VpcConfig": _ALONE,
     **{f"{container}.{name}": why for container in _CONTAINERS for name, why in _CONTAINER_UNUSED.items()},
 }
@@ -54,7 +54,7 @@ _VARIANTS = ("ProductionVariants[]", "ShadowProductionVariants[]")
 CONFIG_UNUSED: Mapping[str, str] = {
     "AsyncInferenceConfig.OutputConfig.KmsKeyId": _PLAIN,
     "EnableNetworkIsolation": _ALONE,
-    "ExecutionRoleArn": _COMPONENTS,
+    "ExecutionRoleArn": f"{_COMPONENTS}; its account is checked",
     "KmsKeyId": _PLAIN,
     "MetricsConfig": "metrics come as they come",
     "VpcConfig": _ALONE,

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dropforge.local.sagemaker import images, listing
+from dropforge.local.sagemaker import images, listing, roles, tags
 from dropforge.local.sagemaker.artifacts import split_uri
 from dropforge.local.sagemaker.errors import SageMakerError
 from dropforge.local.sagemaker.ground import Ground
@@ -46,11 +46,12 @@ class Models:
         arn = self._account.arn(MODEL, name)
         if self._store.get(MODEL, name) is not None:
             raise _taken("model", arn)
+        roles.check(self._account, request.get("ExecutionRoleArn"))
         container = self._container(request)
         doc: Doc = {key: value for key, value in request.items() if key not in {"Tags", "Containers"}}
         doc |= {"PrimaryContainer": container, "ModelArn": arn, "CreationTime": time.time()}
         doc |= {"EnableNetworkIsolation": bool(request.get("EnableNetworkIsolation"))}
-        doc["_tags"] = list(request.get("Tags", ()))
+        doc["_tags"] = tags.given(request)
         self._create(MODEL, name, doc, "model", arn)
         return {"ModelArn": arn}
 
@@ -70,6 +71,7 @@ class Models:
     def create_config(self, request: Mapping[str, Any]) -> Doc:
         name = request["EndpointConfigName"]
         arn = self._account.arn(CONFIG, name)
+        roles.check(self._account, request.get("ExecutionRoleArn"))
         variants = [self._variant(variant) for variant in request["ProductionVariants"]]
         shadows = [self._variant(variant) for variant in request.get("ShadowProductionVariants", ())]
         _check_together(variants, shadows)
@@ -78,7 +80,7 @@ class Models:
         doc: Doc = {key: value for key, value in request.items() if key != "Tags"}
         doc |= {"ShadowProductionVariants": shadows} if shadows else {}
         doc |= {"ProductionVariants": variants, "EndpointConfigArn": arn, "CreationTime": time.time()}
-        doc["_tags"] = list(request.get("Tags", ()))
+        doc["_tags"] = tags.given(request)
         self._create(CONFIG, name, doc, "endpoint configuration", arn)
         return {"EndpointConfigArn": arn}
 
@@ -151,7 +153,7 @@ class Models:
         return doc
 
     def _delete(self, kind: str, name: str, called: str) -> Doc:
-        """Delete it, in use or not: AWS asks not to, but refuses nothing, and what serves goes on serving.
+        """Delete it, in use or not: AWS says that one must not, but refuses nothing, and what serves goes on serving.
 
         https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DeleteEndpointConfig.html
         """
@@ -171,8 +173,15 @@ def _check_together(variants: list[Doc], shadows: list[Doc]) -> None:
         raise refusals.SAME_VARIANT(names=", ".join(names))
     if shadows and len(names) > 2:  # noqa: PLR2004 - one that answers, and its shadow
         raise refusals.ONE_SHADOW(names=", ".join(names))
+    inferentia = [each for each in map(_type, variants + shadows) if each.startswith("ml.inf1.")]
+    if shadows and inferentia:
+        raise refusals.SHADOW_OF_INF1(types=", ".join(inferentia))
     if len(names) > 1 and any(variant.get("ServerlessConfig") for variant in variants + shadows):
         raise refusals.SERVERLESS_ALONE(names=", ".join(names))
+
+
+def _type(variant: Mapping[str, Any]) -> str:
+    return str(variant.get("InstanceType", ""))
 
 
 def _check_queue(name: str, queue: Mapping[str, Any], variants: list[Doc]) -> None:

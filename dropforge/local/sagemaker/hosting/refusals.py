@@ -25,8 +25,14 @@ MISSING = Refusal(
     'Could not find {kind} "{arn}".',
     f"{_API}/API_DescribeEndpoint.html",
 )
+UPDATE_FAILED = Refusal(
+    "an endpoint that has failed, or whose rollback has, is to be updated",
+    _VALIDATION,
+    'Cannot update failed endpoint "{arn}".',
+    f"{_API}/API_DescribeEndpoint.html",
+)
 UPDATE_BUSY = Refusal(
-    "an endpoint that is not InService is to be updated",
+    "an endpoint that is being made, updated or deleted is to be updated; what it should become is not looked at then",
     _VALIDATION,
     'Cannot update in-progress endpoint "{arn}".',
     f"{_API}/API_UpdateEndpoint.html",
@@ -34,7 +40,7 @@ UPDATE_BUSY = Refusal(
 DELETE_BUSY = Refusal(
     "an endpoint that is being made or updated is to be deleted",
     _VALIDATION,
-    'Cannot delete in-progress endpoint "{arn}".',
+    'Cannot update in-progress endpoint "{arn}".',
     f"{_API}/API_DeleteEndpoint.html",
 )
 SAME_VARIANT = Refusal(
@@ -200,6 +206,12 @@ ONE_SHADOW = Refusal(
     _VALIDATION,
     "ShadowProductionVariants takes one variant beside one in ProductionVariants; these are more: {names}.",
     f"{_API}/API_CreateEndpointConfig.html",
+)
+SHADOW_OF_INF1 = Refusal(
+    "a shadow is to stand beside a variant on Inf1 instances, or is on such itself",
+    _VALIDATION,
+    "ShadowProductionVariants cannot be given for endpoints with Inf1 instances: {types}.",
+    f"{_GUIDE}/shadow-tests.html",
 )
 OTHER_KIND = Refusal(
     "a real-time, a serverless or an asynchronous endpoint is to become another of these",

@@ -12,7 +12,7 @@ from dropforge.local import apis
 from dropforge.local.sagemaker.errors import InvokeValidationError, SageMakerError
 from dropforge.local.sagemaker.hosting import fields, refusals
 from dropforge.local.sagemaker.wire import constraints
-from dropforge.local.sagemaker.wire.operation import refusal
+from dropforge.local.sagemaker.wire.operation import Meaning, refusal
 
 INVOKE, STREAM, ASYNC = "InvokeEndpoint", "InvokeEndpointWithResponseStream", "InvokeEndpointAsync"
 _OPERATIONS = {"invocations": INVOKE, "invocations-response-stream": STREAM, "async-invocations": ASYNC}
@@ -52,7 +52,7 @@ def read(scope: Mapping[str, Any], body: bytes) -> Request:
     if scope["method"] != "POST" or operation is None:
         raise refusals.NO_SUCH_CALL()
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    shape = apis.service("sagemaker-runtime").operation_model(operation).input_shape
+    shape = _shape(operation)
     given = {
         name: headers[key]
         for name, member in shape.members.items()
@@ -66,9 +66,22 @@ def read(scope: Mapping[str, Any], body: bytes) -> Request:
     return Request(operation, unquote(endpoint), given, body)
 
 
+def meanings() -> dict[str, Meaning]:
+    """Tell for each operation what its members mean here."""
+    return {name: Meaning(refused=_refused(_shape(name))) for name in _OPERATIONS.values()}
+
+
 def check_size(body: bytes, largest: int) -> None:
     if len(body) > largest:
         raise refusals.TOO_LARGE(largest=largest)
+
+
+def _shape(operation: str) -> Any:
+    return apis.service("sagemaker-runtime").operation_model(operation).input_shape
+
+
+def _refused(shape: Any) -> dict[str, str]:
+    return {name: why for name, why in fields.RUNTIME_REFUSED.items() if name in shape.members}
 
 
 def _check(shape: Any, endpoint: str, given: Mapping[str, str]) -> None:

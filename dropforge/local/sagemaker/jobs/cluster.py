@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dropforge.local.sagemaker import instances
 from dropforge.local.sagemaker.jobs import refusals
 from dropforge.local.sagemaker.jobs.channels.asked import Share
 from dropforge.local.sagemaker.sandbox import network
@@ -70,6 +71,7 @@ def check(request: Mapping[str, Any]) -> None:
         raise refusals.TOO_MANY_HOSTS(type=first, most=MOST_HOSTS, asked=asked)
     if asked > 1 and (why := network.missing()):
         raise refusals.NO_NETWORK(why=why)
+    instances.check_key((one["InstanceType"] for one in groups or [resources]), resources.get("VolumeKmsKeyId"))
     _check_groups(request, hosts(resources))
 
 

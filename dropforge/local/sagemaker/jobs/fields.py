@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 _ALONE = "every program here is alone already, with no network but its own"
 _PLAIN = "nothing on this machine is encrypted"
+_PLAIN_VOLUME = f"{_PLAIN}; refused for instances with disks of their own"
 _ONE_MACHINE = "one machine plays all the instances"
 _NOT_WATCHED = "nothing here looks into a program while it runs"
 
@@ -28,7 +29,7 @@ TRAINING_UNUSED: Mapping[str, str] = {
     "ResourceConfig.InstanceGroups[].InstanceType": f"{_ONE_MACHINE}; the name is checked and told",
     "ResourceConfig.InstanceType": f"{_ONE_MACHINE}; the name is checked and told",
     "ResourceConfig.KeepAlivePeriodInSeconds": "nothing is kept warm",
-    "ResourceConfig.VolumeKmsKeyId": _PLAIN,
+    "ResourceConfig.VolumeKmsKeyId": _PLAIN_VOLUME,
     "ResourceConfig.VolumeSizeInGB": "a job has the disk of this machine",
     "SessionChainingConfig": "a job has no session of its own",
     "StoppingCondition.MaxPendingTimeInSeconds": "no job waits for an instance",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dropforge.local.sagemaker import events, images, listing
+from dropforge.local.sagemaker import events, images, listing, roles, tags
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import cluster, fields, filled, inputs, metrics, refusals, states, steps, synced
 from dropforge.local.sagemaker.jobs.steps import enter
@@ -61,7 +61,7 @@ class TrainingJobs:
         doc |= filled.training(request)
         doc["StoppingCondition"] = {"MaxRuntimeInSeconds": _LONGEST, **request.get("StoppingCondition", {})}
         doc |= {"TrainingJobArn": arn, "TrainingJobStatus": "InProgress", "CreationTime": time.time()}
-        doc |= {"SecondaryStatusTransitions": [], "_tags": list(request.get("Tags", ())), "_stop": False}
+        doc |= {"SecondaryStatusTransitions": [], "_tags": tags.given(request), "_stop": False}
         enter(doc, "Starting")
         try:
             self._store.create(KIND, name, doc, events.training(doc))
@@ -98,6 +98,7 @@ class TrainingJobs:
         return {}
 
     def _check(self, request: Mapping[str, Any]) -> None:
+        roles.check(self._account, request["RoleArn"])
         algorithm = request.get("AlgorithmSpecification") or {}
         if not algorithm.get("TrainingImage"):
             raise refusals.NO_IMAGE(job=request["TrainingJobName"])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dropforge.local.sagemaker import listing
+from dropforge.local.sagemaker import listing, tags
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.store import Doc, Event, MissingError, TakenError
 from dropforge.local.sagemaker.wire.refusal import Refusal
@@ -66,7 +66,7 @@ class Jobs:
         arn = self._account.arn(kind.name, name)
         doc |= {f"{kind.noun}Name": name, f"{kind.noun}Arn": arn, kind.status: status}
         doc |= {"CreationTime": now, "LastModifiedTime": now}
-        doc |= {"_tags": list(request.get("Tags", ())), "_stop": False}
+        doc |= {"_tags": tags.given(request), "_stop": False}
         try:
             self._store.create(kind.name, name, doc, kind.event(doc))
         except TakenError as error:

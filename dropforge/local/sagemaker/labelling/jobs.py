@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dropforge.local.sagemaker import events
+from dropforge.local.sagemaker import events, roles
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.kinds.kind import Jobs, Kind
 from dropforge.local.sagemaker.labelling import fields, refusals
@@ -40,6 +40,7 @@ class LabellingJobs:
     """The operations on labelling jobs. `launch` and `stop` reach the one who waits for their labels."""
 
     def __init__(self, ground: Ground, launch: Callable[[str], None], stop: Callable[[str], None]) -> None:
+        self._account = ground.account
         self._jobs = Jobs(ground, KIND, launch, stop)
 
     def operations(self) -> dict[str, Operation]:
@@ -53,6 +54,7 @@ class LabellingJobs:
     def create(self, request: Mapping[str, Any]) -> Doc:
         name, human = request["LabelingJobName"], request["HumanTaskConfig"]
         self._jobs.refuse_taken(name)
+        roles.check(self._account, request["RoleArn"])
         if not request["InputConfig"]["DataSource"].get("S3DataSource", {}).get("ManifestS3Uri"):
             raise refusals.NO_MANIFEST(name=name)
         if request["LabelAttributeName"].endswith("-metadata"):

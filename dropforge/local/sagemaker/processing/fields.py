@@ -12,7 +12,7 @@ UNUSED: Mapping[str, str] = {
     "NetworkConfig": "every program here is alone already, with no network but its own",
     "ProcessingOutputConfig.KmsKeyId": _PLAIN,
     "ProcessingResources.ClusterConfig.InstanceType": f"{_ONE_MACHINE}; the name is checked and told",
-    "ProcessingResources.ClusterConfig.VolumeKmsKeyId": _PLAIN,
+    "ProcessingResources.ClusterConfig.VolumeKmsKeyId": f"{_PLAIN}; refused for instances with disks of their own",
     "ProcessingResources.ClusterConfig.VolumeSizeInGB": "a job has the disk of this machine",
 }
 REFUSED: Mapping[str, str] = {

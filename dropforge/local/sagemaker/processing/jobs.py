@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from dropforge.local.sagemaker import events, images
+from dropforge.local.sagemaker import events, images, instances, roles
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import synced
 from dropforge.local.sagemaker.jobs.cluster import MOST_HOSTS
@@ -47,6 +47,7 @@ class ProcessingJobs:
 
     def __init__(self, ground: Ground, launch: Callable[[str], None], stop: Callable[[str], None]) -> None:
         self._images = ground.images
+        self._account = ground.account
         self._jobs = Jobs(ground, KIND, launch, stop)
 
     def operations(self) -> dict[str, Operation]:
@@ -66,6 +67,7 @@ class ProcessingJobs:
         return self._jobs.create(name, doc, request)
 
     def _check(self, request: Mapping[str, Any]) -> None:
+        roles.check(self._account, request["RoleArn"])
         resources, application = request["ProcessingResources"]["ClusterConfig"], request["AppSpecification"]
         if not resources.get("InstanceType") or not resources.get("InstanceCount"):
             raise refusals.NO_INSTANCES(member="ProcessingResources.ClusterConfig")
@@ -74,6 +76,7 @@ class ProcessingJobs:
             raise refusals.TOO_MANY_HOSTS(most=MOST_HOSTS, **asked)
         if resources["InstanceCount"] > 1 and (why := network.missing()):
             raise refusals.NO_NETWORK(why=why)
+        instances.check_key([resources["InstanceType"]], resources.get("VolumeKmsKeyId"))
         image = images.folder(application["ImageUri"], self._images)
         if not application.get("ContainerEntrypoint") and not (image / PROGRAM).is_file():
             raise refusals.NO_PROGRAM(image=application["ImageUri"])

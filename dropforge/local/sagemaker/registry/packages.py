@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from dropforge.local.sagemaker import events, listing
+from dropforge.local.sagemaker import events, listing, tags
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.registry import fields, refusals
 from dropforge.local.sagemaker.store import Doc, Event, MissingError, TakenError
@@ -67,7 +67,7 @@ class Registry:
             "ModelPackageGroupStatus": "Completed",
             "CreationTime": time.time(),
             "CreatedBy": {},
-            "_tags": list(request.get("Tags", ())),
+            "_tags": tags.given(request),
         }
         try:
             self._store.create(GROUP, name, doc)
@@ -98,6 +98,7 @@ class Registry:
         """Add the group's next version; the same ClientToken gives the version it gave before."""
         if not request.get("ModelPackageGroupName"):
             raise refusals.NO_GROUP()
+        tags.given(request)  # before a version is counted
         group = self._group(request["ModelPackageGroupName"])["ModelPackageGroupName"]
         with self._store.alone():
             if there := self._made_with(group, request.get("ClientToken")):
@@ -176,7 +177,7 @@ class Registry:
             "ModelPackageStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []},
             "ModelApprovalStatus": request.get("ModelApprovalStatus", "PendingManualApproval"),
             "CreationTime": time.time(),
-            "_tags": list(request.get("Tags", ())),
+            "_tags": tags.given(request),
             "_token": request.get("ClientToken"),
         }
 

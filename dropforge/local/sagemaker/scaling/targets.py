@@ -27,9 +27,9 @@ class Targets:
         self._account = ground.account
 
     def operations(self) -> dict[str, Operation]:
-        role = {"RoleARN": "there are no roles to take on; it is kept and told"}
+        unused = {"RoleARN": "there are no roles to take on; it is kept and told", "Tags": "nothing here tells them"}
         return {
-            "RegisterScalableTarget": Operation(self.register, role),
+            "RegisterScalableTarget": Operation(self.register, unused),
             "DescribeScalableTargets": Operation(self.describe),
             "DeregisterScalableTarget": Operation(self.deregister),
         }

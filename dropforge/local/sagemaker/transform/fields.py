@@ -12,7 +12,7 @@ UNUSED: Mapping[str, str] = {
     "TransformResources.InstanceCount": "one machine plays all the instances; it is kept and told",
     "TransformResources.InstanceType": "one machine plays all the instances; the name is checked and told",
     "TransformResources.TransformAmiVersion": "one machine plays all the instances",
-    "TransformResources.VolumeKmsKeyId": _PLAIN,
+    "TransformResources.VolumeKmsKeyId": f"{_PLAIN}; refused for instances with disks of their own",
 }
 REFUSED: Mapping[str, str] = {
     "DataCaptureConfig": "nothing is captured",

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dropforge.local.sagemaker import events
+from dropforge.local.sagemaker import events, instances
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting import models
 from dropforge.local.sagemaker.kinds.kind import Jobs, Kind
@@ -65,6 +65,8 @@ class TransformJobs:
         model = self._store.get(models.MODEL, request["ModelName"])
         if model is None:
             raise refusals.NO_MODEL(arn=self._account.arn(models.MODEL, request["ModelName"]))
+        resources = request["TransformResources"]
+        instances.check_key([resources["InstanceType"]], resources.get("VolumeKmsKeyId"))
         payload = request.get("MaxPayloadInMB")
         if payload == 0:
             raise refusals.CHUNKED(given=payload)

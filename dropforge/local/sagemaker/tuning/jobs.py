@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dropforge.local.sagemaker import events, images, listing
+from dropforge.local.sagemaker import events, images, instances, listing, roles
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import metrics, training
 from dropforge.local.sagemaker.kinds.kind import Jobs, Kind
@@ -46,6 +46,7 @@ class TuningJobs:
     def __init__(self, ground: Ground, launch: Callable[[str], None], stop: Callable[[str], None]) -> None:
         self._store = ground.store
         self._images = ground.images
+        self._account = ground.account
         self._jobs = Jobs(ground, KIND, launch, stop)
 
     def operations(self) -> dict[str, Operation]:
@@ -90,6 +91,8 @@ class TuningJobs:
     def _check(self, name: str, config: Mapping[str, Any], definition: Mapping[str, Any] | None) -> None:
         if not definition:
             raise refusals.NO_DEFINITION(name=name)
+        roles.check(self._account, definition["RoleArn"])
+        _check_instances(definition)
         algorithm = definition["AlgorithmSpecification"]
         if not algorithm.get("TrainingImage"):
             raise refusals.NO_IMAGE(name=name, member="TrainingImage")
@@ -101,6 +104,13 @@ class TuningJobs:
         if objective["MetricName"] not in {one["Name"] for one in algorithm.get("MetricDefinitions", ())}:
             raise refusals.NO_METRIC(name=name)
         _check_limits(name, config, space.read(config, definition.get("StaticHyperParameters") or {}))
+
+
+def _check_instances(definition: Mapping[str, Any]) -> None:
+    for member in ("ResourceConfig", "HyperParameterTuningResourceConfig"):
+        given = definition.get(member) or {}
+        types = [one["InstanceType"] for one in (given, *given.get("InstanceGroups", ())) if one.get("InstanceType")]
+        instances.check_key(types, given.get("VolumeKmsKeyId"))
 
 
 def _check_limits(name: str, config: Mapping[str, Any], found: space.Space) -> None:

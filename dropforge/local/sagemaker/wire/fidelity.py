@@ -12,14 +12,21 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dropforge.local import apis
 from dropforge.local.sagemaker.states import Graph
 from dropforge.local.sagemaker.wire import protocol
-from dropforge.local.sagemaker.wire.operation import Operation
+from dropforge.local.sagemaker.wire.operation import Meaning, Operation
 from dropforge.local.sagemaker.wire.refusal import Refusal
 
+if TYPE_CHECKING:
+    from dropforge.local.sagemaker.service import SageMaker
+
+Services = Mapping[str, Mapping[str, Operation | Meaning]]
+"""The operations of each service, by their names."""
+RUNTIME, SCALING = "sagemaker-runtime", "application-autoscaling"
+_TITLES = {RUNTIME: "The runtime", SCALING: "Application Auto Scaling"}
 HONOURED, UNUSED, REFUSED = "honoured", "no effect", "refused"
 
 
@@ -35,7 +42,7 @@ def members(shape: Any, path: str = "", above: tuple[str, ...] = ()) -> Iterator
         yield from members(member, below, (*above, shape.name))
 
 
-def standing(operation: Operation, path: str) -> tuple[str, str]:
+def standing(operation: Operation | Meaning, path: str) -> tuple[str, str]:
     """Tell what a member means here, and why; what is not named follows what contains it."""
     parts = path.split(".")
     for end in range(len(parts), 0, -1):
@@ -46,9 +53,9 @@ def standing(operation: Operation, path: str) -> tuple[str, str]:
     return HONOURED, ""
 
 
-def table(name: str, operation: Operation) -> Iterator[str]:
+def table(service: str, name: str, operation: Operation | Meaning) -> Iterator[str]:
     """Give the lines of one operation's table: its members, and what differs below them or by value."""
-    shape = apis.service(protocol.SAGEMAKER).operation_model(name).input_shape
+    shape = apis.service(service).operation_model(name).input_shape
     yield from (f"### {name}", "", "| Member | Here | Because |", "|---|---|---|")
     for path, _ in members(shape) if shape else ():
         what, why = standing(operation, path)
@@ -91,13 +98,22 @@ def rooms_of_refusals() -> Iterator[ModuleType]:
             yield importlib.import_module(found.name)
 
 
-def document(operations: Mapping[str, Operation], graphs: Iterable[Graph]) -> str:
-    """Give all tables: statuses, refusals, operations in the order of their names, and what is not here."""
-    missing = sorted(set(apis.service(protocol.SAGEMAKER).operation_names) - set(operations))
+def document(services: Services, graphs: Iterable[Graph]) -> str:
+    """Give all tables: statuses, refusals, and of each service its operations in the order of their names."""
     lines = ["### Statuses", "", *statuses(graphs), "### Refusals", "", *refusals()]
-    lines += [line for name in sorted(operations) for line in table(name, operations[name])]
-    lines += ["### Not in the local cloud", "", f"{', '.join(f'`{name}`' for name in missing)}.", ""]
+    for service, operations in services.items():
+        lines += [f"## {_TITLES[service]}", ""] if service in _TITLES else []
+        lines += [line for name in sorted(operations) for line in table(service, name, operations[name])]
+        if missing := sorted(set(apis.service(service).operation_names) - set(operations)):
+            lines += ["### Not in the local cloud", "", f"{', '.join(f'`{name}`' for name in missing)}.", ""]
     return "\n".join(lines)
+
+
+def services(made: SageMaker) -> Services:
+    """Give what each service of a SageMaker performs."""
+    from dropforge.local.sagemaker.hosting import runtime
+
+    return {protocol.SAGEMAKER: made.operations, RUNTIME: runtime.meanings(), SCALING: made.scaling.operations}
 
 
 def main() -> None:
@@ -105,7 +121,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as home:
         made = SageMaker(Path(home), client=_nobody, emit=_nobody, speed=1, account="0" * 12, region="us-east-1")
-        sys.stdout.write(document(made.operations, GRAPHS.values()))
+        sys.stdout.write(document(services(made), GRAPHS.values()))
 
 
 def _nobody(*_: Any) -> Any:

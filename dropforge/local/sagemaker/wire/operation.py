@@ -18,6 +18,14 @@ _EACH = "[]"
 
 
 @dataclass(frozen=True, slots=True)
+class Meaning:
+    """What the members of one operation mean, where another than an `Operation` performs it."""
+
+    unused: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """`unused` and `refused` give, by path, what a person is told of it: a phrase that goes on after "because"."""
 

@@ -42,6 +42,18 @@ NOT_HERE = Refusal(
     message="{operation} is not in the local cloud.",
     source=OURS,
 )
+FOREIGN_ROLE = Refusal(
+    when="a role of another account is to be passed",
+    code="ValidationException",
+    message="RoleArn: Cross-account pass role is not allowed.",
+    source="https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-python-sdk-troubleshooting.html",
+)
+KEY_OF_DISKS = Refusal(
+    when="VolumeKmsKeyId is given for instances with disks of their own",
+    code="ValidationException",
+    message="VolumeKmsKeyId cannot be used with {type}: its local storage is encrypted by the instance.",
+    source="https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ResourceConfig.html",
+)
 BAD_TOKEN = Refusal(
     when="a NextToken is none that was given",
     code="ValidationException",
@@ -55,10 +67,16 @@ BAD_LENGTH = Refusal(
     source=ASSUMED,
 )
 RESOURCE_MISSING = Refusal(
-    when="tags are asked of something that is not there",
+    when="tags are asked of something that is not there, or is of another account or region",
     code="ValidationException",
     message="Could not find resource {arn}.",
     source=ASSUMED,
+)
+RESERVED_TAG = Refusal(
+    when="a tag is to be given or taken away whose key begins with aws:",
+    code="ValidationException",
+    message="Tag keys that begin with aws: are reserved for AWS: {key}",
+    source="https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html",
 )
 TOO_MANY_TAGS = Refusal(
     when="something would have more than 50 tags",
