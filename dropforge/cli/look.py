@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from dropforge.cli import functions
+from dropforge.cli import logged
 from dropforge.cli.command import Session, command, listed, one_of
 from dropforge.cli.display import Display
 from dropforge.cli.errors import FailedError, TimedOutError, UsageError
@@ -59,10 +59,15 @@ _Run = Annotated[str, typer.Argument(help="A run's hex digits or their beginning
 _RunOrFunction = Annotated[
     str | None,
     typer.Argument(
-        metavar="RUN", help="A run's hex digits, `latest`, or PIPELINE/DATASET; with --functions: one, as on_wake."
+        metavar="RUN",
+        help="A run's hex digits, `latest`, or PIPELINE/DATASET; with --functions: one, as on_wake; "
+        "with --endpoints: a pipeline.",
     ),
 ]
 _Functions = Annotated[bool, typer.Option("--functions", help="What the app's own functions say, back to --since.")]
+_Endpoints = Annotated[
+    bool, typer.Option("--endpoints", help="What models say while they are rehearsed or serve, back to --since.")
+]
 _Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends; exit as it ended.")]
 
 
@@ -130,15 +135,19 @@ def log(
     *,
     run: _RunOrFunction = None,
     of_functions: _Functions = False,
+    of_endpoints: _Endpoints = False,
     follow: _Follow = False,
     since: Since = "1h",
 ) -> None:
-    """Print the log of a run's training job; with --functions, what the app's own functions have logged."""
-    if of_functions:
-        functions.show(session, run, seconds=seconds(since), follow=follow)
+    """Print the log of a run's training job; with --functions or --endpoints, what the app or its models say."""
+    if of_functions and of_endpoints:
+        raise UsageError("--functions and --endpoints are two logs: ask for one.")
+    if of_functions or of_endpoints:
+        kind = logged.FUNCTIONS if of_functions else logged.ENDPOINTS
+        logged.show(session, kind, run, seconds=seconds(since), follow=follow)
         return
     if run is None:
-        raise UsageError("Name a run (`dropforge log latest`), or ask for --functions.")
+        raise UsageError("Name a run (`dropforge log latest`), or ask for --functions or --endpoints.")
     follower = _follower(session, run)
     if follow:
         _tell_if_unknown(session, follower)

@@ -1,4 +1,4 @@
-"""`dropforge log --functions` and `dropforge metrics` over stand-ins for CloudWatch's clients."""
+"""`dropforge log --functions`, `--endpoints` and `dropforge metrics` over stand-ins for CloudWatch's clients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from dropforge.cli import since
 from dropforge.cli.command import Session
 from dropforge.cli.errors import UsageError
-from dropforge.cli.functions import Reader, function_of, show, words
+from dropforge.cli.logged import ENDPOINTS, FUNCTIONS, Reader, function_of, show, words
 from dropforge.cli.metrics import Figure, _figures, _row
 from dropforge.cli.render import Terminal
 
@@ -44,8 +44,8 @@ class Logs:
 
 def test_the_lines_of_all_functions_come_in_the_order_of_time_and_each_once() -> None:
     logs = Logs(OnWake=[(1_000, "a"), (3_000, "c")], Reconcile=[(2_000, "b")])
-    reader = Reader(logs, "dropforge-dev", None)
-    assert [(line.function, line.text) for line in reader.news(0)] == [
+    reader = Reader(logs, "dropforge-dev", None, FUNCTIONS)
+    assert [(line.of, line.text) for line in reader.news(0)] == [
         ("on_wake", "a"), ("reconcile", "b"), ("on_wake", "c"),
     ]  # fmt: skip
     assert reader.news(0) == []
@@ -61,13 +61,13 @@ def test_a_span_beyond_all_time_is_read_from_the_first_line_on() -> None:
 
     place = SimpleNamespace(client=lambda _: Asked(OnWake=[(1_000, "a")]), stack="dropforge-dev")
     session = SimpleNamespace(place=place, terminal=Terminal())
-    show(cast("Session", session), None, seconds=since.seconds("999999d"), follow=False)
+    show(cast("Session", session), FUNCTIONS, None, seconds=since.seconds("999999d"), follow=False)
     assert asked == [0]
 
 
 def test_a_line_that_comes_late_is_not_lost() -> None:
     logs = Logs(OnWake=[(20_000, "first")])
-    reader = Reader(logs, "dropforge-dev", None)
+    reader = Reader(logs, "dropforge-dev", None, FUNCTIONS)
     assert [line.text for line in reader.news(0)] == ["first"]
     logs.groups["/aws/lambda/dropforge-dev-OnWake-1A2B3C"].append((15_000, "late"))
     assert [line.text for line in reader.news(0)] == ["late"]
@@ -76,9 +76,29 @@ def test_a_line_that_comes_late_is_not_lost() -> None:
 
 def test_one_function_can_be_named_and_an_unknown_one_is_told_which_there_are() -> None:
     logs = Logs(OnWake=[(1_000, "a")], APIHandler=[(2_000, "b")])
-    assert [line.text for line in Reader(logs, "dropforge-dev", "api_handler").news(0)] == ["b"]
+    assert [line.text for line in Reader(logs, "dropforge-dev", "api_handler", FUNCTIONS).news(0)] == ["b"]
     with pytest.raises(UsageError, match="api_handler, on_wake"):
-        Reader(logs, "dropforge-dev", "onwake").news(0)
+        Reader(logs, "dropforge-dev", "onwake", FUNCTIONS).news(0)
+
+
+def test_a_pipelines_endpoints_are_its_own_and_its_rehearsals() -> None:
+    logs, head = Logs(), "/aws/sagemaker/Endpoints/dropforge-dev-"
+    ends = ("digits-realtime", "digits-rehearse-0123456789ab", "digits-two-realtime")
+    logs.groups = {head + end: [(number, f"{{{end}}}")] for number, end in enumerate(ends)}
+    assert [line.of for line in Reader(logs, "dropforge-dev", None, ENDPOINTS).news(0)] == list(ends)
+    assert [line.of for line in Reader(logs, "dropforge-dev", "digits", ENDPOINTS).news(0)] == list(ends[:2])
+    assert [line.of for line in Reader(logs, "dropforge-dev", ends[1], ENDPOINTS).news(0)] == [ends[1]]
+    with pytest.raises(UsageError, match="No endpoint digit has"):
+        Reader(logs, "dropforge-dev", "digit", ENDPOINTS).news(0)
+
+
+def test_what_a_model_prints_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    logs = Logs()
+    logs.groups = {"/aws/sagemaker/Endpoints/dropforge-dev-a-realtime": [(1, '{"message": "no", "label": 7}')]}
+    place = SimpleNamespace(client=lambda _: logs, stack="dropforge-dev")
+    session = SimpleNamespace(place=place, terminal=Terminal())
+    show(cast("Session", session), ENDPOINTS, "a", seconds=since.seconds("999999d"), follow=False)
+    assert capsys.readouterr().out.rstrip().endswith('a-realtime            {"message": "no", "label": 7}')
 
 
 @pytest.mark.parametrize(

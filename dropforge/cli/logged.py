@@ -1,11 +1,11 @@
-"""What the functions of a stage have logged, through CloudWatch Logs: at home as on AWS."""
+"""What the functions and the endpoints of a stage have logged, through CloudWatch Logs: at home as on AWS."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,54 +25,69 @@ _LATE = 10_000
 
 @dataclass(frozen=True, slots=True, order=True)
 class Line:
-    """One line: `at` in milliseconds since 1970, the function under the name that the app gives it."""
+    """One line: `at` in milliseconds since 1970; `of` is an endpoint, or a function as the app calls it."""
 
     at: int
-    function: str
+    of: str
     id: str
     text: str
 
 
-def show(session: Session, name: str | None, *, seconds: int, follow: bool) -> None:
-    """Print what the functions have logged, or the one that is named; with `follow`, for as long as it is let."""
-    reader = Reader(session.place.client("logs"), session.place.stack, name)
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Log groups of one kind."""
+
+    what: str
+    head: str
+    """What their names begin with, before the stack's."""
+    called: Callable[[str], str]
+    """Reads who it is from the rest of a group's name."""
+    means: Callable[[str, str], bool]
+    """Tells whether a person who names the first means the second."""
+
+
+def show(session: Session, kind: Kind, name: str | None, *, seconds: int, follow: bool) -> None:
+    """Print what all of a kind have logged, or the one that is named; with `follow`, for as long as it is let."""
+    reader = Reader(session.place.client("logs"), session.place.stack, name, kind)
     begin = max(0, int((time.time() - seconds) * 1000))
     while True:
         for line in reader.news(begin):
-            _print(session, line)
+            _print(session, kind, line)
         if not follow:
             break
         time.sleep(session.place.pause)
     if not reader.groups():
-        session.terminal.note("No function of this stage has logged anything yet.")
+        session.terminal.note(f"No {kind.what} of this stage has logged anything yet.")
 
 
 class Reader:
     """Gives each line of some log groups once."""
 
-    def __init__(self, logs: Any, stack: str, name: str | None) -> None:
+    def __init__(self, logs: Any, stack: str, name: str | None, kind: Kind) -> None:
         self._logs = logs
-        self._head = f"/aws/lambda/{stack}-"
+        self._kind = kind
+        self._head = f"{kind.head}{stack}-"
         self._name = name
         self._newest: dict[str, int] = {}
         self._given: dict[str, dict[str, int]] = {}
 
     def groups(self) -> dict[str, str]:
-        """Find the groups to read: function by group. A function has one from its first line on."""
+        """Find the groups to read: whose each is. There is one from the first line on."""
         pages = self._logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=self._head)
         named = [group["logGroupName"] for page in pages for group in page["logGroups"]]
-        found = {group: function_of(group.removeprefix(self._head)) for group in named}
-        chosen = {group: function for group, function in found.items() if self._name in {None, function}}
+        found = {group: self._kind.called(group.removeprefix(self._head)) for group in named}
+        asked, means = self._name, self._kind.means
+        chosen = {group: of for group, of in found.items() if asked is None or means(asked, of)}
         if found and not chosen:
             known = ", ".join(sorted(set(found.values())))
-            raise UsageError(f"No function {self._name} has logged anything; these have: {known}.")
+            raise UsageError(f"No {self._kind.what} {asked} has logged anything; these have: {known}.")
         return chosen
 
     def news(self, begin: int) -> Sequence[Line]:
         """Read what is new in all groups, oldest first."""
-        return sorted(line for group, function in self.groups().items() for line in self._new(group, function, begin))
+        return sorted(line for group, of in self.groups().items() for line in self._new(group, of, begin))
 
-    def _new(self, group: str, function: str, begin: int) -> Iterator[Line]:
+    def _new(self, group: str, of: str, begin: int) -> Iterator[Line]:
         given = self._given.setdefault(group, {})
         start = max(begin, self._newest.get(group, begin) - _LATE)
         pages = self._logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=start)
@@ -80,7 +95,7 @@ class Reader:
             if event["eventId"] not in given:
                 given[event["eventId"]] = event["timestamp"]
                 self._newest[group] = max(self._newest.get(group, 0), event["timestamp"])
-                yield Line(event["timestamp"], function, event["eventId"], event["message"].rstrip("\n"))
+                yield Line(event["timestamp"], of, event["eventId"], event["message"].rstrip("\n"))
         self._given[group] = {name: at for name, at in given.items() if at >= self._newest.get(group, 0) - _LATE}
 
 
@@ -89,13 +104,22 @@ def function_of(name: str) -> str:
     return _HUMP.sub("_", name.rpartition("-")[0] or name).lower()
 
 
-def _print(session: Session, line: Line) -> None:
+def _endpoint_means(asked: str, found: str) -> bool:
+    """Take a pipeline's name for all of its endpoints, a rehearsal's, too."""
+    return found in {asked, f"{asked}-realtime"} or found.startswith(f"{asked}-rehearse-")
+
+
+FUNCTIONS = Kind("function", "/aws/lambda/", function_of, str.__eq__)
+ENDPOINTS = Kind("endpoint", "/aws/sagemaker/Endpoints/", str, _endpoint_means)
+
+
+def _print(session: Session, kind: Kind, line: Line) -> None:
     iso = datetime.fromtimestamp(line.at / 1000, UTC).isoformat(timespec="milliseconds")
-    told = _read(line.text)
+    told = _read(line.text) if kind is FUNCTIONS else None  # what a model prints is its own affair
     if session.terminal.as_json:
-        session.terminal.event({"at": iso, "function": line.function, "line": line.text if told is None else told})
+        session.terminal.event({"at": iso, kind.what: line.of, "line": line.text if told is None else told})
     elif text := words(line.text, told):
-        print(clean(f"{local_time(iso)[-8:]}  {line.function:<20}  {text}"), flush=True)
+        print(clean(f"{local_time(iso)[-8:]}  {line.of:<20}  {text}"), flush=True)
 
 
 def words(text: str, told: Mapping[str, Any] | None) -> str:
