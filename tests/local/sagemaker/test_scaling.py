@@ -204,6 +204,34 @@ def test_policies_are_told_and_gone_with_their_target(scaling: Any, endpoint: st
         scaling.delete_scheduled_action(**_of(endpoint), ScheduledActionName="none")
 
 
+def test_what_is_described_is_that_of_the_service_and_the_dimension_that_are_asked_for(
+    scaling: Any, endpoint: str
+) -> None:
+    _track(scaling, endpoint)
+    scaling.put_scheduled_action(
+        **_of(endpoint), ScheduledActionName="far", Schedule="rate(1000 days)", ScalableTargetAction={"MinCapacity": 1}
+    )
+    described = {
+        "describe_scalable_targets": "ScalableTargets",
+        "describe_scaling_policies": "ScalingPolicies",
+        "describe_scheduled_actions": "ScheduledActions",
+        "describe_scaling_activities": "ScalingActivities",
+    }
+    one = {"describe_scalable_targets": {"ResourceIds": [_of(endpoint)["ResourceId"]]}}
+    for call, member in described.items():
+        resource = one.get(call, {"ResourceId": _of(endpoint)["ResourceId"]})
+        ask = getattr(scaling, call)
+        if call != "describe_scaling_activities":
+            assert len(ask(ServiceNamespace="sagemaker", ScalableDimension=_DIMENSION, **resource)[member]) == 1
+        assert ask(ServiceNamespace="ecs")[member] == []
+        other = "sagemaker:inference-component:DesiredCopyCount"
+        assert ask(ServiceNamespace="sagemaker", ScalableDimension=other, **resource)[member] == []
+        with pytest.raises(ClientError, match="is given without a resource ID"):
+            ask(ServiceNamespace="sagemaker", ScalableDimension=_DIMENSION)
+    scaling.delete_scheduled_action(**_of(endpoint), ScheduledActionName="far")
+    scaling.delete_scaling_policy(**_of(endpoint), PolicyName="tracks")
+
+
 def test_what_cannot_be_scaled_is_refused_with_the_reason(scaling: Any, endpoint: str) -> None:
     there = _of(endpoint)
     for asked, words in (

@@ -10,7 +10,7 @@ from typing import Any
 from dropforge.local.sagemaker import listing
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.scaling import refusals, schedules
-from dropforge.local.sagemaker.scaling.targets import ACTION, ACTIVITY, POLICY, TARGET, check, one_of, save
+from dropforge.local.sagemaker.scaling.targets import ACTION, ACTIVITY, POLICY, TARGET, check, one_of, place, save
 from dropforge.local.sagemaker.store import Doc
 from dropforge.local.sagemaker.wire.operation import Operation
 
@@ -103,8 +103,12 @@ class Policies:
     def _page(
         self, kind: str, request: Mapping[str, Any], key: str, names: list[str] | None
     ) -> tuple[list[Doc], dict[str, str]]:
-        resource = request.get("ResourceId")
-        conditions = [*one_of(f"json_extract(doc, '$.{key}')", names), *one_of("grouped", resource and [resource])]
+        resources = [request["ResourceId"]] if request.get("ResourceId") else []
+        conditions = [
+            *place(request, resources),
+            *one_of(f"json_extract(doc, '$.{key}')", names),
+            *one_of("grouped", resources),
+        ]
         return listing.page(self._store, listing.Ask(kind, request, conditions=conditions))
 
     def _registered(self, request: Mapping[str, Any]) -> str:

@@ -40,6 +40,12 @@ NO_ACTION = Refusal(
     "No scheduled action found for service namespace: sagemaker, resource ID: {resource}, action name: {name}",
     f"{_API}/API_DeleteScheduledAction.html",
 )
+DIMENSION_ALONE = Refusal(
+    "a scalable dimension is asked for without a resource",
+    _VALIDATION,
+    "ScalableDimension {dimension} is given without a resource ID.",
+    f"{_API}/API_DescribeScalableTargets.html",
+)
 CAPACITY_WANTED = Refusal(
     "a target is registered for the first time without its smallest and largest capacity",
     _VALIDATION,

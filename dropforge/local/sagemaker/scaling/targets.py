@@ -53,7 +53,7 @@ class Targets:
         return {"ScalableTargetARN": doc["ScalableTargetARN"]}
 
     def describe(self, request: Mapping[str, Any]) -> Doc:
-        conditions = [*one_of("name", request.get("ResourceIds"))]
+        conditions = [*place(request, request.get("ResourceIds")), *one_of("name", request.get("ResourceIds"))]
         found, more = listing.page(self._store, listing.Ask(TARGET, request, conditions=conditions))
         return {"ScalableTargets": found, **more}
 
@@ -91,6 +91,15 @@ def split(resource: str) -> tuple[str, str]:
     """Give the endpoint and the variant of a resource."""
     _, endpoint, _, variant = resource.split("/")
     return endpoint, variant
+
+
+def place(request: Mapping[str, Any], resources: Sequence[str] | None) -> list[tuple[str, Any]]:
+    """Give the conditions of a Describe that say what is scaled: of which service, and of what."""
+    dimension = request.get("ScalableDimension")
+    if dimension and not resources:
+        raise refusals.DIMENSION_ALONE(dimension=dimension)
+    asked = {"ServiceNamespace": request["ServiceNamespace"], "ScalableDimension": dimension}
+    return [(f"json_extract(doc, '$.{name}') = ?", value) for name, value in asked.items() if value]
 
 
 def one_of(column: str, values: Sequence[str] | None) -> list[tuple[str, Any]]:
