@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -120,3 +121,34 @@ def test_a_shadow_beside_inf1_instances_is_refused(world: World) -> None:
             EndpointConfigName=f"shadowed-{name}", ProductionVariants=[main], ShadowProductionVariants=[shadow]
         )
     assert refused.value.response["Error"]["Code"] == "ValidationException"
+
+
+def test_a_model_without_a_role_is_refused(world: World) -> None:
+    with pytest.raises(ClientError, match="The model roleless needs an ExecutionRoleArn") as refused:
+        world.sagemaker.create_model(ModelName="roleless", PrimaryContainer={"Image": IMAGE})
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
+
+
+_VPC = {"VpcConfig": {"SecurityGroupIds": ["sg-0123456789"], "Subnets": ["subnet-0123456789"]}}
+
+
+@pytest.mark.parametrize("apart", [_VPC, {"EnableNetworkIsolation": True}], ids=["a VPC", "isolation"])
+def test_a_serverless_variant_takes_neither_a_vpc_nor_isolation(world: World, apart: dict[str, Any]) -> None:
+    name = f"apart-{uuid.uuid4().hex[:12]}"
+    for model, more in ((name, apart), (f"plain-{name}", {})):
+        world.sagemaker.create_model(ModelName=model, ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE}, **more)
+    serverless = {"VariantName": "main", "ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1}}
+    wanted = "Serverless endpoints take neither VpcConfig nor EnableNetworkIsolation"
+    with pytest.raises(ClientError, match=wanted) as refused:
+        world.sagemaker.create_endpoint_config(
+            EndpointConfigName=name, ProductionVariants=[{**serverless, "ModelName": name}]
+        )
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
+    with pytest.raises(ClientError, match=wanted):
+        world.sagemaker.create_endpoint_config(
+            EndpointConfigName=name, ProductionVariants=[{**serverless, "ModelName": f"plain-{name}"}], **apart
+        )
+    with_instances = {"VariantName": "main", "ModelName": name, "InstanceType": "ml.m5.large"}
+    world.sagemaker.create_endpoint_config(
+        EndpointConfigName=name, ProductionVariants=[{**with_instances, "InitialInstanceCount": 1}], **apart
+    )

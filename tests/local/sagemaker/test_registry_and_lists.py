@@ -171,6 +171,19 @@ def test_tags_can_be_added_listed_and_removed(world: World) -> None:
     assert world.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "b", "Value": "3"}]
 
 
+def test_a_model_is_described_by_the_member_that_its_container_was_given_by_and_serves_alike(world: World) -> None:
+    made = world.config("serves.py")
+    container = world.sagemaker.describe_model(ModelName=made)["PrimaryContainer"]
+    name = f"listed-{made}"
+    world.sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, Containers=[container])
+    told = world.sagemaker.describe_model(ModelName=name)
+    assert (told.get("PrimaryContainer"), told["Containers"]) == (None, [container])
+    variant = {"VariantName": "main", "ModelName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    world.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    world.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    assert world.settled(name)["EndpointStatus"] == "InService"
+
+
 @pytest.mark.parametrize(
     ("before", "after"), [("us-east-1", "eu-west-1"), ("000000000000", "123456789012"), ("arn:aws:", "arn:aws-cn:")]
 )

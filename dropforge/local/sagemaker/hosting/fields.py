@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _ALONE = "every program here is alone already, with no network but its own"
+_ALONE_SERVED = f"{_ALONE}; refused for serverless variants"
 _PLAIN = "nothing on this machine is encrypted"
 _ONE_MACHINE = "one machine plays all the instances"
 _COMPONENTS = "there are no inference components"
@@ -23,9 +24,9 @@ _CONTAINER_REFUSED = {
 }
 _CONTAINERS = ("PrimaryContainer", "Containers[]")
 MODEL_UNUSED: Mapping[str, str] = {
-    "EnableNetworkIsolation": _ALONE,
+    "EnableNetworkIsolation": _ALONE_SERVED,
     "ExecutionRoleArn": "a container has no network and so no use for a role; its account is checked, and it is told",
-    "VpcConfig": _ALONE,
+    "VpcConfig": _ALONE_SERVED,
     **{f"{container}.{name}": why for container in _CONTAINERS for name, why in _CONTAINER_UNUSED.items()},
 }
 MODEL_REFUSED: Mapping[str, str] = {
@@ -53,11 +54,11 @@ _VARIANT_REFUSED = {
 _VARIANTS = ("ProductionVariants[]", "ShadowProductionVariants[]")
 CONFIG_UNUSED: Mapping[str, str] = {
     "AsyncInferenceConfig.OutputConfig.KmsKeyId": _PLAIN,
-    "EnableNetworkIsolation": _ALONE,
+    "EnableNetworkIsolation": _ALONE_SERVED,
     "ExecutionRoleArn": f"{_COMPONENTS}; its account is checked",
     "KmsKeyId": _PLAIN,
     "MetricsConfig": "metrics come as they come",
-    "VpcConfig": _ALONE,
+    "VpcConfig": _ALONE_SERVED,
     **{f"{variants}.{name}": why for variants in _VARIANTS for name, why in _VARIANT_UNUSED.items()},
 }
 CONFIG_REFUSED: Mapping[str, str] = {

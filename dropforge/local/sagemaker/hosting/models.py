@@ -46,10 +46,13 @@ class Models:
         arn = self._account.arn(MODEL, name)
         if self._store.get(MODEL, name) is not None:
             raise _taken("model", arn)
-        roles.check(self._account, request.get("ExecutionRoleArn"))
-        container = self._container(request)
+        if not request.get("ExecutionRoleArn"):
+            raise refusals.NO_ROLE(name=name)
+        roles.check(self._account, request["ExecutionRoleArn"])
+        found = self._container(request)
         doc: Doc = {key: value for key, value in request.items() if key not in {"Tags", "Containers"}}
-        doc |= {"PrimaryContainer": container, "ModelArn": arn, "CreationTime": time.time()}
+        doc |= {"PrimaryContainer": found} if request.get("PrimaryContainer") else {"Containers": [found]}
+        doc |= {"ModelArn": arn, "CreationTime": time.time()}
         doc |= {"EnableNetworkIsolation": bool(request.get("EnableNetworkIsolation"))}
         doc["_tags"] = tags.given(request)
         self._create(MODEL, name, doc, "model", arn)
@@ -77,6 +80,8 @@ class Models:
         _check_together(variants, shadows)
         if queue := request.get("AsyncInferenceConfig"):
             _check_queue(name, queue, variants + shadows)
+        if any(variant.get("ServerlessConfig") for variant in variants) and _is_apart(request):
+            raise refusals.SERVERLESS_APART(model=variants[0]["ModelName"])
         doc: Doc = {key: value for key, value in request.items() if key != "Tags"}
         doc |= {"ShadowProductionVariants": shadows} if shadows else {}
         doc |= {"ProductionVariants": variants, "EndpointConfigArn": arn, "CreationTime": time.time()}
@@ -137,7 +142,9 @@ class Models:
                 raise refusals.BAD_MEMORY(memory=serverless["MemorySizeInMB"])
         elif not given.get("InstanceType") or not given.get("InitialInstanceCount"):
             raise refusals.NO_INSTANCE(variant=given["VariantName"])
-        self._find(MODEL, given["ModelName"], "model")
+        model = self._find(MODEL, given["ModelName"], "model")
+        if serverless and _is_apart(model):
+            raise refusals.SERVERLESS_APART(model=given["ModelName"])
         return {"InitialVariantWeight": 1.0, **given}
 
     def _create(self, kind: str, name: str, doc: Doc, called: str, arn: str) -> None:
@@ -162,6 +169,12 @@ class Models:
         return {}
 
 
+def container(model: Mapping[str, Any]) -> Doc:
+    """Give the one container of a model, by whichever member it was given."""
+    found: Doc = model.get("PrimaryContainer") or model["Containers"][0]
+    return found
+
+
 def _taken(called: str, arn: str) -> SageMakerError:
     return refusals.TAKEN(kind=called, arn=arn)
 
@@ -178,6 +191,10 @@ def _check_together(variants: list[Doc], shadows: list[Doc]) -> None:
         raise refusals.SHADOW_OF_INF1(types=", ".join(inferentia))
     if len(names) > 1 and any(variant.get("ServerlessConfig") for variant in variants + shadows):
         raise refusals.SERVERLESS_ALONE(names=", ".join(names))
+
+
+def _is_apart(asked: Mapping[str, Any]) -> bool:
+    return bool(asked.get("VpcConfig") or asked.get("EnableNetworkIsolation"))
 
 
 def _type(variant: Mapping[str, Any]) -> str:

@@ -121,7 +121,7 @@ def _variant(ground: Ground, variant: Mapping[str, Any]) -> Doc:
     model = ground.store.get(models.MODEL, variant["ModelName"])
     if model is None:
         raise refusals.MISSING(kind="model", arn=ground.account.arn(models.MODEL, variant["ModelName"]))
-    container = model["PrimaryContainer"]
+    container = models.container(model)
     return {
         "name": variant["VariantName"],
         "weight": variant["InitialVariantWeight"],

@@ -67,6 +67,7 @@ ONE_CONTAINER = Refusal(
     "The local cloud serves models of one container, not {count}: give PrimaryContainer.",
     OURS,
 )
+NO_ROLE = Refusal("a model names no role", _VALIDATION, "The model {name} needs an ExecutionRoleArn.", ASSUMED)
 NO_IMAGE = Refusal("a container names no image", _VALIDATION, "The container of {name} has no Image.", ASSUMED)
 BAD_DATA_NAME = Refusal(
     "model data is not an archive",
@@ -194,6 +195,12 @@ BAD_MEMORY = Refusal(
     _VALIDATION,
     "MemorySizeInMB {memory} must be one of 1024, 2048, 3072, 4096, 5120, 6144.",
     f"{_API}/API_ProductionVariantServerlessConfig.html",
+)
+SERVERLESS_APART = Refusal(
+    "a serverless variant, or its model, has a VpcConfig or network isolation",
+    _VALIDATION,
+    "Serverless endpoints take neither VpcConfig nor EnableNetworkIsolation: model {model}.",
+    f"{_GUIDE}/serverless-endpoints.html",
 )
 SERVERLESS_ALONE = Refusal(
     "a serverless variant is to stand beside others",

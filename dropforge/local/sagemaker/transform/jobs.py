@@ -58,7 +58,7 @@ class TransformJobs:
         self._jobs.refuse_taken(name)
         model = self._check(request)
         doc: Doc = {key: request[key] for key in _CARRIED if request.get(key) is not None}
-        doc["_container"] = model["PrimaryContainer"]  # what becomes of the model later does not touch the job
+        doc["_container"] = models.container(model)  # what becomes of the model later does not touch the job
         return self._jobs.create(name, doc, request)
 
     def _check(self, request: Mapping[str, Any]) -> Doc:
