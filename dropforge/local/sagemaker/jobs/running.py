@@ -104,13 +104,23 @@ class Training:
     def _thread(self, name: str, live: Live, before: End | None) -> None:
         told = Steps(self._ground.store, name)
         folder = self._home / name
-        end = before or self._try(told, live, folder)
-        while not self._closing.is_set() and self._tries_again(told, live, end):
-            end = self._try(told, live, folder)
+        try:
+            if told.job().get("_stop"):  # wished before this thread was there
+                live.stop()
+            end = before or self._try(told, live, folder)
+            while not self._closing.is_set() and self._tries_again(told, live, end):
+                end = self._try(told, live, folder)
+            self._finish(told, end)
+        except Exception:  # the edge of the thread: what cannot be told of has failed
+            logger.exception("training job %s met an internal error", name)
+            self._finish(told, steps.failed(steps.INTERNAL))
+        finally:
+            self._live.pop(name, None)
+            removal.remove(folder)
+
+    def _finish(self, told: Steps, end: End) -> None:
         if not self._closing.is_set():
             told.finish(end)
-        self._live.pop(name, None)
-        removal.remove(folder)
 
     def _try(self, told: Steps, live: Live, folder: Path) -> End:
         try:

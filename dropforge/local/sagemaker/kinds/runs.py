@@ -126,10 +126,12 @@ class Runs:
         except Exception:  # the edge of the thread: whatever it was, the job must not stay InProgress
             logger.exception("the %s %s met an internal error", self._kind.name, name)
             end = End("Failed", INTERNAL)
-        if end and not self.closing.is_set():
-            self._finish(name, end)
-        self._live.pop(name, None)
-        removal.remove(folder)
+        try:
+            if end and not self.closing.is_set():
+                self._finish(name, end)
+        finally:
+            self._live.pop(name, None)
+            removal.remove(folder)
 
     def _doc(self, name: str) -> Doc:
         doc = self._store.get(self._kind.name, name)
