@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from dropforge.local.sagemaker import sandbox
-from tests.local.sagemaker.world import World
+from tests.local.sagemaker import told
+from tests.local.sagemaker.world import IMPATIENT, World
 
 
 @pytest.fixture(scope="session")
@@ -27,5 +28,13 @@ def world(tmp_path_factory: pytest.TempPathFactory, neighbours: int) -> Iterator
     reason = sandbox.walls()
     assert reason is None, reason
     made = World(tmp_path_factory.mktemp("home"), neighbours)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory, neighbours: int) -> Iterator[World]:
+    """One that soon gives up on what does not answer, or does not end."""
+    made = World(tmp_path_factory.mktemp("impatient"), neighbours, told.IMAGES, limits=IMPATIENT)
     yield made
     made.stop()

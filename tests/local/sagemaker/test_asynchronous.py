@@ -18,7 +18,7 @@ from tests.local.sagemaker.world import World, until
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, neighbours: int) -> Iterator[World]:
-    made = World(tmp_path_factory.mktemp("home"), neighbours, told.IMAGES, limits=told.PATIENT)
+    made = World(tmp_path_factory.mktemp("home"), neighbours, told.IMAGES)
     yield made
     made.stop()
 

@@ -62,9 +62,12 @@ def test_hosts_reach_one_another_by_name_on_one_port_and_nobody_else(world: Worl
 def test_no_program_starts_before_all_hosts_can_be_reached(tmp_path: Path) -> None:
     network = Network(("algo-1", "algo-2"))
     first = sandbox.start(sandbox.Spec(("true",), tmp_path / "one", seat=network.seat("algo-1")))
-    assert first.wait(0.5) is None  # it waits for the other one
+    other = sandbox.start(sandbox.Spec(("true",), tmp_path / "other"))
+    assert other.wait(60) == 0
+    other.output.close()
+    assert first.wait(0.2) is None  # it was there before and would have ended, too: it waits for the other host
     first.begin()
-    assert first.wait(10) == 0
+    assert first.wait(60) == 0
     first.output.close()
     network.close()
 

@@ -194,8 +194,8 @@ def test_the_data_of_tensorboard_go_to_s3(world: World) -> None:
     assert world.s3.get_object(Bucket=world.bucket, Key=key)["Body"].read() == b"a summary"
 
 
-def test_a_job_that_exceeds_its_time_is_stopping_before_it_is_stopped(world: World) -> None:
-    job = world.train("ignores_sigterm.py", StoppingCondition={"MaxRuntimeInSeconds": 1})
+def test_a_job_that_exceeds_its_time_is_stopping_before_it_is_stopped(impatient: World) -> None:
+    job = impatient.train("ignores_sigterm.py", StoppingCondition={"MaxRuntimeInSeconds": 1})
     assert _steps(job)[-2:] == ["Stopping", "MaxRuntimeExceeded"]
 
 

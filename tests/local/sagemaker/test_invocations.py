@@ -20,7 +20,7 @@ from tests.local.sagemaker.world import World, until
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, neighbours: int) -> Iterator[World]:
-    made = World(tmp_path_factory.mktemp("home"), neighbours, told.IMAGES, limits=told.PATIENT)
+    made = World(tmp_path_factory.mktemp("home"), neighbours, told.IMAGES)
     yield made
     made.stop()
 
@@ -79,11 +79,12 @@ def test_what_cannot_be_asked_for_is_refused_by_name(
 
 
 def test_a_session_stays_with_the_server_that_opened_it_until_it_is_closed(world: World, endpoint: str) -> None:
+    until(lambda: world.busy(endpoint) == 0)  # of other tests, so that both servers can be had
     opened = {"X-Amzn-SageMaker-New-Session-Id": "mine; Expires=2100-01-01T00:00:00Z"}
     answer = world.runtime.invoke_endpoint(EndpointName=endpoint, Body=order(headers=opened), SessionId="NEW_SESSION")
     assert answer["NewSessionId"] == "mine; Expires=2100-01-01T00:00:00Z"
     server = json.loads(answer["Body"].read())["server"]
-    assert {json.loads(world.invoke(endpoint, order()))["server"] for _ in range(6)} > {server}
+    until(lambda: json.loads(world.invoke(endpoint, order()))["server"] != server)
     asked = [json.loads(world.invoke(endpoint, order(), SessionId="mine")) for _ in range(6)]
     assert {each["server"] for each in asked} == {server}
     assert "mine" in asked[0]["headers"].values()
@@ -101,8 +102,8 @@ def test_an_answer_comes_in_the_parts_in_which_the_container_writes_it(world: Wo
     assert b"".join(_parts(answer)) == b"onetwothree"
 
 
-def test_the_first_part_is_there_before_the_last_is_written(world: World, endpoint: str) -> None:
-    parts = _parts(_stream(world, endpoint, pieces=["early"], then="hang"))
+def test_the_first_part_is_there_before_the_last_is_written(impatient: World) -> None:
+    parts = _parts(_stream(impatient, told.deploy(impatient), pieces=["early"], then="hang"))
     assert next(parts) == b"early"
     with pytest.raises(EventStreamError, match="timed out"):
         next(parts)
@@ -135,7 +136,7 @@ def test_streams_hold_no_server_when_they_have_ended(world: World, endpoint: str
         answer = _stream(world, endpoint, pieces=["some"], then=then)
         list(_ended(answer))
     # The last byte is out before the server is given back.
-    until(lambda: world.cloud.status()["endpoints"][endpoint]["busy"] == 0, 5)
+    until(lambda: world.busy(endpoint) == 0)
 
 
 def _ended(answer: dict[str, Any]) -> Iterator[bytes]:

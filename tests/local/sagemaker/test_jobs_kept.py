@@ -15,7 +15,7 @@ import pytest
 from dropforge.local.sagemaker.jobs.states import TRAINING
 from dropforge.local.sagemaker.states import AT_ONCE, Pace
 from tests.local.sagemaker.test_sandbox import _processes_with
-from tests.local.sagemaker.world import World, until
+from tests.local.sagemaker.world import IMPATIENT, World, until
 
 _FOR_EVER = Pace(speed=1_000_000)
 
@@ -26,7 +26,7 @@ def made(tmp_path: Path, neighbours: int) -> Iterator[Callable[[Pace], World]]:
     worlds: list[World] = []
 
     def make(pace: Pace) -> World:
-        worlds.append(World(tmp_path / str(len(worlds)), neighbours, pace=pace))
+        worlds.append(World(tmp_path / str(len(worlds)), neighbours, pace=pace, limits=IMPATIENT))
         return worlds[-1]
 
     yield make
@@ -115,9 +115,9 @@ def test_hosts_and_their_network_die_with_the_cloud_even_by_kill_9(tmp_path: Pat
     try:
         assert parent.stdout is not None
         assert parent.stdout.readline() == b"up\n"
-        until(lambda: len(_processes_with(f"3600.{number}")) == 2, 5)
+        until(lambda: len(_processes_with(f"3600.{number}")) == 2)
         assert len(_processes_with(f"{mark}/switch.py")) == 1
     finally:
         parent.send_signal(signal.SIGKILL)
         parent.communicate()
-    until(lambda: not _processes_with(f"3600.{number}") and not _processes_with(f"{mark}/switch.py"), 5)
+    until(lambda: not _processes_with(f"3600.{number}") and not _processes_with(f"{mark}/switch.py"))

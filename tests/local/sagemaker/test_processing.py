@@ -101,7 +101,7 @@ def test_a_job_brings_its_inputs_runs_its_entry_point_and_takes_its_outputs_back
     assert "arguments --rows 7" in world.log(job["ProcessingJobName"], _GROUP)
     told = world.told(job["ProcessingJobName"], 3)
     assert [event["ProcessingJobStatus"] for event in told] == ["InProgress", "InProgress", "Completed"]
-    assert told[-1]["ProcessingEndTime"] == int(job["ProcessingEndTime"].timestamp() * 1000)
+    assert told[-1]["ProcessingEndTime"] == pytest.approx(job["ProcessingEndTime"].timestamp() * 1000, abs=2)
     assert told[-1]["Tags"] == {"team": "digits"}
 
 

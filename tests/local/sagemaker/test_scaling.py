@@ -24,7 +24,7 @@ _SPEED = 0.001
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, neighbours: int) -> Iterator[World]:
-    made = World(tmp_path_factory.mktemp("home"), neighbours, told.IMAGES, speed=_SPEED, limits=told.PATIENT)
+    made = World(tmp_path_factory.mktemp("home"), neighbours, told.IMAGES, speed=_SPEED)
     yield made
     made.stop()
 

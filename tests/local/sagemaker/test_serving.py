@@ -6,18 +6,29 @@ import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.sagemaker.world import IMAGE, ROLE, World, until
+from tests.local.held import let_load
+from tests.local.sagemaker.world import IMAGE, LIMITS, ROLE, World, until
 
 
 @pytest.fixture(scope="module")
 def echo(world: World) -> str:
     """An endpoint that answers with what it was given."""
     return world.deploy("serves.py")
+
+
+@pytest.fixture
+def hasty(tmp_path: Path, neighbours: int) -> Iterator[World]:
+    """One that gives a server little time to come up."""
+    made = World(tmp_path, neighbours, limits=replace(LIMITS, least_startup=4))
+    yield made
+    made.stop()
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +56,7 @@ def test_an_endpoint_goes_from_creating_to_in_service_and_its_events_spell_it_in
     told = world.told(echo, 2)
     assert [event["EndpointStatus"] for event in told] == ["CREATING", "IN_SERVICE"]
     assert told[0]["EndpointArn"] == seen["EndpointArn"]
-    assert told[0]["CreationTime"] == int(seen["CreationTime"].timestamp() * 1000)
+    assert told[0]["CreationTime"] == pytest.approx(seen["CreationTime"].timestamp() * 1000, abs=2)
 
 
 def test_body_and_headers_reach_the_container_and_its_answer_comes_back_with_its_own(world: World, echo: str) -> None:
@@ -109,17 +120,17 @@ def _lines(world: World, group: str) -> list[str]:
     return [event["message"] for page in pages for event in page["events"]]
 
 
-def test_an_answer_that_takes_too_long_is_a_model_error_and_the_next_request_is_served(world: World) -> None:
-    name = world.deploy("serves_slowly.py")
-    response = _model_error(world, name, b"30")
+def test_an_answer_that_takes_too_long_is_a_model_error_and_the_next_request_is_served(impatient: World) -> None:
+    name = impatient.deploy("serves_slowly.py")
+    response = _model_error(impatient, name, b"30")
     assert response["OriginalStatusCode"] == 0
     assert "timed out" in response["Error"]["Message"]
-    assert world.invoke(name, b"0") == "awake"
+    assert impatient.invoke(name, b"0") == "awake"
 
 
 def test_a_server_that_dies_fails_its_request_and_is_started_again(world: World) -> None:
     name = world.deploy("crashes_when_asked.py")
-    before = world.invoke(name)
+    assert world.invoke(name)
     assert _model_error(world, name, b"crash")["OriginalStatusCode"] == 0
 
     def answered() -> str | None:
@@ -129,15 +140,14 @@ def test_a_server_that_dies_fails_its_request_and_is_started_again(world: World)
             return None
 
     assert until(answered)
-    assert before
     assert world.endpoint(name)["EndpointStatus"] == "InService"
 
 
 @pytest.mark.parametrize("program", ["cannot_load.py", "never_pings.py"])
 def test_a_model_that_never_answers_its_ping_fails_the_endpoint_and_says_where_to_look(
-    world: World, program: str
+    hasty: World, program: str
 ) -> None:
-    name = world.deploy(program)
+    world, name = hasty, hasty.deploy(program)
     seen = world.endpoint(name)
     assert seen["EndpointStatus"] == "Failed"
     assert "did not pass the ping health check" in seen["FailureReason"]
@@ -157,14 +167,14 @@ def _names(world: World) -> set[str]:
 def test_a_failed_update_leaves_the_old_configuration_in_service(world: World) -> None:
     name = world.deploy("serves.py")
     before = world.endpoint(name)["EndpointConfigName"]
-    wanted = world.config("cannot_load.py")
+    wanted = world.config("loads_when_told.py", BREAKS="yes")
     world.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=wanted)
     pending = world.endpoint(name)
     assert pending["EndpointStatus"] == "Updating"
     assert pending["EndpointConfigName"] == before
     assert pending["PendingDeploymentSummary"]["EndpointConfigName"] == wanted
     assert json.loads(world.invoke(name))["model"] == "forty-two"
-    seen = world.settled(name)
+    seen = world.let_load(name)
     assert (seen["EndpointStatus"], seen["EndpointConfigName"]) == ("InService", before)
     assert "did not pass the ping health check" in seen["FailureReason"]
     assert json.loads(world.invoke(name))["model"] == "forty-two"
@@ -172,7 +182,7 @@ def test_a_failed_update_leaves_the_old_configuration_in_service(world: World) -
 
 def test_an_endpoint_that_is_busy_is_neither_updated_nor_deleted(world: World) -> None:
     name = world.deploy("serves.py")
-    config = world.config("serves.py")
+    config = world.config("loads_when_told.py")
     world.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config)
     with pytest.raises(ClientError, match="Cannot update in-progress endpoint") as refused:
         world.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config)
@@ -181,7 +191,7 @@ def test_an_endpoint_that_is_busy_is_neither_updated_nor_deleted(world: World) -
         world.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName="not-there")
     with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
         world.sagemaker.delete_endpoint(EndpointName=name)
-    assert world.settled(name)["EndpointConfigName"] == config
+    assert world.let_load(name)["EndpointConfigName"] == config
 
 
 def test_an_update_under_load_fails_no_request_and_each_is_answered_by_the_old_or_the_new_model(world: World) -> None:
@@ -210,12 +220,16 @@ def test_an_update_under_load_fails_no_request_and_each_is_answered_by_the_old_o
 
 
 def test_a_request_under_way_finishes_on_the_old_server_during_an_update(world: World) -> None:
-    name = world.deploy("serves_slowly.py")
+    name = world.deploy("serves_when_told.py")
     after = world.config("serves.py")
     with ThreadPoolExecutor(1) as clients:
-        slow = clients.submit(world.invoke, name, b"1.2")
+        slow = clients.submit(world.invoke, name)
+        until(lambda: world.busy(name) == 1)
         world.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=after)
         assert world.settled(name)["EndpointConfigName"] == after
+        assert json.loads(world.invoke(name))["model"] == "forty-two"
+        assert not slow.done()
+        let_load(world.home, name)
         assert slow.result() == "awake"
 
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from dropforge.local.sagemaker.hosting.figures import NAMESPACE
 from dropforge.local.sagemaker.images import STAND_INS
-from tests.local.sagemaker.world import LIMITS, ROLE, World
+from tests.local.sagemaker.world import ROLE, World
 
 IMAGES: Mapping[str, Path] = {**STAND_INS, "told": Path(__file__).parent / "images" / "told"}
 _IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/told:1"
-PATIENT = replace(LIMITS, least_startup=30)
-"""For endpoints that are to come up, however busy the machine is."""
 ON_INSTANCE = {"InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
 
 
@@ -49,12 +46,14 @@ def order(**what: Any) -> bytes:
 
 
 def metric(world: World, name: str, **dimensions: str) -> dict[str, float]:
-    """Sum up what CloudWatch was told."""
+    """Sum up what CloudWatch was told, over the hours it may lie in."""
     now = datetime.now(UTC)
-    statistics = ("Sum", "SampleCount", "Minimum", "Maximum")
+    over: dict[str, Callable[[Iterable[float]], float]] = {
+        "Sum": sum, "SampleCount": sum, "Minimum": min, "Maximum": max,
+    }  # fmt: skip
     found = world.client("cloudwatch").get_metric_statistics(
-        Namespace=NAMESPACE, MetricName=name, Period=3600, Statistics=list(statistics),
+        Namespace=NAMESPACE, MetricName=name, Period=3600, Statistics=list(over),
         StartTime=now - timedelta(hours=2), EndTime=now + timedelta(hours=1),
         Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
     )["Datapoints"]  # fmt: skip
-    return {key: sum(point[key] for point in found) for key in statistics}
+    return {key: over[key](point[key] for point in found) if found else 0 for key in over}

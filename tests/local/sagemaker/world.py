@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,13 +20,17 @@ from dropforge.local.sagemaker import Limits, SageMaker
 from dropforge.local.sagemaker.images import STAND_INS
 from dropforge.local.sagemaker.states import AT_ONCE, Pace
 from dropforge.local.serving import Server
+from tests.local.held import let_load
 from tests.local.sagemaker.neighbours import ACCESS, SECRET
 
 PROGRAMS = Path(__file__).parent / "programs"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 ROLE = "arn:aws:iam::000000000000:role/jobs"
 FINAL = {"Completed", "Failed", "Stopped"}
-LIMITS = Limits(stop=100, least_startup=4, startup=100, invoke=1.5)
+LIMITS = Limits(stop=1000, least_startup=60, startup=100, invoke=30)
+"""For what is to come up, to answer and to end by itself, however busy the machine is."""
+IMPATIENT = replace(LIMITS, stop=100, invoke=2)
+"""For what never does."""
 SPEED = 0.01
 Found = TypeVar("Found")
 
@@ -188,6 +193,19 @@ class World:
     def settled(self, name: str) -> dict[str, Any]:
         return until(lambda: self._if(self.endpoint(name), "EndpointStatus", {"InService", "Failed", "Deleting"}))
 
+    def let_load(self, name: str) -> dict[str, Any]:
+        """Let servers load that wait to be let, and wait until the endpoint is settled."""
+
+        def settled() -> dict[str, Any] | None:
+            let_load(self.home, name)
+            return self._if(self.endpoint(name), "EndpointStatus", {"InService", "Failed"})
+
+        return until(settled)
+
+    def busy(self, name: str) -> int:
+        """Say how many requests an endpoint answers now."""
+        return int(self.cloud.status()["endpoints"][name]["busy"])
+
     def if_in(self, endpoint: str, status: str) -> dict[str, Any] | None:
         return self._if(self.endpoint(endpoint), "EndpointStatus", {status})
 
@@ -215,7 +233,7 @@ class World:
         return answer if answer[key] in wanted else None
 
 
-def until(look: Callable[[], Found | None], seconds: float = 20) -> Found:
+def until(look: Callable[[], Found | None], seconds: float = 120) -> Found:
     """Look again and again until there is something to see; fails when the time has ended."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
