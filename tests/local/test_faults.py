@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import uuid
@@ -13,6 +14,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from dropforge.local.faults import calls as calls_of_faults
 from dropforge.local.faults.events import Disturbed
 from dropforge.local.faults.rules import BadRuleError, Rules, read
 from dropforge.testing.faults import FaultError, Faults
@@ -132,6 +134,40 @@ def test_other_services_and_the_runtime_can_be_disturbed_too(alone: Server, faul
     with pytest.raises(ClientError) as refused:
         runtime.invoke_endpoint(EndpointName="another", Body=b"x")
     assert code_of(refused) == "ValidationError"
+
+
+@pytest.mark.parametrize("size", [3, 100_000])
+@pytest.mark.parametrize("fault", ["throttle", "fail"])
+def test_an_upload_that_is_refused_once_is_made_again_on_the_same_connection(
+    alone: Server, faults: Faults, fault: str, size: int
+) -> None:
+    s3, bucket = client(alone, "s3", attempts=2, patience=10), f"bucket-{uuid.uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=bucket)
+    getattr(faults, fault)("PUT", service="s3")
+    put = s3.put_object(Bucket=bucket, Key="key", Body=b"x" * size)
+    assert put["ResponseMetadata"]["RetryAttempts"] == 1
+    assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"x" * size
+    assert [fault["done"] for fault in faults.all()] == [1]
+
+
+@pytest.mark.parametrize(("size", "closes"), [(0, False), (calls_of_faults.MOST_READ, True)])
+def test_of_a_refused_request_no_more_is_read_than_so_much(*, size: int, closes: bool) -> None:
+    told = [{"type": "http.request", "body": b"x" * size, "more_body": size > 0}]
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return told.pop()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def app(*_: Any) -> None:
+        raise AssertionError
+
+    rules = Rules()
+    rules.add([read({"operation": "PUT", "service": "s3", "does": "throttle"})])
+    asyncio.run(calls_of_faults.disturb(rules, "s3", "PUT", app, {"path": "/a/b"}, receive, send))
+    assert ((b"connection", b"close") in sent[0]["headers"]) is closes
 
 
 def test_a_job_for_which_there_is_no_capacity_fails_as_on_aws_and_the_next_one_runs(

@@ -16,6 +16,9 @@ _INVOKES = {
     "async-invocations": "InvokeEndpointAsync",
 }
 
+MOST_READ = 64 * 2**20
+"""Bytes of a refused request that are read, and thrown away."""
+
 
 async def disturb(rules: Rules, service: str, name: str, app: Asgi, scope: Scope, receive: Receive, send: Send) -> None:
     """Let a call through to `app`, or do to it what the rules say."""
@@ -33,8 +36,10 @@ async def disturb(rules: Rules, service: str, name: str, app: Asgi, scope: Scope
 async def _act(rule: Rule, service: str, app: Asgi, scope: Scope, receive: Receive, send: Send) -> None:
     match rule.does:
         case "throttle":
+            send = await _after_body(receive, send)
             await _throttle(service, send)
         case "fail":
+            send = await _after_body(receive, send)
             await _refuse(send, service, rule.status, rule.code, rule.message)
         case "delay":
             await asyncio.sleep(rule.seconds)
@@ -63,6 +68,30 @@ async def _refuse(send: Send, service: str, status: int, code: str, message: str
     headers += [(b"x-amzn-errortype", code.encode("latin-1", "replace"))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": payload})
+
+
+async def _after_body(receive: Receive, send: Send) -> Send:
+    """Take the body off the connection: what is left of it would be read as the next request.
+
+    Whoever waits for `100 Continue` sends it only once it is read. Of a very large one the rest is not waited for: the
+    answer then ends the connection.
+    """
+    taken = 0
+    while taken < MOST_READ:
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if not message.get("more_body"):
+            return send
+    return _closing(send)
+
+
+def _closing(send: Send) -> Send:
+    async def closing(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        await send(message)
+
+    return closing
 
 
 async def _swallow(_message: Any) -> None:
