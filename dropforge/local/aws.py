@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dropforge.local.clients import Clients
+from dropforge.local.express import posts
 from dropforge.local.faults import route
 from dropforge.local.faults.events import Disturbed
 from dropforge.local.faults.rules import Rules
 from dropforge.local.front import Front
 from dropforge.local.home import ACCOUNT, REGION, Home, Keys
 from dropforge.local.ministack import Account, Ministack
-from dropforge.local.sagemaker import SageMaker
+from dropforge.local.sagemaker import INVOCATIONS, SageMaker
 from dropforge.local.sagemaker.images import STAND_INS
 from dropforge.local.sagemaker.states import AT_ONCE, Pace
 from dropforge.local.serving import Server
@@ -59,7 +60,14 @@ class Aws:
     def serve(self, listening: socket.socket) -> Server:
         """Answer on a listening socket."""
         ministack = self.ministack
-        server = Server(self.front.asgi, listening, name="front", before=ministack.start, beside=ministack.keep_saving)
+        server = Server(
+            self.front.asgi,
+            listening,
+            name="front",
+            often=posts(INVOCATIONS),
+            before=ministack.start,
+            beside=ministack.keep_saving,
+        )
         server.start()
         return server
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import threading
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from dropforge.local.express import Express, Ways
 from dropforge.local.ministack import Asgi
 
 _HEADERS_WITHIN = 15.0
@@ -60,7 +62,10 @@ class _Impatient(H11Protocol):
 
 
 class Server:
-    """Serve an ASGI app on a listening socket until stopped; `before` and `beside` run on its loop."""
+    """Serve an ASGI app on a listening socket until stopped; `before` and `beside` run on its loop.
+
+    Requests whose heads `often` matches go a shorter way to the app: see express.py.
+    """
 
     def __init__(
         self,
@@ -69,16 +74,24 @@ class Server:
         *,
         name: str,
         headers_within: float = _HEADERS_WITHIN,
+        often: re.Pattern[bytes] | None = None,
         before: Callable[[], Awaitable[None]] | None = None,
         beside: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.port: int = listening.getsockname()[1]
         self._listening = listening
         self._before, self._beside = before, beside
+        general = partial(_Impatient, headers_within=headers_within)
+
+        def connection(**given: Any) -> asyncio.BaseProtocol:
+            if often is None:
+                return general(**given)
+            return Express(Ways(app, often, partial(general, **given), given["server_state"], headers_within))
+
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(
                 cast("Any", app),
-                http=cast("Any", partial(_Impatient, headers_within=headers_within)),
+                http=cast("Any", connection),
                 interface="asgi3",
                 proxy_headers=False,
                 ws="none",

@@ -6,7 +6,8 @@ refused by name.
 
 from __future__ import annotations
 
+from dropforge.local.sagemaker.hosting.runtime import INVOCATIONS
 from dropforge.local.sagemaker.limits import Limits
 from dropforge.local.sagemaker.service import SageMaker
 
-__all__ = ["Limits", "SageMaker"]
+__all__ = ["INVOCATIONS", "Limits", "SageMaker"]

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 import boto3
 from botocore.config import Config
 
-from dropforge.local.sagemaker import Limits, SageMaker
+from dropforge.local.express import posts
+from dropforge.local.sagemaker import INVOCATIONS, Limits, SageMaker
 from dropforge.local.sagemaker.images import STAND_INS
 from dropforge.local.sagemaker.states import AT_ONCE, Pace
 from dropforge.local.serving import Server
@@ -89,7 +90,7 @@ class World:
             pace=self.pace,
             known=self._images,
         )
-        self._server = Server(self.cloud.asgi, listening, name="sagemaker-test")
+        self._server = Server(self.cloud.asgi, listening, name="sagemaker-test", often=posts(INVOCATIONS))
         self._server.start()
         self.cloud.start()
         self.sagemaker = self.client("sagemaker", self._server.port)

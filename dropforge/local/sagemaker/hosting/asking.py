@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from dropforge.local.sagemaker.errors import ModelError
 from dropforge.local.sagemaker.ground import Ground
@@ -12,6 +14,7 @@ from dropforge.local.sagemaker.hosting.serving import Server
 from dropforge.local.sagemaker.logs import ENDPOINT_GROUP
 from dropforge.local.sagemaker.sandbox import SandboxError
 
+Done = TypeVar("Done")
 _PATH = "/invocations"
 _LONGEST_QUOTE = 1_000  # characters of the container's answer inside an error message
 OUT_OF_TIME = (
@@ -31,50 +34,21 @@ class Asker:
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def ask(
-        self, server: Server, headers: list[tuple[str, str]], body: bytes, seconds: float | None = None
-    ) -> Reply:
+    async def ask(self, server: Server, headers: list[tuple[str, str]], body: bytes) -> Reply:
         """Give the server's whole answer if it is a success; ModelError for any other and for none."""
-        connection, head = await self.begin(server, headers, body, seconds)
-        return await self.rest(server, connection, head, seconds)
+        connection = _kept(server) or await self._connected(server)
+        reply = await self._in_time(server, connection, connection.ask(_PATH, headers, body))
+        return self._checked(server, connection, reply)
 
-    async def rest(self, server: Server, connection: Connection, head: Reply, seconds: float | None = None) -> Reply:
+    async def rest(self, server: Server, connection: Connection, head: Reply) -> Reply:
         """Read what follows the head of an answer; ModelError unless it is a success."""
-        try:
-            async with asyncio.timeout(seconds or self.seconds):
-                reply = await connection.rest(head)
-        except TimeoutError as error:
-            connection.close()
-            raise self.failed(server, 0, OUT_OF_TIME) from error
-        except BrokenError as error:
-            connection.close()
-            raise self.failed(server, 0, f"The container closed the connection: {error}.") from error
-        except asyncio.CancelledError:
-            connection.close()
-            raise
-        self.keep(server, connection)
-        if reply.status // 100 != 2:  # noqa: PLR2004 - the class of successes
-            raise self.failed(server, reply.status, reply.body.decode(errors="replace"))
-        return reply
+        reply = await self._in_time(server, connection, connection.rest(head))
+        return self._checked(server, connection, reply)
 
-    async def begin(
-        self, server: Server, headers: list[tuple[str, str]], body: bytes, seconds: float | None = None
-    ) -> tuple[Connection, Reply]:
+    async def begin(self, server: Server, headers: list[tuple[str, str]], body: bytes) -> tuple[Connection, Reply]:
         """Send a request and wait for the head of the answer; `keep` or `close` of the connection must follow."""
-        connection = None
-        try:
-            async with asyncio.timeout(seconds or self.seconds):
-                connection = await self._connection(server)
-                return connection, await connection.begin(_PATH, headers, body)
-        except TimeoutError as error:
-            _drop(connection)
-            raise self.failed(server, 0, OUT_OF_TIME) from error
-        except (BrokenError, SandboxError, OSError) as error:
-            _drop(connection)
-            raise self.failed(server, 0, f"The container closed the connection: {error}.") from error
-        except asyncio.CancelledError:
-            _drop(connection)
-            raise
+        connection = _kept(server) or await self._connected(server)
+        return connection, await self._in_time(server, connection, connection.begin(_PATH, headers, body))
 
     def keep(self, server: Server, connection: Connection) -> None:
         """Put a connection aside for the next request, if it can carry one."""
@@ -96,14 +70,41 @@ class Asker:
             LogStreamArn=stream,
         )
 
-    async def _connection(self, server: Server) -> Connection:
-        while server.idle:
-            kept = server.idle.pop()
-            if kept.fresh:
-                return kept
-            kept.close()
-        connected = await asyncio.get_running_loop().run_in_executor(self._pool, server.connect)
-        return await Connection.over(connected)
+    async def _connected(self, server: Server) -> Connection:
+        return await self._in_time(server, None, self._connect(server))
+
+    async def _connect(self, server: Server) -> Connection:
+        return await Connection.over(await asyncio.get_running_loop().run_in_executor(self._pool, server.connect))
+
+    def _checked(self, server: Server, connection: Connection, reply: Reply) -> Reply:
+        self.keep(server, connection)
+        if reply.status // 100 != 2:  # noqa: PLR2004 - the class of successes
+            raise self.failed(server, reply.status, reply.body.decode(errors="replace"))
+        return reply
+
+    async def _in_time(self, server: Server, connection: Connection | None, done: Coroutine[Any, Any, Done]) -> Done:
+        """Wait for what is done over a connection, which is closed where that goes wrong."""
+        try:
+            async with asyncio.timeout(self.seconds):
+                return await done
+        except TimeoutError as error:
+            _drop(connection)
+            raise self.failed(server, 0, OUT_OF_TIME) from error
+        except (BrokenError, SandboxError, OSError) as error:
+            _drop(connection)
+            raise self.failed(server, 0, f"The container closed the connection: {error}.") from error
+        except asyncio.CancelledError:
+            _drop(connection)
+            raise
+
+
+def _kept(server: Server) -> Connection | None:
+    while server.idle:
+        kept = server.idle.pop()
+        if kept.fresh:
+            return kept
+        kept.close()
+    return None
 
 
 def _drop(connection: Connection | None) -> None:

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,7 @@ class Figures:
     def __init__(self, client: Callable[[str], Any]) -> None:
         self._client = client
         self._added: deque[tuple[Figure, float]] = deque()
+        self._calls: deque[tuple[int, Call]] = deque()
         self._recent: dict[tuple[str, str], deque[list[float]]] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sagemaker-figures", daemon=True)
@@ -71,8 +72,7 @@ class Figures:
             self._thread.join(5)
 
     def add(self, name: str, unit: str, value: float, **dimensions: str) -> None:
-        minute = int(time.time()) // _MINUTE * _MINUTE
-        self._added.append((Figure(name, unit, tuple(dimensions.items()), minute), value))
+        self._added.append((Figure(name, unit, tuple(dimensions.items()), _minute()), value))
 
     def rate(self, endpoint: str, variant: str, seconds: float) -> float:
         """Say how many invocations each instance of a variant had in the last seconds, a minute at most."""
@@ -80,24 +80,14 @@ class Figures:
         return sum(number for slot, number in list(self._recent.get((endpoint, variant), ())) if slot >= first)
 
     def count(self, call: Call) -> None:
-        """Add the figures of one invocation."""
-        slots = self._recent.setdefault((call.endpoint, call.variant), deque(maxlen=_SLOTS))
+        """Add one invocation; its figures are made of it later, with those of others."""
+        of = (call.endpoint, call.variant)
+        slots = self._recent.get(of) or self._recent.setdefault(of, deque(maxlen=_SLOTS))
         slot = int(time.monotonic() * _SLOTS_A_SECOND)
         if not slots or slots[-1][0] != slot:
             slots.append([slot, 0.0])
         slots[-1][1] += 1.0 / max(1, call.instances)
-        told = {
-            "Invocations": 1.0,
-            "InvocationsPerInstance": 1.0 / max(1, call.instances),
-            "Invocation4XXErrors": float(call.status // 100 == 4),  # noqa: PLR2004 - the class of the client's mistakes
-            "Invocation5XXErrors": float(call.status // 100 in {0, 5}),
-            "ConcurrentRequestsPerModel": float(call.busy),
-        }
-        for name, value in told.items():
-            self.add(name, "None", value, EndpointName=call.endpoint, VariantName=call.variant)
-        latencies = {"OverheadLatency": call.overhead} | ({"ModelLatency": call.model} if call.status else {})
-        for name, value in latencies.items():
-            self.add(name, "Microseconds", value * _MICRO, EndpointName=call.endpoint, VariantName=call.variant)
+        self._calls.append((_minute(), call))
 
     def _run(self) -> None:
         while not self._stopping.wait(_PAUSE):
@@ -105,7 +95,9 @@ class Figures:
         self._put()
 
     def _put(self) -> None:
-        data = list(_data(self._added, len(self._added)))
+        added = [self._added.popleft() for _ in range(len(self._added))]
+        calls = [self._calls.popleft() for _ in range(len(self._calls))]
+        data = list(_data(_summed(added, calls)))
         for first in range(0, len(data), _AT_ONCE):
             try:
                 self._client("cloudwatch").put_metric_data(
@@ -115,12 +107,43 @@ class Figures:
                 logger.warning("figures of endpoints did not reach CloudWatch: %s", error)
 
 
-def _data(added: deque[tuple[Figure, float]], number: int) -> Iterator[dict[str, Any]]:
-    """Sum up so many of the figures added, in data that keep enough of each value for percentiles."""
+def _minute() -> int:
+    return int(time.time()) // _MINUTE * _MINUTE
+
+
+def _summed(added: Sequence[tuple[Figure, float]], calls: Sequence[tuple[int, Call]]) -> dict[Figure, Counter[float]]:
+    """Sum up figures in what keeps enough of each value for percentiles."""
     seen: dict[Figure, Counter[float]] = defaultdict(Counter)
-    for _ in range(number):
-        figure, value = added.popleft()
-        seen[figure][float(f"{value:.4g}")] += 1
+    for figure, value in added:
+        seen[figure][_rounded(value)] += 1
+    alike: dict[tuple[int, str, str], list[Call]] = defaultdict(list)
+    for minute, call in calls:
+        alike[minute, call.endpoint, call.variant].append(call)
+    for (minute, endpoint, variant), ended in alike.items():
+        dimensions = (("EndpointName", endpoint), ("VariantName", variant))
+        for name, unit, values in _told(ended):
+            seen[Figure(name, unit, dimensions, minute)].update(map(_rounded, values))
+    return seen
+
+
+def _told(calls: Sequence[Call]) -> Iterator[tuple[str, str, Iterable[float]]]:
+    """Give the metrics of the invocations of one variant, as SageMaker has them."""
+    yield "Invocations", "None", (1.0 for _ in calls)
+    yield "InvocationsPerInstance", "None", (1.0 / max(1, call.instances) for call in calls)
+    yield "Invocation4XXErrors", "None", (call.status // 100 == 4 for call in calls)  # noqa: PLR2004 - the class of the client's mistakes
+    yield "Invocation5XXErrors", "None", (call.status // 100 in {0, 5} for call in calls)
+    yield "ConcurrentRequestsPerModel", "None", (call.busy for call in calls)
+    yield "OverheadLatency", "Microseconds", (call.overhead * _MICRO for call in calls)
+    yield "ModelLatency", "Microseconds", (call.model * _MICRO for call in calls if call.status)
+
+
+def _rounded(value: float) -> float:
+    """Keep three digits: CloudWatch keeps every value apart, and a flood of calls has as many as calls."""
+    return float(f"{value:.3g}")
+
+
+def _data(seen: Mapping[Figure, Counter[float]]) -> Iterator[dict[str, Any]]:
+    """Put what was summed up in data that are not too large."""
     for figure, counted in seen.items():
         values = sorted(counted)
         for first in range(0, len(values), _VALUES):

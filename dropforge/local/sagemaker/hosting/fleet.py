@@ -29,8 +29,7 @@ class Fleet:
         self._ground = ground
         self._endpoint = endpoint
         self._leaving = False
-        self._variants = {variant["name"]: variant for variant in plan["variants"]}
-        self._weights = {name: float(variant["weight"]) for name, variant in self._variants.items()}
+        self.weigh(plan)
         self.queue: Mapping[str, Any] | None = plan.get("async")
         """How an asynchronous endpoint is configured."""
         self._instances = dict.fromkeys(self._variants, 0)
@@ -38,11 +37,7 @@ class Fleet:
 
     def variants(self) -> list[str]:
         """Name those that answer."""
-        return [name for name, variant in self._variants.items() if not variant.get("shadow")]
-
-    @property
-    def serverless(self) -> bool:
-        return any("serverless" in variant for variant in self._variants.values())
+        return self._answer
 
     def counts(self) -> dict[str, int]:
         """Say how many servers each variant has."""
@@ -59,8 +54,11 @@ class Fleet:
 
     def weigh(self, plan: Mapping[str, Any]) -> None:
         """Share the load by the weights of another plan, and let serverless variants have its concurrency."""
-        self._variants = {variant["name"]: variant for variant in plan["variants"]}
+        self._variants: dict[str, Mapping[str, Any]] = {variant["name"]: variant for variant in plan["variants"]}
         self._weights = {name: float(variant["weight"]) for name, variant in self._variants.items()}
+        # Found out once, for every request asks.
+        self._answer = [name for name, variant in self._variants.items() if not variant.get("shadow")]
+        self.serverless = any("serverless" in variant for variant in self._variants.values())
 
     def grow(self, counts: Mapping[str, int]) -> list[Server]:
         """Start the servers that are missing; each answers as soon as it can. Gives those that were started."""
@@ -116,12 +114,10 @@ class Fleet:
         with self._lock:
             if self.serverless and not self._leaving:
                 return self._take_serverless()
-            answer = [] if self._leaving else self.variants()
+            answer = [] if self._leaving else self._answer
             healthy = [server for server in self.servers if server.healthy and server.variant in answer]
             if variant is None and healthy:
-                names = sorted({server.variant for server in healthy})
-                weights = [self._weights[name] for name in names]
-                variant = random.choices(names, weights)[0] if any(weights) else names[0]  # noqa: S311 - shares load
+                variant = self._draw(sorted({server.variant for server in healthy}))
             able = [server for server in healthy if server.variant == variant]
             if not able:
                 raise NobodyError
@@ -132,6 +128,8 @@ class Fleet:
 
     def take_shadow(self) -> Server | None:
         """Choose who gets a copy of a request, as often as the weights say; nobody where there is no shadow."""
+        if len(self._answer) == len(self._variants):
+            return None
         with self._lock:
             share = {name: self._weights[name] for name, variant in self._variants.items() if variant.get("shadow")}
             whole = sum(self._weights[name] for name in self.variants()) or 1.0
@@ -170,6 +168,11 @@ class Fleet:
             self._leaving = True
             everyone = list(self.servers)
         self._dismiss(everyone, seconds)
+
+    def _draw(self, names: Sequence[str]) -> str:
+        weights = [self._weights[name] for name in names]
+        several = len(names) > 1 and any(weights)
+        return random.choices(names, weights)[0] if several else names[0]  # noqa: S311 - shares load
 
     def _take_serverless(self) -> Server:
         """Choose an idle server, or start one; beyond what this machine takes, requests share servers."""

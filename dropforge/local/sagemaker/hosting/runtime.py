@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from dropforge.local.sagemaker.wire import constraints
 from dropforge.local.sagemaker.wire.operation import Meaning, refusal
 
 INVOKE, STREAM, ASYNC = "InvokeEndpoint", "InvokeEndpointWithResponseStream", "InvokeEndpointAsync"
+INVOCATIONS = "/endpoints/[A-Za-z0-9-]{1,63}/invocations"
+"""The path that is asked most often."""
 _OPERATIONS = {"invocations": INVOKE, "invocations-response-stream": STREAM, "async-invocations": ASYNC}
 _LARGEST = {INVOKE: 6 * 1024 * 1024, STREAM: 6 * 1024 * 1024, ASYNC: 128_000}
 _NUMBER = re.compile(r"[0-9]{1,10}")
@@ -51,19 +54,23 @@ def read(scope: Mapping[str, Any], body: bytes) -> Request:
     operation = _OPERATIONS.get("/".join(rest))
     if scope["method"] != "POST" or operation is None:
         raise refusals.NO_SUCH_CALL()
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    shape = _shape(operation)
-    given = {
-        name: headers[key]
-        for name, member in shape.members.items()
-        if member.serialization.get("location") == "header" and (key := member.serialization["name"].lower()) in headers
-    }
-    _check(shape, unquote(endpoint), given)
-    for name, why in fields.RUNTIME_REFUSED.items():
-        if name in given:
-            raise InvokeValidationError(refusal(name, why))
+    names = _names(operation)
+    given = {names[name]: value.decode("latin-1") for name, value in scope["headers"] if name in names}
+    members = checked(operation, unquote(endpoint), tuple(given.items()))
     check_size(body, _LARGEST[operation])
-    return Request(operation, unquote(endpoint), given, body)
+    return Request(operation, unquote(endpoint), members, body)
+
+
+@functools.lru_cache(256)
+def checked(operation: str, endpoint: str, given: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    """Check the members of a request; what one client sends again and again is checked once."""
+    shape = _shape(operation)
+    members = {name: dict(given)[name] for name in shape.members if name in dict(given)}
+    _check(shape, endpoint, members)
+    for name, why in fields.RUNTIME_REFUSED.items():
+        if name in members:
+            raise InvokeValidationError(refusal(name, why))
+    return members
 
 
 def meanings() -> dict[str, Meaning]:
@@ -74,6 +81,17 @@ def meanings() -> dict[str, Meaning]:
 def check_size(body: bytes, largest: int) -> None:
     if len(body) > largest:
         raise refusals.TOO_LARGE(largest=largest)
+
+
+@functools.cache
+def _names(operation: str) -> Mapping[bytes, str]:
+    """Name the member that each header is."""
+    members = _shape(operation).members.items()
+    return {
+        member.serialization["name"].lower().encode(): name
+        for name, member in members
+        if member.serialization.get("location") == "header"
+    }
 
 
 def _shape(operation: str) -> Any:

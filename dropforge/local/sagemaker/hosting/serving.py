@@ -45,6 +45,7 @@ class Server:
         self._ground = ground
         self.endpoint = endpoint
         self._variant = variant
+        self.variant = str(variant["name"])
         self._folder = servers_in(ground) / f"{endpoint}-{uuid.uuid4().hex[:12]}"
         self._closing = threading.Event()
         self._process: sandbox.Process | None = None
@@ -60,10 +61,6 @@ class Server:
         self.used = time.monotonic()
         """When it last gave an answer."""
         self.idle: list[Connection] = []
-
-    @property
-    def variant(self) -> str:
-        return str(self._variant["name"])
 
     def start(self) -> None:
         self._thread.start()
