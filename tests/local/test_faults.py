@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import threading
 import uuid
@@ -21,6 +22,8 @@ from dropforge.testing.faults import FaultError, Faults
 from dropforge.testing.server import Server, running
 from tests.local.sagemaker.world import IMAGE, ROLE
 from tests.local.waiting import wait_until
+
+_SIGNED = "AWS4-HMAC-SHA256 Credential=any/20260101/us-east-1/sagemaker/aws4_request, SignedHeaders=host, Signature=0"
 
 
 @pytest.fixture(scope="module")
@@ -244,11 +247,39 @@ def test_what_is_no_fault_is_refused_and_what_was_set_is_told_and_cleared(faults
         {"operation": "X", "does": "throttle", "times": "often"},
         {"operation": "X", "does": "throttle", "after": -1},
         {"operation": "X", "does": "throttle", "subject": "event"},
+        {"operation": "X", "does": "throttle", "times": True},
+        {"operation": "X", "does": "delay", "seconds": float("nan")},
+        {"operation": "X", "does": "delay", "seconds": float("inf")},
+        {"operation": "X", "does": "fail", "status": 200},
+        {"operation": "X", "does": "fail", "status": 99999},
+        {"operation": "X", "does": "fail", "code": "two\nlines"},
     ],
 )
 def test_what_is_no_rule_is_refused(wrong: Any) -> None:
     with pytest.raises(BadRuleError):
         read(wrong)
+
+
+def test_a_body_that_goes_down_without_end_is_refused_and_disturbs_nothing(alone: Server, faults: Faults) -> None:
+    faults.fail("ListModels", match={"NameContains": "unlucky"})
+    deep = b'{"faults": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    connection = http.client.HTTPConnection(alone.endpoint.removeprefix("http://"))
+    for path, headers in (
+        ("/_dropforge/faults", {}),
+        ("/_dropforge/faults/interruptions", {}),
+        ("/", {"Authorization": _SIGNED, "X-Amz-Target": "SageMaker.ListModels"}),
+    ):
+        connection.request("POST", path, deep, headers)
+        answer = connection.getresponse()
+        assert (answer.status, bool(json.loads(answer.read()))) == (400, True)
+    connection.close()
+
+
+def test_an_error_of_s3_is_xml_whatever_it_says(alone: Server, faults: Faults) -> None:
+    faults.fail("PUT", service="s3", code="Odd", message="<&>", status=400)
+    with pytest.raises(ClientError, match="<&>") as refused:
+        client(alone, "s3").create_bucket(Bucket="odd")
+    assert code_of(refused) == "Odd"
 
 
 def test_a_rule_lets_some_through_disturbs_some_and_is_spent() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from typing import Any, assert_never, cast
+from xml.sax.saxutils import escape
 
 from dropforge.local.faults.rules import Rule, Rules
 from dropforge.local.ministack import Asgi, Receive, Scope, Send
@@ -61,9 +62,13 @@ async def _throttle(service: str, send: Send) -> None:
 
 async def _refuse(send: Send, service: str, status: int, code: str, message: str) -> None:
     if service == "s3":
-        payload, kind = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode(), b"application/xml"
+        text, kind = (
+            f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>",
+            b"application/xml",
+        )
     else:
-        payload, kind = json.dumps({"__type": code, "message": message}).encode(), b"application/x-amz-json-1.1"
+        text, kind = json.dumps({"__type": code, "message": message}), b"application/x-amz-json-1.1"
+    payload = text.encode(errors="replace")
     headers = [(b"content-type", kind), (b"content-length", str(len(payload)).encode())]
     headers += [(b"x-amzn-errortype", code.encode("latin-1", "replace"))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -131,7 +136,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
 def _members(body: bytes) -> dict[str, Any]:
     try:
         given = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return given if isinstance(given, dict) else {}
 

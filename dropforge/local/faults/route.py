@@ -33,7 +33,7 @@ class Route:
             if scope["path"] == INTERRUPTIONS:
                 return await asyncio.to_thread(self._take_away, scope["method"], given)
             return await self._change(scope["method"], given)
-        except (BadRuleError, ValueError) as error:
+        except (BadRuleError, ValueError, RecursionError) as error:
             return 400, {"message": str(error)}
 
     async def _change(self, method: str, given: Any) -> Answer:

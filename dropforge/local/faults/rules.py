@@ -10,6 +10,7 @@ A rule lets `after` of what it names through, then disturbs `times` (null: all t
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -84,11 +85,24 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
+_ERRORS = range(400, 600)
+
+
 def _check(rule: Rule) -> None:
-    wrong = [name for name, kinds in _KINDS.items() if not isinstance(getattr(rule, name), kinds)]
+    wrong = [name for name, kinds in _KINDS.items() if not _is(getattr(rule, name), kinds)]
     wrong += [name for name in ("after", "times", "seconds") if name not in wrong and (getattr(rule, name) or 0) < 0]
+    if "seconds" not in wrong and not math.isfinite(rule.seconds):
+        wrong.append("seconds")
+    if "status" not in wrong and rule.status not in _ERRORS:
+        wrong.append("status")
+    if "code" not in wrong and not (rule.code.isascii() and rule.code.isprintable()):
+        wrong.append("code")
     if wrong:
         raise BadRuleError(f"a rule's {', '.join(wrong)} cannot be that")
+
+
+def _is(value: object, kinds: tuple[type, ...]) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
 def concerns(rule: Rule, subject: str, name: str, service: str, members: Mapping[str, Any]) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dropforge.local.sagemaker.jobs import container
 from dropforge.local.sagemaker.jobs.bounds import Bounds
 from tests.local.sagemaker.world import World, until
 
@@ -39,6 +41,11 @@ def test_a_model_that_is_not_to_be_packed_goes_out_file_by_file_and_its_links_st
 def test_a_model_that_claims_to_be_a_terabyte_fails_the_job_and_is_not_uploaded(world: World, packed: str) -> None:
     job = world.train("leaves_a_file_of_holes.py", **_output(world, CompressionType=packed))
     assert job["FailureReason"] == "ClientError: Artifact upload failed: the files take more than 21474836480 bytes"
+
+
+def test_a_reason_to_fail_that_cannot_be_read_is_none_and_no_internal_error(tmp_path: Path) -> None:
+    """A cloud that root has not started meets folders that it may not enter; a name too long is as good for root."""
+    assert container.failure(tmp_path / ("x" * 300)) == ""
 
 
 def test_a_job_without_a_model_names_none_when_nothing_is_packed(world: World) -> None:

@@ -141,8 +141,16 @@ def test_what_is_deleted_while_somebody_else_changes_it_is_missing_and_no_intern
 
     with pytest.raises(SageMakerError, match="does not exist"):
         registry(lambda: client.delete_model_package(ModelPackageName=arn)).update({"ModelPackageArn": arn})
+    arn = _register(world, group)
+    with pytest.raises(SageMakerError, match="does not exist"):
+        registry(lambda: client.delete_model_package(ModelPackageName=arn)).delete({"ModelPackageName": arn})
     with pytest.raises(SageMakerError, match="does not exist"):
         registry(lambda: client.delete_model_package_group(ModelPackageGroupName=group)).create(
+            {"ModelPackageGroupName": group}
+        )
+    client.create_model_package_group(ModelPackageGroupName=group)
+    with pytest.raises(SageMakerError, match="does not exist"):
+        registry(lambda: client.delete_model_package_group(ModelPackageGroupName=group)).delete_group(
             {"ModelPackageGroupName": group}
         )
 

@@ -164,8 +164,8 @@ class Models:
 
         https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DeleteEndpointConfig.html
         """
-        self._find(kind, name, called)
-        self._store.delete(kind, name)
+        if not self._store.delete(kind, name):
+            raise refusals.MISSING(kind=called, arn=self._account.arn(kind, name))
         return {}
 
 

@@ -49,11 +49,19 @@ def environment(job: Mapping[str, Any]) -> dict[str, str]:
 
 def failure(folder: Path) -> str:
     """Read what the program wrote as its reason to fail; nothing where it wrote none."""
-    path = own(folder, "ml/output/failure")
-    if path is None or not stat.S_ISREG(path.lstat().st_mode):
+    return said(folder, "ml/output/failure", 4 * FAILURE_LENGTH)[:FAILURE_LENGTH].strip()
+
+
+def said(folder: Path, name: str, length: int) -> str:
+    """Read the beginning of a file that the program left; nothing where there is none that can be read."""
+    try:
+        path = own(folder, name)
+        if path is None or not stat.S_ISREG(path.lstat().st_mode):
+            return ""
+        with path.open("rb") as file:
+            return file.read(length).decode(errors="replace")
+    except OSError:  # the program may have shut its folders even to us
         return ""
-    with path.open("rb") as file:
-        return file.read(4 * FAILURE_LENGTH).decode(errors="replace")[:FAILURE_LENGTH].strip()
 
 
 def own(folder: Path, name: str) -> Path | None:

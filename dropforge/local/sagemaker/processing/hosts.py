@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import posixpath
-import stat
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -91,11 +90,7 @@ class Running:
 
     def message(self) -> str:
         """Read what the program left as its last word; nothing where it left none."""
-        path = container.own(self.folder, "ml/output/message")
-        if path is None or not stat.S_ISREG(path.lstat().st_mode):
-            return ""
-        with path.open("rb") as file:
-            return file.read(_MESSAGE_LENGTH).decode(errors="replace").strip()
+        return container.said(self.folder, "ml/output/message", _MESSAGE_LENGTH).strip()
 
     def close(self) -> None:
         """End everything of this host, and send its last lines; once more does nothing."""

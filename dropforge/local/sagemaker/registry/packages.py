@@ -91,7 +91,8 @@ class Registry:
         with self._store.alone():
             if self._store.select("kind = ? AND grouped = ?", (PACKAGE, name), limit=1):
                 raise refusals.GROUP_IN_USE(arn=group["ModelPackageGroupArn"])
-            self._store.delete(GROUP, name)
+            if not self._store.delete(GROUP, name):
+                raise refusals.GROUP_MISSING(arn=group["ModelPackageGroupArn"])
         return {}
 
     def create(self, request: Mapping[str, Any]) -> Doc:
@@ -142,7 +143,8 @@ class Registry:
 
     def delete(self, request: Mapping[str, Any]) -> Doc:
         found = self._find(request["ModelPackageName"])
-        self._store.delete(PACKAGE, found["ModelPackageArn"].partition("/")[2])
+        if not self._store.delete(PACKAGE, found["ModelPackageArn"].partition("/")[2]):
+            raise refusals.PACKAGE_MISSING(name=request["ModelPackageName"])
         return {}
 
     def container(self, name: str) -> Doc:
