@@ -69,6 +69,13 @@ def served_door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
         yield door
 
 
+@pytest.fixture(scope="session")
+def impatient_door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """One that waits neither for slow functions nor for slow clients."""
+    with opened(tmp_path_factory.mktemp("impatient"), within=1.5, headers_within=0.5) as door:
+        yield door
+
+
 @pytest.fixture
 def door(served_door: Door) -> Door:
     served_door.functions.forget()

@@ -93,10 +93,10 @@ class Door:
 
 
 @contextmanager
-def opened(home: Path) -> Iterator[Door]:
+def opened(home: Path, *, within: float = 30.0, headers_within: float = 30.0) -> Iterator[Door]:
     functions = Functions()
-    gateway = Gateway(API, functions, KEYS, within=1.5)
-    server = Server(gateway.asgi, Home(home).listen("api"), name="test", headers_within=0.5)
+    gateway = Gateway(API, functions, KEYS, within=within)
+    server = Server(gateway.asgi, Home(home).listen("api"), name="test", headers_within=headers_within)
     server.start()
     yield Door(server.port, functions)
     server.stop()

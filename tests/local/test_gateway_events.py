@@ -19,6 +19,7 @@ from tests.local.door import Door
 
 
 def test_a_request_becomes_a_proxy_event_as_api_gateway_builds_it(door: Door) -> None:
+    before = time.time()
     status, headers, body = door.call("GET", "/api/v1/echo/a%20b%2Fc?x=1&y=%C3%BC+&x=2", headers={"User-Agent": "me"})
     [(function, event)] = door.functions.events
     assert (status, headers["content-type"], json.loads(body)) == (200, "application/json", "/v1/echo/a b/c")
@@ -37,7 +38,7 @@ def test_a_request_becomes_a_proxy_event_as_api_gateway_builds_it(door: Door) ->
     assert context["identity"]["sourceIp"] == "127.0.0.1"
     assert context["identity"]["userAgent"] == "me"
     assert (context["stage"], context["apiId"], context["resourcePath"]) == ("api", "abc123", "/v1/echo/{name}")
-    assert abs(context["requestTimeEpoch"] / 1000 - time.time()) < 10
+    assert int(before * 1000) <= context["requestTimeEpoch"] <= time.time() * 1000
 
 
 def test_a_request_without_a_query_has_null_for_it(door: Door) -> None:
@@ -101,16 +102,17 @@ def test_headers_with_several_values_are_all_sent(door: Door) -> None:
     connection.close()
 
 
-def test_a_function_that_takes_too_long_is_a_gateway_timeout(door: Door) -> None:
+def test_a_function_that_takes_too_long_is_a_gateway_timeout(impatient_door: Door) -> None:
     release = threading.Event()
 
     def wait(_event: Any) -> Answer:
-        release.wait(10)
+        release.wait(60)
         return Answer(b"{}", failed=False)
 
-    door.functions.answer = wait
-    status, _, body = door.call("GET", "/api/v1/health")
+    impatient_door.functions.answer = wait
+    status, _, body = impatient_door.call("GET", "/api/v1/health")
     release.set()
+    impatient_door.functions.forget()
     assert (status, json.loads(body)["message"]) == (504, "Endpoint request timed out")
 
 

@@ -31,11 +31,21 @@ def environment(event, context):
 def fail(event, context):
     raise ValueError(f"no good: {event}")
 
+def meet(event):
+    # With as many others as the event wants, all of them at work at once.
+    if event:
+        folder = pathlib.Path(event["folder"])
+        (folder / str(os.getpid())).touch()
+        while len(list(folder.iterdir())) < event["count"]:
+            time.sleep(0.01)
+
 def hang(event, context):
     pathlib.Path(event["mark"]).write_text(str(os.getpid()))
     time.sleep(600)
 
 def hang_once(event, context):
+    if "mark" not in event:
+        return "warm"
     mark = pathlib.Path(event["mark"])
     if mark.exists():
         return "second time"
@@ -43,7 +53,7 @@ def hang_once(event, context):
     time.sleep(600)
 
 def made(event, context):
-    time.sleep(event)
+    meet(event)
     return {"made": MADE, "parent": os.getppid(), "had": sorted(HAD & {"boto3", "chalice", "app", "dropforge"})}
 
 def leave(event, context):
@@ -56,7 +66,7 @@ def large(event, context):
     return "x" * event
 
 def pid(event, context):
-    time.sleep(event)
+    meet(event)
     return os.getpid()
 """
 
@@ -66,7 +76,7 @@ def function(handler: str, **more: Any) -> Function:
         "name": handler.replace(".", "-"),
         "arn": f"arn:aws:lambda:us-east-1:000000000000:function:{handler.replace('.', '-')}",
         "handler": handler,
-        "timeout": 20,
+        "timeout": 60,
         "memory": 256,
     }
     return Function(**(values | more))
