@@ -6,10 +6,12 @@ import os
 import shlex
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from dropforge.cli import installed
 from dropforge.cli.cloud import STRANGERS, Kind
 from dropforge.cli.command import Session, command
 from dropforge.cli.errors import CliError, UsageError
@@ -20,6 +22,10 @@ _Speed = Annotated[float, typer.Option(min=0.001, help="Pace of schedules and re
 _Delays = Annotated[float, typer.Option(min=0, help="How long SageMaker's states last; 1 is AWS's own, 0 at once.")]
 _Seed = Annotated[int, typer.Option(help="Draws these delays; the same seed draws the same.")]
 _Stages = Annotated[list[str] | None, typer.Option("--with", help="A further stage to deploy; may be repeated.")]
+_Project = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="The checkout whose app it runs.  [default: here, or where Dropforge lies]"),
+]
 _Stdin = Annotated[
     bool, typer.Option("--until-stdin-closes", help="Stay, and stop the cloud when whoever started us ends.")
 ]
@@ -34,9 +40,11 @@ def up(
     delays: _Delays = 0.0,
     seed: _Seed = 0,
     stages: _Stages = None,
+    project: _Project = None,
     until_stdin_closes: _Stdin = False,
 ) -> None:
     """Start the local cloud; its state stays in --home between starts."""
+    installed.require(*installed.CLOUD)
     from dropforge.local import launch
 
     if session.kind is Kind.AWS:
@@ -47,7 +55,12 @@ def up(
     wanted = list(dict.fromkeys([session.stage, *(stages or ())]))
     try:
         cloud = running or launch.start(
-            session.home, speed=speed, pace=(delays, seed), stages=wanted, attached=until_stdin_closes
+            session.home,
+            speed=speed,
+            pace=(delays, seed),
+            stages=wanted,
+            attached=until_stdin_closes,
+            project=project,
         )
     except launch.LaunchError as error:
         raise CliError(str(error)) from error

@@ -1,8 +1,8 @@
 """Fixtures for tests of anybody's SageMaker code: `local_sagemaker` and `local_cloud`.
 
 The server is a process of its own. `--dropforge-command`, the ini value `dropforge_command` or DROPFORGE_COMMAND name
-the `dropforge` to start it with, which may be installed elsewhere (`pipx install 'dropforge[local]'`): then nothing of
-the tests' own environment is touched, whatever boto3 they use.
+the `dropforge` to start it with. It may be installed elsewhere (`pipx install '/path/to/clone[local]'`): then nothing
+of the tests' own environment is touched, whatever boto3 they use.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("dropforge").addoption("--dropforge-command", metavar="COMMAND", help=what)
     parser.addini("dropforge_command", what)
     parser.addini("dropforge_speed", "pace of local_sagemaker: 1 as on AWS, 0 at once", default="0")
+    parser.addini("dropforge_project", "the checkout of Dropforge whose app local_cloud runs")
 
 
 @pytest.fixture(scope="session")
@@ -33,8 +35,10 @@ def local_sagemaker(pytestconfig: pytest.Config) -> Iterator[server.Server]:
 
 @pytest.fixture(scope="session")
 def local_cloud(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server]:
-    """Dropforge's whole local cloud, its functions and HTTP API deployed; nothing is kept."""
-    words = ("up", "--home", str(tmp_path_factory.mktemp("cloud")))
+    """Dropforge's whole local cloud, the functions and HTTP API of a checkout deployed; nothing is kept."""
+    words = ["up", "--home", str(tmp_path_factory.mktemp("cloud"))]
+    if project := str(pytestconfig.getini("dropforge_project")):
+        words += ["--project", str(Path(project).expanduser())]
     with server.running(words, command=_command(pytestconfig), folder=pytestconfig.rootpath) as running:
         yield running
 
