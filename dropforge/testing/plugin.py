@@ -22,14 +22,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("dropforge").addoption("--dropforge-command", metavar="COMMAND", help=what)
     parser.addini("dropforge_command", what)
     parser.addini("dropforge_speed", "pace of local_sagemaker: 1 as on AWS, 0 at once", default="0")
+    parser.addini("dropforge_seed", "draws the delays of local_sagemaker; the same seed draws the same", default="0")
+    images = "REPOSITORY=FOLDER on each line: folders with train and serve in images' places, for local_sagemaker"
+    parser.addini("dropforge_images", images, type="linelist")
     parser.addini("dropforge_project", "the checkout of Dropforge whose app local_cloud runs")
 
 
 @pytest.fixture(scope="session")
 def local_sagemaker(pytestconfig: pytest.Config) -> Iterator[server.Server]:
     """SageMaker, S3 and what they need, on 127.0.0.1; nothing is kept."""
-    words = ("sagemaker", "--speed", str(pytestconfig.getini("dropforge_speed")))
-    with server.running(words, command=_command(pytestconfig)) as running:
+    words = ["sagemaker", "--speed", str(pytestconfig.getini("dropforge_speed"))]
+    words += ["--seed", str(pytestconfig.getini("dropforge_seed"))]
+    words += [word for image in pytestconfig.getini("dropforge_images") for word in ("--image", _at_home(image))]
+    with server.running(words, command=_command(pytestconfig), folder=pytestconfig.rootpath) as running:
         yield running
 
 
@@ -46,4 +51,13 @@ def local_cloud(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFa
 def _command(config: pytest.Config) -> tuple[str, ...]:
     named = config.getoption("--dropforge-command") or config.getini("dropforge_command")
     named = named or os.environ.get("DROPFORGE_COMMAND")
-    return tuple(shlex.split(str(named))) if named else server.OURS
+    if not named:
+        return server.OURS
+    program, *words = shlex.split(str(named))
+    return str(Path(program).expanduser()), *words
+
+
+def _at_home(image: str) -> str:
+    """Do what a shell does to a `~`."""
+    repository, equals, folder = image.partition("=")
+    return f"{repository}{equals}{Path(folder).expanduser() if folder.startswith('~') else folder}"
