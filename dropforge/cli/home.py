@@ -14,13 +14,20 @@ import typer
 from dropforge.cli import installed
 from dropforge.cli.cloud import STRANGERS, Kind
 from dropforge.cli.command import Session, command
-from dropforge.cli.errors import CliError, UsageError
+from dropforge.cli.errors import CliError, RefusedError, UsageError
 
 app = typer.Typer()
 
-_Speed = Annotated[float, typer.Option(min=0.001, help="Pace of schedules and retries; 1 is AWS's own.")]
-_Delays = Annotated[float, typer.Option(min=0, help="How long SageMaker's states last; 1 is AWS's own, 0 at once.")]
-_Seed = Annotated[int, typer.Option(help="Draws these delays; the same seed draws the same.")]
+_SPEED, _DELAYS, _SEED = 0.1, 0.0, 0
+_Speed = Annotated[
+    float | None,
+    typer.Option(min=0.001, help=f"Pace of schedules and retries; 1 is AWS's own.  [default: {_SPEED}]"),
+]
+_Delays = Annotated[
+    float | None,
+    typer.Option(min=0, help="How long SageMaker's states last; 1 is AWS's own, 0 at once.  [default: 0]"),
+]
+_Seed = Annotated[int | None, typer.Option(help="Draws these delays; the same seed draws the same.  [default: 0]")]
 _Stages = Annotated[list[str] | None, typer.Option("--with", help="A further stage to deploy; may be repeated.")]
 _Project = Annotated[
     Path | None,
@@ -36,9 +43,9 @@ _Program = Annotated[list[str], typer.Argument(metavar="-- COMMAND…", help="Th
 def up(
     session: Session,
     *,
-    speed: _Speed = 0.1,
-    delays: _Delays = 0.0,
-    seed: _Seed = 0,
+    speed: _Speed = None,
+    delays: _Delays = None,
+    seed: _Seed = None,
     stages: _Stages = None,
     project: _Project = None,
     until_stdin_closes: _Stdin = False,
@@ -53,11 +60,14 @@ def up(
         os.environ.pop(name, None)
     running = launch.status(session.home)
     wanted = list(dict.fromkeys([session.stage, *(stages or ())]))
+    if running:
+        asked = {"speed": speed, "delays": delays, "seed": seed, "project": project and str(project.resolve())}
+        _check_alike(session.home, running, wanted, asked)
     try:
         cloud = running or launch.start(
             session.home,
-            speed=speed,
-            pace=(delays, seed),
+            speed=_SPEED if speed is None else speed,
+            pace=(_DELAYS if delays is None else delays, _SEED if seed is None else seed),
             stages=wanted,
             attached=until_stdin_closes,
             project=project,
@@ -73,6 +83,21 @@ def up(
     if until_stdin_closes and not running:
         _await_end()
         launch.stop(session.home)
+
+
+def _check_alike(home: Path, running: dict[str, Any], stages: list[str], asked: dict[str, Any]) -> None:
+    """RefusedError if the cloud that runs is another one than is asked for."""
+    lacks = [f"without stage {stage}" for stage in stages if stage not in running["stages"]]
+    lacks += [
+        f"with {name} {running[name]}"
+        for name, value in asked.items()
+        if value is not None and running.get(name, value) != value
+    ]
+    if lacks:
+        raise RefusedError(
+            f"The local cloud at {home} runs already, {' and '.join(lacks)}: "
+            "`dropforge down` first, then `dropforge up` as you want it."
+        )
 
 
 def _show(session: Session, cloud: dict[str, Any]) -> None:
