@@ -150,9 +150,10 @@ def described_place(cloud: Mapping[str, Any], home: Path, stage: str) -> Place:
 
 def aws_place(stage: str, prefix: str) -> Place:
     stack = f"{prefix}-{stage}"
-    session = boto3.Session()
+    # boto3 itself reads AWS_DEFAULT_REGION alone; other clients, and functions on AWS, AWS_REGION.
+    session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
     if session.region_name is None:
-        raise CliError("No AWS region is chosen: set AWS_REGION.")
+        raise CliError("No AWS region is chosen: set AWS_REGION or AWS_DEFAULT_REGION.")
     try:
         found = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
     except ClientError as error:

@@ -6,20 +6,33 @@ import os
 import shlex
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from dropforge.cli import installed
 from dropforge.cli.cloud import STRANGERS, Kind
 from dropforge.cli.command import Session, command
-from dropforge.cli.errors import CliError, UsageError
+from dropforge.cli.errors import CliError, RefusedError, UsageError
 
 app = typer.Typer()
 
-_Speed = Annotated[float, typer.Option(min=0.001, help="Pace of schedules and retries; 1 is AWS's own.")]
-_Delays = Annotated[float, typer.Option(min=0, help="How long SageMaker's states last; 1 is AWS's own, 0 at once.")]
-_Seed = Annotated[int, typer.Option(help="Draws these delays; the same seed draws the same.")]
+_SPEED, _DELAYS, _SEED = 0.1, 0.0, 0
+_Speed = Annotated[
+    float | None,
+    typer.Option(min=0.001, help=f"Pace of schedules and retries; 1 is AWS's own.  [default: {_SPEED}]"),
+]
+_Delays = Annotated[
+    float | None,
+    typer.Option(min=0, help="How long SageMaker's states last; 1 is AWS's own, 0 at once.  [default: 0]"),
+]
+_Seed = Annotated[int | None, typer.Option(help="Draws these delays; the same seed draws the same.  [default: 0]")]
 _Stages = Annotated[list[str] | None, typer.Option("--with", help="A further stage to deploy; may be repeated.")]
+_Project = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="The checkout whose app it runs.  [default: here, or where Dropforge lies]"),
+]
 _Stdin = Annotated[
     bool, typer.Option("--until-stdin-closes", help="Stay, and stop the cloud when whoever started us ends.")
 ]
@@ -30,13 +43,15 @@ _Program = Annotated[list[str], typer.Argument(metavar="-- COMMAND…", help="Th
 def up(
     session: Session,
     *,
-    speed: _Speed = 0.1,
-    delays: _Delays = 0.0,
-    seed: _Seed = 0,
+    speed: _Speed = None,
+    delays: _Delays = None,
+    seed: _Seed = None,
     stages: _Stages = None,
+    project: _Project = None,
     until_stdin_closes: _Stdin = False,
 ) -> None:
     """Start the local cloud; its state stays in --home between starts."""
+    installed.require(*installed.CLOUD)
     from dropforge.local import launch
 
     if session.kind is Kind.AWS:
@@ -45,9 +60,17 @@ def up(
         os.environ.pop(name, None)
     running = launch.status(session.home)
     wanted = list(dict.fromkeys([session.stage, *(stages or ())]))
+    if running:
+        asked = {"speed": speed, "delays": delays, "seed": seed, "project": project and str(project.resolve())}
+        _check_alike(session.home, running, wanted, asked)
     try:
         cloud = running or launch.start(
-            session.home, speed=speed, pace=(delays, seed), stages=wanted, attached=until_stdin_closes
+            session.home,
+            speed=_SPEED if speed is None else speed,
+            pace=(_DELAYS if delays is None else delays, _SEED if seed is None else seed),
+            stages=wanted,
+            attached=until_stdin_closes,
+            project=project,
         )
     except launch.LaunchError as error:
         raise CliError(str(error)) from error
@@ -60,6 +83,21 @@ def up(
     if until_stdin_closes and not running:
         _await_end()
         launch.stop(session.home)
+
+
+def _check_alike(home: Path, running: dict[str, Any], stages: list[str], asked: dict[str, Any]) -> None:
+    """RefusedError if the cloud that runs is another one than is asked for."""
+    lacks = [f"without stage {stage}" for stage in stages if stage not in running["stages"]]
+    lacks += [
+        f"with {name} {running[name]}"
+        for name, value in asked.items()
+        if value is not None and running.get(name, value) != value
+    ]
+    if lacks:
+        raise RefusedError(
+            f"The local cloud at {home} runs already, {' and '.join(lacks)}: "
+            "`dropforge down` first, then `dropforge up` as you want it."
+        )
 
 
 def _show(session: Session, cloud: dict[str, Any]) -> None:

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-from typing import Annotated
+from dropforge.cli.beginning import beginning
 
-import typer
+with beginning():
+    from importlib.metadata import version
+    from typing import Annotated
 
-from dropforge.cli import check, events, home, look, metrics, pause, releases, sagemaker, send, simulate, start, steer
-from dropforge.cli.command import end
+    import typer
+
+    from dropforge.cli import (
+        check,
+        events,
+        home,
+        look,
+        metrics,
+        pause,
+        releases,
+        sagemaker,
+        send,
+        simulate,
+        start,
+        steer,
+    )
+    from dropforge.cli.command import end
 
 _HELP = """Drop a dataset into a bucket; get a tested, registered, live model behind an HTTP route.
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dropforge.cli import installed
 from dropforge.cli.errors import CliError, UsageError
 
 app = typer.Typer()
@@ -40,12 +41,8 @@ def sagemaker(
     until_stdin_closes: _Stdin = False,
 ) -> None:
     """Serve SageMaker, S3 and what they need on 127.0.0.1, until Ctrl-C."""
-    try:
-        from dropforge.local import alone
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"{error.name} is not installed here: the local cloud comes with `pip install 'dropforge[local]'`."
-        ) from error
+    installed.require(*installed.SAGEMAKER)
+    from dropforge.local import alone
     from dropforge.local.home import HomeBusyError, HomeUnusableError
 
     plan = alone.Plan(state, port, speed, seed, until_stdin_closes, _folders(image or []))

@@ -9,6 +9,7 @@ from pathlib import Path
 from dropforge.local.cloud import Plan, run
 from dropforge.local.home import HomeBusyError, HomeUnusableError
 from dropforge.local.packaging import DeployError
+from dropforge.local.project import NoProjectError, find
 from dropforge.local.sagemaker.states import Pace
 
 
@@ -28,20 +29,13 @@ def main() -> int:
     given = parser.parse_args()
     stages = tuple(dict.fromkeys(given.stage or ["dev"]))
     pace = Pace(given.delays, given.seed)
-    plan = Plan(given.home, _project(given.project), stages, given.speed, pace, given.until_stdin_closes)
     try:
-        run(plan)
-    except (HomeBusyError, HomeUnusableError, DeployError) as error:
+        project = find(given.project)
+        run(Plan(given.home, project, stages, given.speed, pace, given.until_stdin_closes))
+    except (NoProjectError, HomeBusyError, HomeUnusableError, DeployError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
-
-
-def _project(given: Path | None) -> Path:
-    if given:
-        return given.resolve()
-    here = Path.cwd()
-    return here if (here / "app.py").exists() else Path(__file__).resolve().parents[2]
 
 
 if __name__ == "__main__":

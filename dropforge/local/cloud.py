@@ -92,6 +92,9 @@ class Cloud:
             "secret_key": self._keys.secret,
             "home": str(self._home.path),
             "speed": self._plan.speed,
+            "delays": self._plan.pace.speed,
+            "seed": self._plan.pace.seed,
+            "project": str(self._plan.project),
             "walls": walls(),
             "stages": {stage: self._open(stage, deployed, functions) for stage, deployed in stacks.items()},
         }

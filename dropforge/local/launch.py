@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from dropforge.local.front import STATUS_PATH
 from dropforge.local.home import Home, HomeUnusableError
+from dropforge.local.project import NoProjectError, find
 
 _READY_WITHIN = 90.0
 _STOPPED_WITHIN = 15.0
@@ -48,15 +49,16 @@ def start(
     """
     place = Home(home)
     try:
+        project = find(project)
         place.make()
-    except HomeUnusableError as error:
+    except (NoProjectError, HomeUnusableError) as error:
         raise LaunchError(str(error)) from error
     if not _await_released(place, _ENDING_WITHIN):
         raise LaunchError(f"a local cloud already runs in {place.path}; stop it first, or use another home")
     command = [sys.executable, "-P", "-m", "dropforge.local", "--home", str(place.path), "--speed", str(speed)]
     command += ["--delays", str(pace[0]), "--seed", str(pace[1])]
     command += [word for stage in stages for word in ("--stage", stage)]
-    command += ["--project", str(project)] if project else []
+    command += ["--project", str(project)]
     command += ["--until-stdin-closes"] if attached else []
     began = place.log.stat().st_size if place.log.exists() else 0
     with place.log.open("ab") as log:

@@ -66,15 +66,27 @@ def running(words: Sequence[str], *, command: Sequence[str] = OURS, folder: Path
     """
     strangers = () if tuple(command) == OURS else ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
     environment = {name: value for name, value in os.environ.items() if name not in strangers}
-    with tempfile.TemporaryFile() as said, subprocess.Popen(
-        [*command, *words, "--json", "--until-stdin-closes"],
-        cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True,
-        start_new_session=True,
-    ) as process:  # fmt: skip
+    line = [*command, *words, "--json", "--until-stdin-closes"]
+    with tempfile.TemporaryFile() as said, _started(line, folder, environment, said) as process:
         try:
             yield Server(_card(process, said))
         finally:
             _end(process)
+
+
+def _started(
+    line: Sequence[str], folder: Path | None, environment: Mapping[str, str], said: Any
+) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
+            line, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise ServerError(
+            f"{line[0]} cannot be run ({error.strerror}): correct what names it, --dropforge-command, "
+            "dropforge_command in pytest's configuration or DROPFORGE_COMMAND"
+        ) from error
 
 
 def _card(process: subprocess.Popen[str], said: Any) -> dict[str, Any]:

@@ -22,21 +22,24 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from dropforge.cli.beginning import beginning
 
-from dropforge.cli import drop as drops
-from dropforge.cli import push as pushes
-from dropforge.cli.api import Api
-from dropforge.cli.bucket import Bucket
-from dropforge.cli.cloud import STRANGERS, Place, described_place
-from dropforge.cli.command import end
-from dropforge.cli.display import Display
-from dropforge.cli.errors import CliError, FailedError, RefusedError, TimedOutError
-from dropforge.cli.follow import Follower
-from dropforge.cli.render import Terminal, duration
-from dropforge.cli.runs import outcome
-from dropforge.local import launch
-from examples.digits import make_dataset, report
+with beginning():
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from dropforge.cli import drop as drops
+    from dropforge.cli import push as pushes
+    from dropforge.cli.api import Api
+    from dropforge.cli.bucket import Bucket
+    from dropforge.cli.cloud import STRANGERS, Place, described_place
+    from dropforge.cli.command import end
+    from dropforge.cli.display import Display
+    from dropforge.cli.errors import CliError, FailedError, RefusedError, TimedOutError
+    from dropforge.cli.follow import Follower
+    from dropforge.cli.render import Terminal, duration
+    from dropforge.cli.runs import outcome
+    from dropforge.local import launch
+    from examples.digits import make_dataset, report
 
 PIPELINE, DATASET = "digits", "first"
 AT_LEAST = 0.95

@@ -126,6 +126,39 @@ def test_the_command_may_be_named_by_the_environment_and_a_wrong_one_says_why(tm
         pass
 
 
+def test_a_command_that_is_not_there_names_the_setting_that_named_it(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ServerError, match=r"nowhere/dropforge cannot be run .* dropforge_command in pytest's"),
+        running(["sagemaker"], command=[str(tmp_path / "nowhere" / "dropforge")]),
+    ):
+        pass
+
+
+_CONFIGURED = """
+def test_the_image_is_there(local_sagemaker):
+    sagemaker = local_sagemaker.client("sagemaker")
+    for name in ("mine", "yours"):
+        image = {"Image": f"registry.example/{name}:1"}
+        role = "arn:aws:iam::000000000000:role/any"
+        sagemaker.create_model(ModelName=name, ExecutionRoleArn=role, PrimaryContainer=image)
+"""
+
+
+def test_command_images_and_seed_are_configured_and_a_tilde_is_whose_home_it_is(tmp_path: Path) -> None:
+    home, project = tmp_path / "home", tmp_path / "project"
+    for folder in (home / "yours", project / "mine", home / "bin"):
+        folder.mkdir(parents=True)
+        (folder / "serve").write_text("#!/bin/sh\n")
+        (folder / "serve").chmod(0o755)
+    (home / "bin" / "dropforge").write_text(f'#!/bin/sh\necho "$@" > {home}/words\nexec {COMMAND} "$@"\n')
+    (home / "bin" / "dropforge").chmod(0o755)
+    (project / "test_it.py").write_text(_CONFIGURED)
+    lines = ("dropforge_command = ~/bin/dropforge", "dropforge_seed = 7", "dropforge_images =")
+    (project / "pytest.ini").write_text("\n".join(("[pytest]", *lines, "    mine=mine", "    yours=~/yours")))
+    assert "1 passed" in pytest_in(project, HOME=str(home))
+    assert "--seed 7" in (home / "words").read_text()
+
+
 def test_the_whole_cloud_is_a_fixture_too(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(
         "import urllib.request\n"
@@ -134,6 +167,7 @@ def test_the_whole_cloud_is_a_fixture_too(tmp_path: Path) -> None:
         "    assert urllib.request.urlopen(stage['api'] + '/v1/health', timeout=30).status == 200\n"
         "    assert local_cloud.client('s3').list_buckets()['Buckets']\n"
     )
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\ndropforge_project = {ROOT}\n")
     assert "1 passed" in pytest_in(tmp_path)
 
 

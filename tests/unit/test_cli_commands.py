@@ -308,7 +308,15 @@ def test_without_any_cloud_the_sentence_names_both(tmp_path: Path) -> None:
     assert ended.code == 1
     said = ended.err.split("dropforge: ")[1]
     assert said.startswith(f"No local cloud is up at {tmp_path / 'none'}: `make up` or `dropforge up` starts one.")
-    assert "No AWS region is chosen" in said
+    assert "No AWS region is chosen: set AWS_REGION or AWS_DEFAULT_REGION." in said
+
+
+@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_the_region_is_read_from_either_variable(tmp_path: Path, name: str) -> None:
+    nobody = {name: "eu-west-1", "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}
+    ended = Tool(StubCloud(tmp_path / "none"), nobody)("runs")
+    assert ended.code == 1
+    assert "AWS cannot be asked about the stack dropforge-dev: Unable to locate credentials." in ended.err
 
 
 def test_a_stage_that_is_not_there_is_a_usage_error(cloud: StubCloud, dropforge: Tool) -> None:
