@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from dropforge.local.sagemaker.errors import ValidationError
+from dropforge.local.sagemaker.wire import refusals
 
 STAND_INS: Mapping[str, Path] = {"sagemaker-scikit-learn": Path(__file__).parents[1] / "images" / "sklearn"}
 
@@ -16,5 +16,5 @@ def folder(uri: str, known: Mapping[str, Path]) -> Path:
     found = known.get(repository)
     if found is None:
         names = ", ".join(sorted(known))
-        raise ValidationError(f"Requested image {uri} not found. The local cloud has stand-ins for: {names}.")
+        raise refusals.NO_STAND_IN(uri=uri, names=names)
     return found

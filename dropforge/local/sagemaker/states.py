@@ -24,10 +24,16 @@ class Graph:
     """The address of a public page that shows them, or `assumed`."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """How long AWS usually stays in a status, or (for a job) in a secondary one; nothing where a program decides."""
+    never: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """What of `after` AWS tells and this cloud does not."""
+
+    def told(self, before: str) -> frozenset[str]:
+        """Give what may follow a status here."""
+        return self.after.get(before, frozenset()) - self.never.get(before, frozenset())
 
     def check(self, before: str, status: str) -> None:
         """Raise ImpossibleError where a status cannot follow; staying is no change."""
-        if status != before and status not in self.after.get(before, frozenset()):
+        if status != before and status not in self.told(before):
             raise ImpossibleError(f"{self.member} cannot go from {before or 'nothing'} to {status}")
 
 

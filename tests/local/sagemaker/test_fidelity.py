@@ -16,7 +16,9 @@ import dropforge.local.sagemaker as package
 from dropforge.local import apis
 from dropforge.local.sagemaker import SageMaker
 from dropforge.local.sagemaker.errors import SageMakerError
+from dropforge.local.sagemaker.hosting.states import ENDPOINT
 from dropforge.local.sagemaker.service import GRAPHS
+from dropforge.local.sagemaker.states import ImpossibleError
 from dropforge.local.sagemaker.wire import fidelity
 from dropforge.local.sagemaker.wire.operation import Meaning, Operation, refusal
 from dropforge.local.sagemaker.wire.refusal import Refusal
@@ -29,6 +31,7 @@ _RUNTIME = {
     "InvokeEndpointWithResponseStream": "invocations-response-stream",
     "InvokeEndpointAsync": "async-invocations",
 }
+_KINDS = {"ValidationError", "ResourceInUseError", "ConflictError", "InvokeValidationError"}
 Operations = Mapping[str, Operation | Meaning]
 _SOURCES = Path(package.__file__).parent
 
@@ -167,6 +170,18 @@ def test_the_document_tells_every_operation_of_the_runtime_and_of_scaling() -> N
             assert f"### {name}\n" in text or f"`{name}`" in text, name
 
 
+def test_nothing_is_refused_but_by_a_row_of_the_tables() -> None:
+    """Members that are refused have tables of their own: operation.py and runtime.py word them."""
+    bare = {
+        f"{path.relative_to(_SOURCES)}:{node.lineno}"
+        for path in _SOURCES.rglob("*.py")
+        if path.name not in {"errors.py", "operation.py", "runtime.py"}
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _KINDS
+    }
+    assert bare == set()
+
+
 def test_every_refusal_of_the_tables_is_raised_somewhere() -> None:
     code = "".join(path.read_text() for path in _SOURCES.rglob("*.py"))
     rows = {
@@ -185,3 +200,19 @@ def _literals() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
+
+
+def test_what_the_table_says_is_never_told_here_is_refused_by_the_store_and_the_rest_is_not() -> None:
+    rows = [line for line in _DOCUMENT.read_text().splitlines() if line.startswith("| `EndpointStatus` | `")]
+    never = set()
+    for row in rows:
+        _, _, before, after, *_ = (cell.strip() for cell in row.split("|"))
+        for one in after.split(", "):
+            move = (before.strip("`"), one.partition("` ")[0].strip("`"))
+            if one.endswith("(never told here)"):
+                never.add(move)
+                with pytest.raises(ImpossibleError):
+                    ENDPOINT.check(*move)
+            else:
+                ENDPOINT.check(*move)
+    assert {("InService", "OutOfService"), ("InService", "SystemUpdating"), ("Updating", "Failed")} < never

@@ -21,4 +21,11 @@ ENDPOINT = Graph(
     },
     f"{_API}/API_DescribeEndpoint.html",
     seconds={"Creating": 120.0, "Updating": 120.0, "Deleting": 10.0},
+    never={
+        "Creating": frozenset({"Deleting"}),  # refused as busy
+        "InService": frozenset({"SystemUpdating", "OutOfService"}),  # nobody maintains this machine
+        "Updating": frozenset({"Failed", "UpdateRollbackFailed"}),  # an update that fails is rolled back
+        "SystemUpdating": frozenset({"InService", "RollingBack"}),
+        "OutOfService": frozenset({"Deleting"}),
+    },
 )

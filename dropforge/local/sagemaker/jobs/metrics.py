@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from dropforge.local.sagemaker.errors import ValidationError
+from dropforge.local.sagemaker.jobs import refusals
 
 NAMESPACE = "/aws/sagemaker/TrainingJobs"
 _FIGURES = Path(__file__).with_name("figures.py")
@@ -134,7 +134,7 @@ def check(definitions: Iterable[Mapping[str, str]]) -> None:
         for one in definitions:
             re.compile(one["Regex"])
     except (re.error, OverflowError, RecursionError) as error:
-        raise ValidationError(f"Metric definition regex is not valid: {error}") from error
+        raise refusals.BAD_REGEX(error=error) from error
 
 
 def read_all(definitions: Iterable[Mapping[str, str]], job: str, client: Callable[[str], Any]) -> Metrics:

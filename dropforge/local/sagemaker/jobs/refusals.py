@@ -33,6 +33,12 @@ NO_IMAGE = Refusal(
     message="The local cloud needs AlgorithmSpecification.TrainingImage.",
     source=OURS,
 )
+BAD_REGEX = Refusal(
+    when="the Regex of a metric definition is no regular expression",
+    code=_VALIDATION,
+    message="Metric definition regex is not valid: {error}",
+    source=ASSUMED,
+)
 NO_INSTANCES = Refusal(
     when="it is not said which instances and how many",
     code=_VALIDATION,

@@ -74,7 +74,8 @@ def statuses(graphs: Iterable[Graph]) -> Iterator[str]:
     yield from ("| Status of | From | To | Source |", "|---|---|---|---|")
     for graph in sorted(graphs, key=lambda graph: graph.member):
         for before, after in graph.after.items():
-            followers = ", ".join(f"`{status}`" for status in sorted(after))
+            told = graph.told(before)
+            followers = ", ".join(f"`{one}`" if one in told else f"`{one}` (never told here)" for one in sorted(after))
             yield f"| `{graph.member}` | {f'`{before}`' if before else 'its creation'} | {followers} | {graph.source} |"
     yield ""
 

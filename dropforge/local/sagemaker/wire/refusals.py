@@ -48,6 +48,12 @@ FOREIGN_ROLE = Refusal(
     message="RoleArn: Cross-account pass role is not allowed.",
     source="https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-python-sdk-troubleshooting.html",
 )
+NO_STAND_IN = Refusal(
+    when="nothing here stands in for an image",
+    code="ValidationException",
+    message="Requested image {uri} not found. The local cloud has stand-ins for: {names}.",
+    source=OURS,
+)
 KEY_OF_DISKS = Refusal(
     when="VolumeKmsKeyId is given for instances with disks of their own",
     code="ValidationException",

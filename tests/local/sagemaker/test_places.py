@@ -1,0 +1,93 @@
+"""Places in S3 that are not there: a training job's channels are looked for at once, others when they are needed."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+from tests.local.sagemaker.world import FINAL, IMAGE, ROLE, World, until
+
+_NOWHERE = "s3://no-such-bucket-anywhere/some/"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"OutputDataConfig": {"S3OutputPath": _NOWHERE}}, "ClientError: Artifact upload failed"),
+        ({"CheckpointConfig": {"S3Uri": _NOWHERE}}, "ClientError: "),
+    ],
+    ids=["output", "checkpoints"],
+)
+def test_a_training_job_whose_bucket_is_not_there_fails_when_it_is_needed(
+    world: World, more: dict[str, Any], said: str
+) -> None:
+    job = world.train("leaves_folders.py", **more)
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith(said)
+
+
+def _processing(name: str) -> dict[str, Any]:
+    side = {"S3Uri": _NOWHERE, "LocalPath": "/opt/ml/processing/in", "S3DataType": "S3Prefix", "S3InputMode": "File"}
+    cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
+    return {
+        "ProcessingJobName": name,
+        "ProcessingInputs": [{"InputName": "in", "S3Input": side}],
+        "ProcessingResources": {"ClusterConfig": cluster},
+        "AppSpecification": {"ImageUri": IMAGE, "ContainerEntrypoint": ["true"]},
+        "RoleArn": ROLE,
+    }
+
+
+def _transform(name: str, model: str) -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": _NOWHERE}
+    return {
+        "TransformJobName": name,
+        "ModelName": model,
+        "TransformInput": {"DataSource": {"S3DataSource": source}},
+        "TransformOutput": {"S3OutputPath": _NOWHERE},
+        "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    }
+
+
+def _labelling(name: str) -> dict[str, Any]:
+    any_lambda = "arn:aws:lambda:us-east-1:000000000000:function:any"
+    return {
+        "LabelingJobName": name,
+        "LabelAttributeName": "seven",
+        "InputConfig": {"DataSource": {"S3DataSource": {"ManifestS3Uri": f"{_NOWHERE}manifest"}}},
+        "OutputConfig": {"S3OutputPath": _NOWHERE},
+        "RoleArn": ROLE,
+        "HumanTaskConfig": {
+            "WorkteamArn": "arn:aws:sagemaker:us-east-1:000000000000:workteam/private-crowd/team",
+            "UiConfig": {"UiTemplateS3Uri": f"{_NOWHERE}ui"},
+            "PreHumanTaskLambdaArn": any_lambda,
+            "TaskTitle": "Is it a seven?",
+            "TaskDescription": "Look, and say.",
+            "NumberOfHumanWorkersPerDataObject": 1,
+            "TaskTimeLimitInSeconds": 60,
+            "AnnotationConsolidationConfig": {"AnnotationConsolidationLambdaArn": any_lambda},
+        },
+    }
+
+
+@pytest.mark.parametrize("noun", ["Processing", "Transform", "Labeling"])
+def test_other_jobs_are_accepted_and_fail_when_what_they_read_is_not_there(world: World, noun: str) -> None:
+    name = f"nowhere-{uuid.uuid4().hex[:12]}"
+    match noun:
+        case "Processing":
+            request = _processing(name)
+        case "Transform":
+            request = _transform(name, world.config("serves.py"))
+        case _:
+            request = _labelling(name)
+    getattr(world.sagemaker, f"create_{noun.lower()}_job")(**request)
+    describe = getattr(world.sagemaker, f"describe_{noun.lower()}_job")
+
+    def look() -> dict[str, Any] | None:
+        job: dict[str, Any] = describe(**{f"{noun}JobName": name})
+        return job if job[f"{noun}JobStatus"] in FINAL else None
+
+    job = until(look, seconds=60)
+    assert (job[f"{noun}JobStatus"], job["FailureReason"].partition(":")[0]) == ("Failed", "ClientError")
