@@ -83,9 +83,9 @@ def test_nobody_answers_for_an_endpoint_that_is_not_there(place: Place) -> None:
     assert told.endswith("not found.")
 
 
-def test_a_payload_of_more_than_six_megabytes_is_refused(place: Place, served: str) -> None:
+def test_a_payload_of_more_than_25_megabytes_is_refused(place: Place, served: str) -> None:
     with pytest.raises(ClientError) as refused:
-        place.invoke(served, "x" * (6 * 1024 * 1024 + 1))
+        place.invoke(served, "x" * (25 * 1024 * 1024 + 1))
     assert refusal(refused.value)[0] in {"ValidationError", "413"}
 
 

@@ -180,8 +180,8 @@ def test_an_image_that_nothing_stands_in_for_is_refused_by_name(world: World) ->
 
 
 def test_a_payload_over_the_limit_is_refused_before_it_reaches_a_server(world: World) -> None:
-    with pytest.raises(ClientError, match="less than or equal to 6291456"):
-        world.invoke("any", b"x" * (6 * 1024 * 1024 + 1))
+    with pytest.raises(ClientError, match="less than or equal to 26214400"):
+        world.invoke("any", b"x" * (25 * 1024 * 1024 + 1))
 
 
 def test_paths_of_the_runtime_that_are_not_here_are_refused(world: World) -> None:

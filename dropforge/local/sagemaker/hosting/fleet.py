@@ -29,6 +29,7 @@ class Fleet:
         self._ground = ground
         self._endpoint = endpoint
         self._leaving = False
+        self.chance = random.Random(f"{ground.pace.seed}/{endpoint}")  # noqa: S311 - shares load
         self.weigh(plan)
         self.queue: Mapping[str, Any] | None = plan.get("async")
         """How an asynchronous endpoint is configured."""
@@ -134,7 +135,7 @@ class Fleet:
             share = {name: self._weights[name] for name, variant in self._variants.items() if variant.get("shadow")}
             whole = sum(self._weights[name] for name in self.variants()) or 1.0
             able = [server for server in self.servers if server.healthy and server.variant in share]
-            if not able or self._leaving or random.random() >= sum(share.values()) / whole:  # noqa: S311 - shares load
+            if not able or self._leaving or self.chance.random() >= sum(share.values()) / whole:
                 return None
             chosen = min(able, key=lambda server: server.in_flight)
             chosen.in_flight += 1
@@ -172,7 +173,7 @@ class Fleet:
     def _draw(self, names: Sequence[str]) -> str:
         weights = [self._weights[name] for name in names]
         several = len(names) > 1 and any(weights)
-        return random.choices(names, weights)[0] if several else names[0]  # noqa: S311 - shares load
+        return self.chance.choices(names, weights)[0] if several else names[0]
 
     def _take_serverless(self) -> Server:
         """Choose an idle server, or start one; beyond what this machine takes, requests share servers."""

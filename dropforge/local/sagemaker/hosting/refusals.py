@@ -143,7 +143,7 @@ TOO_LARGE = Refusal(
     _RUNTIME_VALIDATION,
     "1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length less than or"
     " equal to {largest}",
-    _INVOKE,
+    f"{_GUIDE}/hosting-faqs.html",
 )
 NO_ENDPOINT = Refusal(
     "an endpoint is invoked that does not serve",

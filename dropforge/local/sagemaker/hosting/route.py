@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 
 from dropforge.local.sagemaker.hosting.fleet import Fleet, NobodyError
@@ -26,7 +25,7 @@ class Route:
     def take(self, variant: str | None) -> tuple[Fleet, Server]:
         """Choose a server; `give_back` of its fleet must follow. NobodyError when there is none."""
         fleets = self.fleets()
-        if self.second is not None and random.random() >= self.share:  # noqa: S311 - shares load
+        if self.second is not None and self.first.chance.random() >= self.share:
             fleets.reverse()
         for fleet in fleets:
             try:

@@ -19,7 +19,7 @@ INVOKE, STREAM, ASYNC = "InvokeEndpoint", "InvokeEndpointWithResponseStream", "I
 INVOCATIONS = "/endpoints/[A-Za-z0-9-]{1,63}/invocations"
 """The path that is asked most often."""
 _OPERATIONS = {"invocations": INVOKE, "invocations-response-stream": STREAM, "async-invocations": ASYNC}
-_LARGEST = {INVOKE: 6 * 1024 * 1024, STREAM: 6 * 1024 * 1024, ASYNC: 128_000}
+_LARGEST = {INVOKE: 25 * 1024 * 1024, STREAM: 25 * 1024 * 1024, ASYNC: 128_000}
 _NUMBER = re.compile(r"[0-9]{1,10}")
 # Members that reach the container, by its names for them.
 _PASSED = {
