@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Self
+from typing import IO, Any, cast
 
 from dropforge.local.sagemaker.jobs.bounds import BOUNDS, Bounds
 
@@ -13,7 +14,8 @@ _LARGEST = 20 * 1024**3
 _MOST_FILES = 100_000
 _GZIP_LEVEL = 5
 _COPY = 1024 * 1024
-_LONGEST_HEADER = 1024 * 1024
+_MOST_AT_ONCE = 2 * _COPY
+_GZIP = b"\x1f\x8b"
 
 
 class BadArchiveError(Exception):
@@ -66,7 +68,7 @@ def unpack(archive: Path, folder: Path, bounds: Bounds = BOUNDS) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     size = files = 0
     try:
-        with tarfile.open(archive, "r:*", tarinfo=_Member) as opened:
+        with _opened(archive) as file, tarfile.open(fileobj=cast("IO[bytes]", _Careful(file)), mode="r:") as opened:
             for member in opened:
                 size, files = size + member.size, files + 1
                 if size > _LARGEST or files > _MOST_FILES:
@@ -76,15 +78,25 @@ def unpack(archive: Path, folder: Path, bounds: Bounds = BOUNDS) -> None:
         raise BadArchiveError(f"the archive cannot be read: {error}") from error
 
 
-class _Member(tarfile.TarInfo):
-    """A header; what follows one with a long name is read into memory whole, and gzip makes a gigabyte of nothing."""
+class _Careful:
+    """The bytes of an archive, not too many at once.
 
-    @classmethod
-    def frombuf(cls, *arguments: Any) -> Self:
-        read = super().frombuf(*arguments)
-        if read.type not in tarfile.REGULAR_TYPES and read.size > _LONGEST_HEADER:
+    What follows a header with a long name is read into memory whole, and gzip makes a gigabyte of nothing.
+    """
+
+    def __init__(self, file: IO[bytes] | gzip.GzipFile) -> None:
+        self.seek, self.tell, self._read = file.seek, file.tell, file.read
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _MOST_AT_ONCE:
             raise BadArchiveError("a header is too large")
-        return read
+        return self._read(size)
+
+
+def _opened(archive: Path) -> IO[bytes] | gzip.GzipFile:
+    with archive.open("rb") as file:
+        packed = file.read(2) == _GZIP
+    return gzip.open(archive) if packed else archive.open("rb")
 
 
 def _extract(opened: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, bounds: Bounds) -> None:
