@@ -16,5 +16,8 @@ def folder(uri: str, known: Mapping[str, Path]) -> Path:
     found = known.get(repository)
     if found is None:
         names = ", ".join(sorted(known))
-        raise ValidationError(f"Requested image {uri} not found. The local cloud has stand-ins for: {names}.")
+        raise ValidationError(
+            f"Requested image {uri} not found. The local cloud has stand-ins for: {names}; "
+            f"`dropforge sagemaker --image {repository}=FOLDER` puts a folder in its place."
+        )
     return found
