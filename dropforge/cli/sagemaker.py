@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dropforge.cli import installed
+from dropforge.cli import images, installed
 from dropforge.cli.cloud import STRANGERS
 from dropforge.cli.errors import CliError, UsageError
 
@@ -44,6 +44,7 @@ def sagemaker(
 ) -> None:
     """Serve SageMaker, S3 and what they need on 127.0.0.1, until Ctrl-C."""
     installed.require(*installed.SAGEMAKER)
+    images.check(image or [])
     for name in STRANGERS:
         os.environ.pop(name, None)
     from dropforge.local import alone
