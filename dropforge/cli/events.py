@@ -16,9 +16,14 @@ from dropforge.cli.errors import UsageError
 from dropforge.cli.render import local_time, moment
 from dropforge.cli.since import is_span, seconds
 
-app = typer.Typer(help="What the app tells the world.", no_args_is_help=True)
+app = typer.Typer(
+    help="What the app tells the world.",
+    epilog="Example: dropforge events tail --since 15m",
+    no_args_is_help=True,
+)
 
 _PAGE = 100
+_NEWEST = 10
 _BACK = timedelta(seconds=5)
 """How far each look overlaps the last: two functions that publish at one moment may be seen in either order."""
 _KEPT = 14 * 86_400
@@ -33,14 +38,21 @@ _Since = Annotated[
         help="How far back: 15m, 2h, 3d, … or from 2031-05-01T10:00:00Z on; at most 14 days back.",
     ),
 ]
-_Limit = Annotated[int, typer.Option(min=1, max=_PAGE, help="Without --since: how many of the newest to begin with.")]
+_Limit = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=_PAGE, help=f"Without --since: how many of the newest to begin with.  [default: {_NEWEST}]"
+    ),
+]
 _Follow = Annotated[bool, typer.Option("--follow/--no-follow", help="Go on until interrupted.")]
 
 
 @command(app, epilog="Example: dropforge events tail --since 2031-05-01T10:00:00Z --no-follow")
-def tail(session: Session, *, since: _Since = None, limit: _Limit = 10, follow: _Follow = True) -> None:
+def tail(session: Session, *, since: _Since = None, limit: _Limit = None, follow: _Follow = True) -> None:
     """Print our events as they come: datasets, runs and releases that change their state, and approvals asked for."""
-    watcher = Tail(session.api, _moment(since), limit)
+    if since and limit:
+        raise UsageError("--since and --limit are two ways to begin: name one of them.")
+    watcher = Tail(session.api, _moment(since), limit or _NEWEST)
     while True:
         for event in watcher.look():
             if session.terminal.as_json:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from dropforge.cli import installed
+from dropforge.cli import images, installed
+from dropforge.cli.cloud import STRANGERS
 from dropforge.cli.errors import CliError, UsageError
 
 app = typer.Typer()
@@ -42,6 +44,9 @@ def sagemaker(
 ) -> None:
     """Serve SageMaker, S3 and what they need on 127.0.0.1, until Ctrl-C."""
     installed.require(*installed.SAGEMAKER)
+    images.check(image or [])
+    for name in STRANGERS:
+        os.environ.pop(name, None)
     from dropforge.local import alone
     from dropforge.local.home import HomeBusyError, HomeUnusableError
 
@@ -76,6 +81,7 @@ def _in_words(card: dict[str, Any]) -> None:
         f"""SageMaker and S3 answer at {card["endpoint"]}; Ctrl-C ends them.
 Point any AWS client at them:
 
+unset {" ".join(STRANGERS)}
 export AWS_ENDPOINT_URL={card["endpoint"]}
 export AWS_ACCESS_KEY_ID={card["access_key"]}
 export AWS_SECRET_ACCESS_KEY={card["secret_key"]}

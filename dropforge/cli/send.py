@@ -86,7 +86,7 @@ def drop(
         verdict = 0
     before = session.bucket.status(plan.dataset)
     count = len(plan.objects) + (plan.counts is not None)
-    _send(session.terminal, f"drop {plan.dataset} ({size(plan.size)})", count, drops.upload(session.bucket, plan))
+    _send(session.terminal, f"drop {plan.dataset} ({size(plan.size)})", count, _told(session, plan, count))
     seen = verdict and pushes.await_verdict(
         session.bucket,
         plan.dataset,
@@ -147,6 +147,22 @@ def _ask(
             if not (isinstance(error, ApiError) and error.of_this_call):
                 break
     return answers, failed
+
+
+def _told(session: Session, plan: drops.Drop, count: int) -> Iterator[str]:
+    """Upload a plan; whoever interrupts that is told what became of it."""
+    sent = 0
+    try:
+        for key in drops.upload(session.bucket, plan):
+            sent += 1
+            yield key
+    except (KeyboardInterrupt, GeneratorExit):
+        sealed = " else it is sealed as it is when nothing has arrived for a while." if sent and plan.counts else ""
+        end = ";" if sealed else "."
+        session.terminal.note(
+            f"{sent} of {count} objects were sent. The same command completes {plan.dataset}{end}{sealed}"
+        )
+        raise
 
 
 def _send(terminal: Terminal, title: str, count: int, keys: Iterator[str]) -> None:

@@ -65,7 +65,7 @@ class Home:
         deadline = time.monotonic() + _LOCK_PATIENCE
         while not _locked(self._lock, fcntl.LOCK_EX):
             if time.monotonic() > deadline:
-                raise HomeBusyError(f"a local cloud already runs in {self.path}; stop it first, or use another --home")
+                raise HomeBusyError(f"a local cloud already runs in {self.path}; stop it first, or use another folder")
             time.sleep(0.02)
         self.card.unlink(missing_ok=True)
 

@@ -54,7 +54,7 @@ def start(
     except (NoProjectError, HomeUnusableError) as error:
         raise LaunchError(str(error)) from error
     if not _await_released(place, _ENDING_WITHIN):
-        raise LaunchError(f"a local cloud already runs in {place.path}; stop it first, or use another home")
+        raise LaunchError(f"a local cloud already runs in {place.path}; stop it first, or use another folder")
     command = [sys.executable, "-P", "-m", "dropforge.local", "--home", str(place.path), "--speed", str(speed)]
     command += ["--delays", str(pace[0]), "--seed", str(pace[1])]
     command += [word for stage in stages for word in ("--stage", stage)]

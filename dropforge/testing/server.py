@@ -11,12 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dropforge.testing.faults import Faults
 
+if TYPE_CHECKING:
+    import pytest
+
 OURS = (sys.executable, "-m", "dropforge.cli.main")
 """The `dropforge` of this interpreter's own environment."""
+STRANGERS = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
+"""Variables of whoever runs the tests that would spoil a cloud's own keys."""
 _ENDS_WITHIN = 30.0
 _LAST_WORDS = 2000
 
@@ -45,6 +50,13 @@ class Server:
             "AWS_DEFAULT_REGION": str(self.card["region"]),
             "AWS_REGION": str(self.card["region"]),
         }
+
+    def point(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Point this test's environment here, and away from profiles and session tokens, until the test ends."""
+        for name in STRANGERS:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in self.environment.items():
+            monkeypatch.setenv(name, value)
 
     @property
     def faults(self) -> Faults:

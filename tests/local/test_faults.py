@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import re
 import threading
 import uuid
 from collections.abc import Iterator
@@ -237,22 +238,47 @@ def test_what_is_no_fault_is_refused_and_what_was_set_is_told_and_cleared(faults
 
 
 @pytest.mark.parametrize(
+    ("service", "operation", "advice"),
+    [
+        ("sagemaker", "CreateTrainingJobb", "did you mean CreateTrainingJob?"),
+        ("sagemaker", "InvokeEndpoints", "did you mean InvokeEndpoint?"),
+        ("sagemaker", "nonsense", "it has "),
+        ("s3", "PutObject", "it has GET, PUT, POST, DELETE, HEAD, LIST"),
+        ("s3", "LISTS", "did you mean LIST?"),
+    ],
+)
+def test_an_operation_that_there_is_not_is_refused(faults: Faults, service: str, operation: str, advice: str) -> None:
+    with pytest.raises(FaultError, match=rf"{service} has no operation {operation}: {re.escape(advice)}"):
+        faults.throttle(operation, service=service)
+    assert faults.all() == []
+
+
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [("sagemaker", "InvokeEndpointAsync"), ("sagemaker", "*"), ("s3", "LIST"), ("dynamodb", "PutItem"), ("own", "Any")],
+)
+def test_operations_that_there_are_and_those_of_other_services_are_taken(service: str, operation: str) -> None:
+    assert read({"operation": operation, "service": service, "does": "throttle"}).name == operation
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         [],
         {},
-        {"operation": "X", "event": "Y", "does": "drop"},
-        {"operation": "X", "does": "drop"},
+        {"operation": "CreateModel", "event": "Y", "does": "drop"},
+        {"operation": "CreateModel", "does": "drop"},
         {"event": "X", "does": "throttle"},
-        {"operation": "X", "does": "throttle", "times": "often"},
-        {"operation": "X", "does": "throttle", "after": -1},
-        {"operation": "X", "does": "throttle", "subject": "event"},
-        {"operation": "X", "does": "throttle", "times": True},
-        {"operation": "X", "does": "delay", "seconds": float("nan")},
-        {"operation": "X", "does": "delay", "seconds": float("inf")},
-        {"operation": "X", "does": "fail", "status": 200},
-        {"operation": "X", "does": "fail", "status": 99999},
-        {"operation": "X", "does": "fail", "code": "two\nlines"},
+        {"operation": "CreateModel", "does": "throttle", "times": "often"},
+        {"operation": "CreateModel", "does": "throttle", "after": -1},
+        {"operation": "CreateModel", "does": "throttle", "subject": "event"},
+        {"operation": "CreateModel", "does": "throttle", "times": True},
+        {"operation": "CreateModel", "does": "delay", "seconds": float("nan")},
+        {"operation": "CreateModel", "does": "delay", "seconds": float("inf")},
+        {"operation": "CreateModel", "does": "fail", "status": 200},
+        {"operation": "CreateModel", "does": "fail", "status": 99999},
+        {"operation": "CreateModel", "does": "fail", "code": "two\nlines"},
+        {"operation": "InvokeEndpoint", "does": "throttle", "service": "sagemaker-runtime"},
     ],
 )
 def test_what_is_no_rule_is_refused(wrong: Any) -> None:
@@ -292,8 +318,8 @@ def test_a_rule_lets_some_through_disturbs_some_and_is_spent() -> None:
 
 def test_each_rule_counts_all_that_it_names_and_the_first_acts() -> None:
     rules = Rules()
-    rules.add([read({"operation": "A", "does": "delay"}), read({"operation": "*", "does": "fail", "after": 1})])
-    assert [getattr(rules.next("operation", "A"), "does", None) for _ in range(3)] == ["delay", "fail", None]
+    rules.add([read({"operation": "AddTags", "does": "delay"}), read({"operation": "*", "does": "fail", "after": 1})])
+    assert [getattr(rules.next("operation", "AddTags"), "does", None) for _ in range(3)] == ["delay", "fail", None]
 
 
 def test_a_held_event_comes_after_the_next_one_or_when_faults_end() -> None:

@@ -55,7 +55,7 @@ def test_a_home_has_one_cloud_at_a_time(tmp_path: Path) -> None:
     first, second = Home(tmp_path), Home(tmp_path)
     first.claim()
     assert second.claimed()
-    with pytest.raises(HomeBusyError, match="already runs"):
+    with pytest.raises(HomeBusyError, match=r"already runs in .*; stop it first, or use another folder"):
         second.claim()
 
 

@@ -14,10 +14,12 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
+from dropforge.cli import cloud
 from dropforge.local.faults.rules import read
 from dropforge.local.sagemaker.sandbox import spare
-from dropforge.testing.server import ServerError, running
+from dropforge.testing.server import STRANGERS, ServerError, running
 from tests.unit.docs import ROOT, blocks
 
 pytestmark = pytest.mark.slow
@@ -66,7 +68,7 @@ def pytest_in(folder: Path, *words: str, python: tuple[str, ...] = (sys.executab
 
 def test_every_line_of_the_how_to_holds(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text("\n".join(block.text for block in blocks("python", PAGE)))
-    assert "4 passed" in pytest_in(tmp_path)
+    assert "4 passed" in pytest_in(tmp_path, AWS_PROFILE="nobody", AWS_SESSION_TOKEN="an-old-one")
     for block in blocks("json", PAGE):
         assert all(read(fault) for fault in json.loads(block.text)["faults"])
 
@@ -86,10 +88,10 @@ def test_each_command_of_the_how_to_serves_until_ctrl_c(tmp_path: Path, line: st
                 assert json.loads(answer.read())["sagemaker"]["jobs"] == []
         finally:
             process.send_signal(signal.SIGINT)
-        exports = dict(
-            line.removeprefix("export ").strip().split("=", 1) for line in process.stdout if line.startswith("export ")
-        )
+        lines = process.stdout.read().splitlines()
         assert process.wait(30) == 0
+    exports = dict(line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export "))
+    assert f"unset {' '.join(STRANGERS)}" in lines
     assert exports["AWS_ENDPOINT_URL"] == endpoint
     assert len(exports) == 4
     # Nothing is left but what was to be kept.
@@ -114,6 +116,10 @@ def test_a_project_with_another_boto3_keeps_it_and_meets_a_server_of_another_env
     # Without any site-packages: what is not in that folder is not installed for this project.
     said = pytest_in(project, python=(sys.executable, "-S", "-P"), PYTHONPATH=str(packages))
     assert "2 passed" in said
+
+
+def test_fixtures_and_commands_take_the_same_variables_away() -> None:
+    assert cloud.STRANGERS == STRANGERS
 
 
 def test_the_command_may_be_named_by_the_environment_and_a_wrong_one_says_why(tmp_path: Path) -> None:
@@ -190,6 +196,11 @@ def test_a_folder_stands_in_for_the_image_that_is_named(tmp_path: Path) -> None:
         waiter = sagemaker.get_waiter("training_job_completed_or_stopped")
         waiter.wait(TrainingJobName="of-mine", WaiterConfig={"Delay": 1})
         assert sagemaker.describe_training_job(TrainingJobName="of-mine")["TrainingJobStatus"] == "Completed"
+        other = {"Image": "registry.example/any/other:1"}
+        with pytest.raises(ClientError, match=r"`dropforge sagemaker --image other=FOLDER`"):
+            sagemaker.create_model(
+                ModelName="other", ExecutionRoleArn="arn:aws:iam::000000000000:role/any", PrimaryContainer=other
+            )
 
 
 def test_a_folder_that_only_root_may_read_is_refused_where_programs_run_as_somebody_else(tmp_path: Path) -> None:

@@ -100,6 +100,15 @@ def test_a_span_beyond_what_is_kept_is_a_usage_error(dropforge: Tool, span: str)
     assert (ended.code, "ask for --since 14d" in ended.err) == (2, True), ended
 
 
+def test_two_ways_to_begin_are_a_usage_error(dropforge: Tool) -> None:
+    ended = dropforge("events", "tail", "--no-follow", "--since", "15m", "--limit", "2")
+    assert (ended.code, "two ways to begin" in ended.err) == (2, True)
+
+
+def test_the_group_s_help_has_an_example_too(dropforge: Tool) -> None:
+    assert "Example: dropforge events tail" in dropforge("events", "--help").out
+
+
 def test_a_moment_that_is_none_is_a_usage_error(dropforge: Tool) -> None:
     ended = dropforge("events", "tail", "--since", "tomorrow")
     assert (ended.code, "--since takes a moment" in ended.err) == (2, True), ended

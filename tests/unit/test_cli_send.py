@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -282,3 +283,20 @@ def make_pipeline(tmp_path: Path) -> Path:
     (tmp_path / "cats").mkdir()
     (tmp_path / "cats" / "pipeline.toml").write_text("[train]\n")
     return tmp_path / "cats"
+
+
+def test_a_drop_that_is_interrupted_says_what_was_sent_and_how_it_goes_on(
+    cloud: StubCloud, dropforge: Tool, tmp_path: Path
+) -> None:
+    folder = tmp_path / "friday" / "training"
+    folder.mkdir(parents=True)
+    for number in range(3):
+        (folder / f"{number}.png").write_bytes(b"png")
+    started: list[subprocess.Popen[str]] = []
+    cloud.on_put = lambda key: started[0].send_signal(signal.SIGINT) if key.endswith("1.png") else None
+    with dropforge.start("drop", "digits", str(folder.parent)) as process:
+        started.append(process)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert "1 of 4 objects were sent. The same command completes digits/friday; else it is sealed as it is" in err
+    assert "Traceback" not in err

@@ -14,12 +14,18 @@ import math
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
 from typing import Any
+
+from dropforge.local import apis
 
 CALLS = ("throttle", "fail", "delay", "lose-answer")
 EVENTS = ("drop", "duplicate", "hold")
 ANY = "*"
 _SUBJECTS = ("operation", "event", "capacity")
+_SAGEMAKER = ("sagemaker", "sagemaker-runtime")
+_S3 = ("GET", "PUT", "POST", "DELETE", "HEAD", "LIST")
+_NAMED = 6
 
 
 class BadRuleError(Exception):
@@ -99,6 +105,30 @@ def _check(rule: Rule) -> None:
         wrong.append("code")
     if wrong:
         raise BadRuleError(f"a rule's {', '.join(wrong)} cannot be that")
+    if rule.subject == "operation" and rule.name != ANY:
+        _check_operation(rule)
+
+
+def _check_operation(rule: Rule) -> None:
+    """BadRuleError for what is never asked for; which operations other services have, nobody here knows."""
+    known = _known_operations(rule.service)
+    if known and rule.name not in known:
+        near = get_close_matches(rule.name, known, n=1)
+        some = ", ".join(known[:_NAMED]) + (", …" if len(known) > _NAMED else "")
+        meant = f"did you mean {near[0]}?" if near else f"it has {some}"
+        raise BadRuleError(f"{rule.service} has no operation {rule.name}: {meant}")
+
+
+def _known_operations(service: str) -> list[str]:
+    match service:
+        case "sagemaker":
+            return [name for model in _SAGEMAKER for name in apis.service(model).operation_names]
+        case "sagemaker-runtime":
+            raise BadRuleError("requests to SageMaker's runtime are signed for sagemaker: leave service out")
+        case "s3":
+            return list(_S3)
+        case _:
+            return []
 
 
 def _is(value: object, kinds: tuple[type, ...]) -> bool:

@@ -16,5 +16,5 @@ def folder(uri: str, known: Mapping[str, Path]) -> Path:
     found = known.get(repository)
     if found is None:
         names = ", ".join(sorted(known))
-        raise refusals.NO_STAND_IN(uri=uri, names=names)
+        raise refusals.NO_STAND_IN(uri=uri, names=names, repository=repository)
     return found

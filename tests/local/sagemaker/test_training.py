@@ -161,6 +161,14 @@ def test_an_entry_point_that_is_not_there_fails_the_job_by_its_name(world: World
     assert "The entry point other.py is not in the source archive." in job["FailureReason"]
 
 
+def test_requirements_that_nobody_installs_are_told_in_the_log_before_the_script_misses_them(world: World) -> None:
+    source = world.put_archive({"raises.py": "print('it ran')", "requirements.txt": "pandas\n"})
+    job = world.train("raises.py", HyperParameters={"sagemaker_submit_directory": source})
+    lines = world.log(job["TrainingJobName"])
+    [told] = [number for number, line in enumerate(lines) if line.startswith("requirements.txt is not installed here")]
+    assert told < lines.index("it ran")
+
+
 def test_a_flood_of_log_lines_loses_none_and_fails_nothing(world: World) -> None:
     job = world.train("floods_the_log.py")
     assert job["TrainingJobStatus"] == "Completed"

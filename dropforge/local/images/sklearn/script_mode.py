@@ -37,7 +37,9 @@ def main() -> None:
     try:
         hyperparameters = {name: _decode(text) for name, text in _config("hyperparameters").items()}
         _bring_code(str(hyperparameters.get("sagemaker_submit_directory") or ""))
-        sys.exit(_run(_entry_point(hyperparameters), hyperparameters))
+        program = _entry_point(hyperparameters)
+        _tell_of_requirements()
+        sys.exit(_run(program, hyperparameters))
     except (ScriptError, OSError, tarfile.TarError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         _write_failure(str(error))
@@ -51,6 +53,15 @@ def _entry_point(hyperparameters: dict[str, Any]) -> str:
     if not (CODE / program).is_file():
         raise ScriptError(f"The entry point {program} is not in the source archive.")
     return program
+
+
+def _tell_of_requirements() -> None:
+    if (CODE / "requirements.txt").is_file():
+        print(  # noqa: T201 - the job's log
+            "requirements.txt is not installed here: a container has no network, and the packages of the local cloud's "
+            "own environment. Install there what the script needs.",
+            flush=True,
+        )
 
 
 def _run(program: str, hyperparameters: dict[str, Any]) -> int:

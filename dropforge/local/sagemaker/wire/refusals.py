@@ -51,7 +51,10 @@ FOREIGN_ROLE = Refusal(
 NO_STAND_IN = Refusal(
     when="nothing here stands in for an image",
     code="ValidationException",
-    message="Requested image {uri} not found. The local cloud has stand-ins for: {names}.",
+    message=(
+        "Requested image {uri} not found. The local cloud has stand-ins for: {names}; "
+        "`dropforge sagemaker --image {repository}=FOLDER` puts a folder in its place."
+    ),
     source=OURS,
 )
 KEY_OF_DISKS = Refusal(
