@@ -252,4 +252,5 @@ def _spelled(told: list[dict[str, Any]]) -> list[bytes]:
     if head.count(b"\r") != len(headers) or head.count(b"\n") != len(headers) or b"\0" in head:
         raise ValueError("a header would be two")
     line = f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n".encode()
-    return [line, head, b"\r\n", b"" if status in _BODILESS else body]
+    whole = [line, head, b"\r\n", b"" if status in _BODILESS else body]
+    return [part for part in whole if part]  # asyncio waits for ever to be rid of an empty one

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import pytest
 import uvicorn
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
@@ -113,6 +113,7 @@ class Wire:
         self.written.append(bytes(data))
 
     def writelines(self, parts: list[bytes]) -> None:
+        assert all(parts)  # asyncio from Python 3.12 on is busy for ever with an empty one
         self.write(b"".join(parts))
 
     def is_closing(self) -> bool:
@@ -221,7 +222,6 @@ def test_hostile_and_harmless_requests_get_the_answers_that_the_general_server_g
     assert heard(said, short=True) == heard(said, short=False)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_request_with_anything_changed_anywhere_is_understood_in_one_way(data: st.DataObject) -> None:
     whole = post(b"abc", b"X-Some: thing")
@@ -351,6 +351,16 @@ def test_a_request_of_100_kb_costs_two_reads_and_one_write_and_is_not_handed_ove
             assert isinstance(wire.protocol, Express)
 
     asyncio.run(ask())
+
+
+def test_an_answer_without_a_body_is_written_too() -> None:
+    async def ask() -> bytes:
+        with connected(short=True) as wire:
+            wire.say(post(b"x", path=b"/endpoints/broken/invocations"))
+            await rounds()
+            return b"".join(wire.written)
+
+    assert asyncio.run(ask()) == b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n"
 
 
 def test_who_does_not_read_his_answers_is_answered_no_more_until_he_does() -> None:

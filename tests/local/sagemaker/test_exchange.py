@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dropforge.local.sagemaker.hosting import exchange
@@ -139,7 +139,6 @@ def test_an_answer_in_chunks_is_as_limited_as_one_of_a_stated_length() -> None:
     asyncio.run(ask())
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.sampled_from([PLAIN, CHUNKED]), st.lists(st.integers(1, 80), max_size=4).map(sorted))
 def test_an_answer_may_come_in_any_pieces(answer: bytes, cuts: list[int]) -> None:
     pieces = [answer[begin:end] for begin, end in zip([0, *cuts], [*cuts, None], strict=True)]

@@ -140,7 +140,7 @@ class Connection(asyncio.BufferedProtocol):
             raise BrokenError("a header would be two")
         head = f"POST {path} HTTP/1.1\r\nhost: localhost:8080\r\ncontent-length: {len(body)}\r\n{told}\r\n"
         # In one write: the server would be woken for the head alone.
-        self._transport.writelines([head.encode("latin-1"), body])
+        self._transport.writelines([head.encode("latin-1"), *([body] if body else [])])  # asyncio keeps an empty part
 
     async def _more(self) -> bool:
         """Wait for more to come; False when nothing will."""

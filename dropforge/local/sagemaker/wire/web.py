@@ -87,11 +87,15 @@ async def _send_body(send: Send, answer: bytes | AsyncGenerator[bytes, None]) ->
 
 
 async def _read(receive: Receive) -> bytes:
+    message = await receive()
+    whole: bytes = message.get("body", b"")
+    if not message.get("more_body") and len(whole) <= _LARGEST_BODY:
+        return whole  # not copied
     parts, size = [], 0
     while True:
-        message = await receive()
         size += len(message.get("body", b""))
         if size <= _LARGEST_BODY:
             parts.append(message.get("body", b""))
         if not message.get("more_body"):
             return b"".join(parts)
+        message = await receive()
