@@ -88,8 +88,13 @@ def signal(name: str, signal_name: str) -> list[str]:
     return ["kill", "--signal", signal_name, name]
 
 
+def kill(name: str) -> list[str]:
+    """Kill it at once: Podman's removal alone would ask, and wait ten seconds."""
+    return signal(name, "SIGKILL")
+
+
 def remove(name: str) -> list[str]:
-    """Kill it where it runs, and leave nothing of it."""
+    """Leave nothing of it."""
     return ["rm", "--force", "--volumes", name]
 
 

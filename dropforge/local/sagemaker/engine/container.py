@@ -45,6 +45,7 @@ class Container:
         self._opened = False
         told = {
             "start": [client.program, *arguments.start(name)],
+            "kill": [client.program, *arguments.kill(name)],
             "remove": [[client.program, *arguments.remove(name)], *_removal(client, own_network)],
             "abandon": _removal(client, shared_network),  # the last of its hosts succeeds
         }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import resource
 import threading
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dropforge.local.sagemaker.engine import arguments, client
@@ -47,24 +49,22 @@ class Engine:
         if not self._mark.is_file():
             return
         former = Client(self._mark.read_text())
-        everything = (
-            (arguments.containers(self.label), arguments.remove),
-            (arguments.networks(self.label), arguments.remove_network),
-        )
         try:
-            found = [removal(each) for ask, removal in everything for each in former.run(ask).split()]
+            for each in former.run(arguments.containers(self.label)).split():
+                _try(former, arguments.kill(each))
+                _try(former, arguments.remove(each))
+            for each in former.run(arguments.networks(self.label)).split():
+                _try(former, arguments.remove_network(each))
+            left = former.run(arguments.containers(self.label)) + former.run(arguments.networks(self.label))
         except EngineError:
             return
-        if all([_is_gone(former, removal) for removal in found]):  # noqa: C419 - one that stays spares no other
+        if not left:
             self._mark.unlink()
 
 
-def _is_gone(former: Client, removal: Sequence[str]) -> bool:
-    try:
-        former.run(removal)
-    except EngineError:
-        return False
-    return True
+def _try(former: Client, words: Sequence[str]) -> None:
+    with suppress(EngineError):
+        former.run(words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,7 @@ class Real:
         shared_network: str | None = None,
     ) -> Container:  # fmt: skip
         (spec.folder / "ml").mkdir(parents=True, exist_ok=True)
+        spec = replace(spec, files=_allowed(spec.files))
         name, label = self.engine.name(), self.engine.label
         try:
             self._say(arguments.create(name, label, self.name, spec, network=network, host=host))
@@ -142,6 +143,12 @@ class Real:
             raise ImageError(f"The image {self.name} cannot be run: {error}") from error
 
 
+def _allowed(files: int) -> int:
+    """Lower a limit to our own: an engine that is not root's may not give more, and says no to it."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return files if most == resource.RLIM_INFINITY else min(files, most)
+
+
 @dataclass(frozen=True, slots=True)
 class Between:
     """A network of an engine. It knows a host by name from its start on: programs wait for one another, as on AWS."""
@@ -154,10 +161,8 @@ class Between:
 
     def close(self) -> None:
         """Take it down; what the engine does not want to let go is swept at the next start."""
-        try:
+        with suppress(EngineError):
             self.image.engine.client().run(arguments.remove_network(self.name))
-        except EngineError:
-            return
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ def _serve(control: socket.socket, told: dict[str, Any], said: bytes) -> NoRetur
 
 
 def _kill(told: dict[str, Any], attached: subprocess.Popen[bytes] | None) -> NoReturn:
+    _run(told["kill"])
     _run(told["remove"][0])
     if attached:
         with contextlib.suppress(subprocess.TimeoutExpired):
