@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,8 +14,13 @@ from dropforge.cli import images, installed
 from dropforge.cli.cloud import STRANGERS
 from dropforge.cli.errors import CliError, UsageError
 
+if TYPE_CHECKING:
+    from dropforge.local.sagemaker.images import StandIn
+
 app = typer.Typer()
 _OPEN_TO_OTHERS = 0o005
+_ENGINE = "engine"
+"""In a folder's place; a folder of that name is `./engine`."""
 
 _Port = Annotated[int, typer.Option(min=0, max=65535, help="Where to answer on 127.0.0.1; 0 is any free port.")]
 _Speed = Annotated[float, typer.Option(min=0, help="Pace of what takes its time on AWS: 1 as there, 0 at once.")]
@@ -25,7 +30,11 @@ _State = Annotated[
 ]
 _Images = Annotated[
     list[str] | None,
-    typer.Option("--image", metavar="REPOSITORY=FOLDER", help="A folder with train and serve, in an image's place."),
+    typer.Option(
+        "--image",
+        metavar="REPOSITORY=FOLDER|engine[:NAME]",
+        help="A folder with train and serve in an image's place; or Docker or Podman runs it, or another by that name.",
+    ),
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Print the address and the keys as one line of JSON.")]
 _Stdin = Annotated[bool, typer.Option("--until-stdin-closes", help="End when whoever started it ends.")]
@@ -50,24 +59,39 @@ def sagemaker(
     from dropforge.local import alone
     from dropforge.local.home import HomeBusyError, HomeUnusableError
 
-    plan = alone.Plan(state, port, speed, seed, until_stdin_closes, _folders(image or []))
+    plan = alone.Plan(state, port, speed, seed, until_stdin_closes, _stand_ins(image or []))
     try:
         alone.run(plan, _as_json if as_json else _in_words)
     except (HomeBusyError, HomeUnusableError) as error:
         raise CliError(str(error)) from error
 
 
-def _folders(given: list[str]) -> dict[str, Path]:
+def _stand_ins(given: list[str]) -> dict[str, StandIn]:
+    return {name: _stand_in(name, what) for name, _, what in (each.partition("=") for each in given)}
+
+
+def _stand_in(name: str, what: str) -> StandIn:
+    from dropforge.local.sagemaker.engine import client
+    from dropforge.local.sagemaker.images import Itself
+
+    if what.partition(":")[0] != _ENGINE:
+        return _folder(name, Path(what).resolve())
+    try:
+        client.find()
+    except client.EngineError as error:
+        raise UsageError(f"--image {name}={what}: Docker or Podman is needed to run that image: {error}") from error
+    return Itself(what.partition(":")[2] or None)
+
+
+def _folder(name: str, folder: Path) -> Path:
     from dropforge.local.sagemaker.sandbox import spare
 
-    folders = {name: Path(folder).resolve() for name, _, folder in (each.partition("=") for each in given)}
-    for name, folder in folders.items():
-        if not any((folder / program).is_file() for program in ("train", "serve")):
-            raise UsageError(f"--image {name}={folder}: there is no program train or serve in that folder.")
-        if spare.user() is not None and folder.stat().st_mode & _OPEN_TO_OTHERS != _OPEN_TO_OTHERS:
-            told = "you are root, so programs run as a user of their own, who may not read that folder."
-            raise UsageError(f"--image {name}={folder}: {told} Let it: chmod -R o+rX {folder}")
-    return folders
+    if not any((folder / program).is_file() for program in ("train", "serve")):
+        raise UsageError(f"--image {name}={folder}: there is no program train or serve in that folder.")
+    if spare.user() is not None and folder.stat().st_mode & _OPEN_TO_OTHERS != _OPEN_TO_OTHERS:
+        told = "you are root, so programs run as a user of their own, who may not read that folder."
+        raise UsageError(f"--image {name}={folder}: {told} Let it: chmod -R o+rX {folder}")
+    return folder
 
 
 def _as_json(card: dict[str, Any]) -> None:

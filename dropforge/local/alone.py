@@ -15,6 +15,7 @@ from typing import Any
 from dropforge.local.aws import Aws
 from dropforge.local.home import ACCOUNT, REGION, Home
 from dropforge.local.process import EndedError, end_when_told, log_to
+from dropforge.local.sagemaker.images import StandIn
 from dropforge.local.sagemaker.sandbox import walls
 from dropforge.local.sagemaker.states import Pace
 
@@ -33,8 +34,8 @@ class Plan:
     speed: float
     seed: int
     until_stdin_closes: bool = False
-    images: Mapping[str, Path] = field(default_factory=dict)
-    """Folders with programs `train` and `serve`, by the repository that they stand in for."""
+    images: Mapping[str, StandIn] = field(default_factory=dict)
+    """What runs for an image, by its repository: a folder with `train` and `serve`, or itself by an engine."""
 
 
 class NoFunctions:

@@ -15,7 +15,7 @@ from dropforge.local.front import Front
 from dropforge.local.home import ACCOUNT, REGION, Home, Keys
 from dropforge.local.ministack import Account, Ministack
 from dropforge.local.sagemaker import INVOCATIONS, SageMaker
-from dropforge.local.sagemaker.images import STAND_INS
+from dropforge.local.sagemaker.images import STAND_INS, StandIn
 from dropforge.local.sagemaker.states import AT_ONCE, Pace
 from dropforge.local.serving import Server
 from dropforge.local.tenants import Tenant, Tenants
@@ -26,7 +26,7 @@ _OWN = Tenant(ACCOUNT, REGION)
 class Aws:
     """Made but not started. `serve` answers; `sagemaker.start` resumes what ran, once S3 answers.
 
-    `images` are folders that stand in for images beside those that come along, by their repositories.
+    `images` say what stands in for images beside what comes along, by their repositories.
     Take them down in the reverse order: SageMaker, the server, ministack.
     """
 
@@ -38,7 +38,7 @@ class Aws:
         *,
         speed: float,
         pace: Pace = AT_ONCE,
-        images: Mapping[str, Path] | None = None,
+        images: Mapping[str, StandIn] | None = None,
     ) -> None:
         self._keys = keys
         self._endpoint = f"http://127.0.0.1:{port}"

@@ -20,6 +20,7 @@ from dropforge.cli import cloud
 from dropforge.local.faults.rules import read
 from dropforge.local.sagemaker.sandbox import spare
 from dropforge.testing.server import STRANGERS, ServerError, running
+from tests.local.sagemaker import engines
 from tests.unit.docs import ROOT, blocks
 
 pytestmark = pytest.mark.slow
@@ -78,7 +79,9 @@ def test_each_command_of_the_how_to_serves_until_ctrl_c(tmp_path: Path, line: st
     words = shlex.split(line.replace("--port 4600", "--port 0"))
     assert words[0] == "dropforge"
     command = [sys.executable, "-m", "dropforge.cli.main", *words[1:]]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    away = tmp_path.with_name(f"{tmp_path.name}-engine")
+    engine = engines.pretend(away) if "=engine" in line else {}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)} | engine
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         told = process.stdout.readline()
@@ -208,6 +211,13 @@ def test_a_folder_that_only_root_may_read_is_refused_where_programs_run_as_someb
     tmp_path.chmod(0o700)
     started = running(("sagemaker", "--image", f"mine={tmp_path}"))
     with pytest.raises(ServerError, match=r"chmod -R o\+rX") if spare.user() else nullcontext(), started:
+        pass
+
+
+def test_an_image_for_an_engine_is_refused_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    started = running(("sagemaker", "--image", "mine=engine"))
+    with pytest.raises(ServerError, match="neither docker nor podman is on the"), started:
         pass
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dropforge.local.sagemaker.account import Account
+from dropforge.local.sagemaker.images import Images
 from dropforge.local.sagemaker.limits import Limits
 from dropforge.local.sagemaker.logs import Logs
 from dropforge.local.sagemaker.states import Pace
@@ -23,8 +24,8 @@ class Ground:
     client: Callable[[str], Any]
     """Makes boto3 clients that reach S3 and Logs; called from any thread."""
     logs: Logs
-    images: Mapping[str, Path]
-    """The folders that stand in for images, by the name of their repository."""
+    images: Images
+    """What runs in the place of an image, or is it."""
     limits: Limits
     """Already scaled."""
     pace: Pace

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dropforge.local import apis
-from dropforge.local.sagemaker import images, tags
+from dropforge.local.sagemaker import tags
 from dropforge.local.sagemaker.account import Account
 from dropforge.local.sagemaker.events import Emit, Messenger
 from dropforge.local.sagemaker.ground import Ground, plenty
@@ -17,6 +17,7 @@ from dropforge.local.sagemaker.hosting.figures import Figures
 from dropforge.local.sagemaker.hosting.invoke import Invoker
 from dropforge.local.sagemaker.hosting.queueing import Queue
 from dropforge.local.sagemaker.hosting.rollout import Rollout
+from dropforge.local.sagemaker.images import STAND_INS, Images, StandIn
 from dropforge.local.sagemaker.jobs import running, training
 from dropforge.local.sagemaker.jobs import states as jobs
 from dropforge.local.sagemaker.kinds.runs import Runs
@@ -75,7 +76,7 @@ class SageMaker:
         limits: Limits | None = None,
         pace: Pace = AT_ONCE,
         scarce: Callable[[str], bool] = plenty,
-        known: Mapping[str, Path] = images.STAND_INS,
+        known: Mapping[str, StandIn] = STAND_INS,
     ) -> None:
         folder = home / "sagemaker"
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,11 +87,12 @@ class SageMaker:
             account=Account(account, region),
             client=client,
             logs=self._logs,
-            images=known,
+            images=Images(known, folder),
             limits=(limits or Limits()).scaled(speed),
             pace=pace,
             scarce=scarce,
         )
+        ground.images.sweep()  # before the rooms tidy the folders that orphans may still write to
         self._messenger = Messenger(ground.store, emit)
         self._training = running.Training(ground)
         trained = training.TrainingJobs(ground, self._training.launch, self._training.stop)

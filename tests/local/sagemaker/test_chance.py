@@ -9,6 +9,7 @@ from dropforge.local.sagemaker.account import Account
 from dropforge.local.sagemaker.ground import Ground, plenty
 from dropforge.local.sagemaker.hosting.fleet import Fleet
 from dropforge.local.sagemaker.hosting.route import Route
+from dropforge.local.sagemaker.images import Images
 from dropforge.local.sagemaker.limits import Limits
 from dropforge.local.sagemaker.logs import Logs
 from dropforge.local.sagemaker.states import Pace
@@ -31,7 +32,9 @@ def _nobody(_service: str) -> Any:
 def _drawn(folder: Path, seed: int) -> list[str]:
     store = Store(folder / f"{seed}.sqlite", {})
     account = Account("000000000000", "us-east-1")
-    ground = Ground(folder, store, account, _nobody, Logs(_nobody), {}, Limits(), Pace(0.0, seed), plenty)
+    ground = Ground(
+        folder, store, account, _nobody, Logs(_nobody), Images({}, folder), Limits(), Pace(0.0, seed), plenty
+    )
 
     def fleet(*names: str) -> Fleet:
         made = Fleet(ground, "some", {"variants": [{"name": name, "weight": 1.0} for name in names]})

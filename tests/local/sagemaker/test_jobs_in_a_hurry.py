@@ -11,7 +11,7 @@ import pytest
 
 from dropforge.local.sagemaker.account import Account
 from dropforge.local.sagemaker.ground import Ground, plenty
-from dropforge.local.sagemaker.images import STAND_INS
+from dropforge.local.sagemaker.images import STAND_INS, Images
 from dropforge.local.sagemaker.jobs import steps
 from dropforge.local.sagemaker.jobs.running import Training
 from dropforge.local.sagemaker.jobs.training import TrainingJobs
@@ -43,7 +43,9 @@ def ground(world: World, tmp_path: Path) -> Iterator[Ground]:
     store = Full(tmp_path / "state.sqlite", GRAPHS)
     account = Account("000000000000", "us-east-1")
     logs = Logs(world.client)
-    yield Ground(tmp_path, store, account, world.client, logs, STAND_INS, LIMITS.scaled(0.01), AT_ONCE, plenty)
+    yield Ground(
+        tmp_path, store, account, world.client, logs, Images(STAND_INS, tmp_path), LIMITS.scaled(0.01), AT_ONCE, plenty
+    )
     store.close()
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from dropforge.local.sagemaker.hosting.figures import NAMESPACE
-from dropforge.local.sagemaker.images import STAND_INS
+from dropforge.local.sagemaker.images import STAND_INS, StandIn
 from tests.local.sagemaker.world import ROLE, World
 
-IMAGES: Mapping[str, Path] = {**STAND_INS, "told": Path(__file__).parent / "images" / "told"}
+IMAGES: Mapping[str, StandIn] = {**STAND_INS, "told": Path(__file__).parent / "images" / "told"}
 _IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/told:1"
 ON_INSTANCE = {"InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
 

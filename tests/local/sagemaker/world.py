@@ -18,7 +18,7 @@ from botocore.config import Config
 
 from dropforge.local.express import posts
 from dropforge.local.sagemaker import INVOCATIONS, Limits, SageMaker
-from dropforge.local.sagemaker.images import STAND_INS
+from dropforge.local.sagemaker.images import STAND_INS, StandIn
 from dropforge.local.sagemaker.states import AT_ONCE, Pace
 from dropforge.local.serving import Server
 from tests.local.held import let_load
@@ -43,7 +43,7 @@ class World:
         self,
         home: Path,
         neighbours: int,
-        images: Mapping[str, Path] = STAND_INS,
+        images: Mapping[str, StandIn] = STAND_INS,
         pace: Pace = AT_ONCE,
         speed: float = SPEED,
         limits: Limits = LIMITS,

@@ -13,7 +13,7 @@ _COMPONENTS = "there are no inference components"
 _CONTAINER_UNUSED = {
     "ContainerHostname": "nobody calls a container by its name",
     "ContainerMetricsConfig": "a container's own metrics are not read",
-    "ImageConfig": "images are folders of this machine",
+    "ImageConfig": "an image is a folder here, or its engine has a login of its own",
 }
 _CONTAINER_REFUSED = {
     "AdditionalModelDataSources": "a container has one archive",
@@ -24,7 +24,7 @@ _CONTAINER_REFUSED = {
 }
 _CONTAINERS = ("PrimaryContainer", "Containers[]")
 MODEL_UNUSED: Mapping[str, str] = {
-    "EnableNetworkIsolation": _ALONE_SERVED,
+    "EnableNetworkIsolation": f"{_ALONE_SERVED}; what an engine is to serve is refused",
     "ExecutionRoleArn": "a container has no network and so no use for a role; its account is checked, and it is told",
     "VpcConfig": _ALONE_SERVED,
     **{f"{container}.{name}": why for container in _CONTAINERS for name, why in _CONTAINER_UNUSED.items()},
@@ -54,7 +54,7 @@ _VARIANT_REFUSED = {
 _VARIANTS = ("ProductionVariants[]", "ShadowProductionVariants[]")
 CONFIG_UNUSED: Mapping[str, str] = {
     "AsyncInferenceConfig.OutputConfig.KmsKeyId": _PLAIN,
-    "EnableNetworkIsolation": _ALONE_SERVED,
+    "EnableNetworkIsolation": f"{_ALONE_SERVED}; what an engine is to serve is refused",
     "ExecutionRoleArn": f"{_COMPONENTS}; its account is checked",
     "KmsKeyId": _PLAIN,
     "MetricsConfig": "metrics come as they come",

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dropforge.local.sagemaker import images, listing, roles, tags
+from dropforge.local.sagemaker import listing, roles, tags
 from dropforge.local.sagemaker.artifacts import split_uri
 from dropforge.local.sagemaker.errors import SageMakerError
 from dropforge.local.sagemaker.ground import Ground
@@ -26,7 +26,7 @@ class Models:
         self._store = ground.store
         self._account = ground.account
         self._client = ground.client
-        self._known = ground.images
+        self._images = ground.images
         self._package = package
 
     def operations(self) -> dict[str, Operation]:
@@ -75,8 +75,9 @@ class Models:
         name = request["EndpointConfigName"]
         arn = self._account.arn(CONFIG, name)
         roles.check(self._account, request.get("ExecutionRoleArn"))
-        variants = [self._variant(variant) for variant in request["ProductionVariants"]]
-        shadows = [self._variant(variant) for variant in request.get("ShadowProductionVariants", ())]
+        isolated = bool(request.get("EnableNetworkIsolation"))
+        variants = [self._variant(variant, isolated) for variant in request["ProductionVariants"]]
+        shadows = [self._variant(variant, isolated) for variant in request.get("ShadowProductionVariants", ())]
         _check_together(variants, shadows)
         if queue := request.get("AsyncInferenceConfig"):
             _check_queue(name, queue, variants + shadows)
@@ -117,7 +118,7 @@ class Models:
             }
         if not container.get("Image"):
             raise refusals.NO_IMAGE(name=request["ModelName"])
-        images.folder(container["Image"], self._known)
+        self._images.check(container["Image"], isolated_server=bool(request.get("EnableNetworkIsolation")))
         self._check_data(container.get("ModelDataUrl"))
         return container
 
@@ -132,7 +133,7 @@ class Models:
         except (BotoCoreError, ClientError) as error:  # the former for what cannot be a bucket's name
             raise refusals.NO_DATA(uri=uri) from error
 
-    def _variant(self, given: Mapping[str, Any]) -> Doc:
+    def _variant(self, given: Mapping[str, Any], isolated: bool) -> Doc:  # noqa: FBT001 - as the request has it
         if not given.get("ModelName"):
             raise refusals.NO_MODEL(variant=given["VariantName"])
         if serverless := given.get("ServerlessConfig"):
@@ -145,6 +146,8 @@ class Models:
         model = self._find(MODEL, given["ModelName"], "model")
         if serverless and _is_apart(model):
             raise refusals.SERVERLESS_APART(model=given["ModelName"])
+        if isolated:
+            self._images.check(model["PrimaryContainer"]["Image"], isolated_server=True)
         return {"InitialVariantWeight": 1.0, **given}
 
     def _create(self, kind: str, name: str, doc: Doc, called: str, arn: str) -> None:

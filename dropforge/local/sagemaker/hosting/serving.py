@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dropforge.local.sagemaker import artifacts, images, removal, sandbox, source
+from dropforge.local.sagemaker import artifacts, removal, sandbox, source
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting.exchange import Connection
 from dropforge.local.sagemaker.logs import ENDPOINT_GROUP
@@ -112,6 +112,7 @@ class Server:
         s3, uri = self._ground.client("s3"), self._variant.get("data")
         model = self._folder / "ml" / "model"
         model.mkdir(parents=True)
+        self._ground.images.find(self._variant["image"]).bring(self._closing.is_set)
         try:
             if uri:
                 artifacts.download_and_unpack(s3, uri, model, self._folder)
@@ -131,18 +132,17 @@ class Server:
     def _live(self) -> float:
         """Run the server until it ends; gives how long it was there."""
         began = time.monotonic()
-        image = images.folder(self._variant["image"], self._ground.images)
         environment = {"SAGEMAKER_BIND_TO_PORT": str(PORT), **self._variant["environment"]}
         memory = self._variant.get("serverless", {}).get("MemorySizeInMB")
         spec = sandbox.Spec(
             ("serve",),
             self._folder,
             environment,
-            image=image,
+            port=PORT,
             hidden=(self._ground.home,),
             memory=memory and memory << 20,
         )
-        process = self._process = sandbox.start(spec)
+        process = self._process = self._ground.images.find(self._variant["image"]).start(spec)
         reader = threading.Thread(target=self._read, args=(process,), name=f"log-{self.endpoint}", daemon=True)
         reader.start()
         if self._closing.is_set():

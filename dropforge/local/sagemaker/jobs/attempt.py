@@ -19,6 +19,7 @@ from dropforge.local.sagemaker.jobs.live import INTERRUPTED, Live
 from dropforge.local.sagemaker.jobs.outputs import Outputs
 from dropforge.local.sagemaker.jobs.steps import End, Steps, failed
 from dropforge.local.sagemaker.jobs.synced import SyncError
+from dropforge.local.sagemaker.sandbox import ImageError
 from dropforge.local.sagemaker.store import Doc
 
 _GLANCE = 0.05
@@ -77,13 +78,16 @@ class Attempt:
     def _on(self, hosts: Hosts, job: Doc) -> End:
         try:
             hosts.bring(self._live.called.is_set)
-        except (inputs.InputError, BotoCoreError, ClientError, OSError) as error:
+        except (inputs.InputError, ImageError, BotoCoreError, ClientError, OSError) as error:
             return failed(f"ClientError: {error}")
         self._wait("Downloading")
         if self._live.called.is_set():
             return self._live.wish()
         job = self._steps.enter("Training")
-        end = self._train(hosts, job)
+        try:
+            end = self._train(hosts, job)
+        except ImageError as error:
+            return failed(f"ClientError: {error}")
         gone = self._live.closing() or end == INTERRUPTED or end.reason == steps.INTERNAL
         return end if gone else self._upload(hosts, job, end)
 

@@ -9,7 +9,7 @@ from typing import Any
 from dropforge.local.sagemaker import instances
 from dropforge.local.sagemaker.jobs import refusals
 from dropforge.local.sagemaker.jobs.channels.asked import Share
-from dropforge.local.sagemaker.sandbox import network
+from dropforge.local.sagemaker.sandbox.contract import Image
 
 MOST_HOSTS = 8
 """All of them share one machine."""
@@ -56,8 +56,8 @@ def describe(host: Host, all_hosts: Sequence[Host]) -> dict[str, Any]:
     }
 
 
-def check(request: Mapping[str, Any]) -> None:
-    """Refuse instances that cannot be had here."""
+def check(request: Mapping[str, Any], image: Image) -> None:
+    """Refuse instances that cannot be had here for an image."""
     resources = request.get("ResourceConfig") or {}
     groups = resources.get("InstanceGroups")
     if groups and (resources.get("InstanceType") or resources.get("InstanceCount")):
@@ -69,7 +69,7 @@ def check(request: Mapping[str, Any]) -> None:
     if asked > MOST_HOSTS:
         first = (groups or [resources])[0]["InstanceType"]
         raise refusals.TOO_MANY_HOSTS(type=first, most=MOST_HOSTS, asked=asked)
-    if asked > 1 and (why := network.missing()):
+    if asked > 1 and (why := image.missing_network()):
         raise refusals.NO_NETWORK(why=why)
     instances.check_key((one["InstanceType"] for one in groups or [resources]), resources.get("VolumeKmsKeyId"))
     _check_groups(request, hosts(resources))

@@ -30,11 +30,11 @@ def prepare(folder: Path, job: Mapping[str, Any], host: Host, all_hosts: Sequenc
         (config / f"{name}.json").write_text(json.dumps(content))
 
 
-def command(job: Mapping[str, Any]) -> tuple[str, ...]:
-    """Say what to run: as Docker does, arguments alone take the place of `train`."""
+def command(job: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Say what to run, entry point and arguments: as Docker does, arguments alone take the place of `train`."""
     algorithm = job["AlgorithmSpecification"]
-    asked = [*algorithm.get("ContainerEntrypoint", ()), *algorithm.get("ContainerArguments", ())]
-    return tuple(asked) or ("train",)
+    entrypoint, arguments = algorithm.get("ContainerEntrypoint", ()), algorithm.get("ContainerArguments", ())
+    return tuple(entrypoint), tuple(arguments or (() if entrypoint else ("train",)))
 
 
 def environment(job: Mapping[str, Any]) -> dict[str, str]:

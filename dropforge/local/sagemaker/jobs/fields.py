@@ -15,7 +15,7 @@ _FAST = "the files are brought before the program starts, as in File mode: only 
 TRAINING_UNUSED: Mapping[str, str] = {
     "AlgorithmSpecification.TrainingInputMode=FastFile": _FAST,
     "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries": "every figure goes to CloudWatch anyway",
-    "AlgorithmSpecification.TrainingImageConfig": "images are folders of this machine",
+    "AlgorithmSpecification.TrainingImageConfig": "an image is a folder here, or its engine has a login of its own",
     "DebugHookConfig": "there is no debugger; it is kept and told",
     "EnableInterContainerTrafficEncryption": _PLAIN,
     "EnableNetworkIsolation": _ALONE,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from dropforge.local.sagemaker import images, sandbox, source
+from dropforge.local.sagemaker import sandbox, source
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import cluster, container, inputs, metrics, synced
 from dropforge.local.sagemaker.jobs.bounds import Bounds
@@ -15,7 +15,7 @@ from dropforge.local.sagemaker.jobs.channels.pipes import Pipe
 from dropforge.local.sagemaker.jobs.cluster import Host
 from dropforge.local.sagemaker.jobs.together import Together
 from dropforge.local.sagemaker.logs import TRAINING_GROUP, Stream
-from dropforge.local.sagemaker.sandbox.network import Seat
+from dropforge.local.sagemaker.sandbox.contract import Image, Place
 from dropforge.local.sagemaker.store import Doc
 
 _LAST_LINES_SECONDS = 10
@@ -26,7 +26,14 @@ class Running:
     """One host while it runs."""
 
     def __init__(
-        self, ground: Ground, bounds: Bounds, job: Doc, host: Host, all_hosts: Sequence[Host], folder: Path
+        self,
+        ground: Ground,
+        bounds: Bounds,
+        job: Doc,
+        image: Image,
+        host: Host,
+        all_hosts: Sequence[Host],
+        folder: Path,
     ) -> None:
         self.folder = folder
         self._bounds = bounds
@@ -34,6 +41,7 @@ class Running:
         self.name = host.name
         self._ground = ground
         self._job = job
+        self._image = image
         self._shares = [
             (channel, share)
             for channel in job.get("InputDataConfig", ())
@@ -56,6 +64,7 @@ class Running:
                 raise inputs.InputError(f"Data download failed: {why}")
             return stopped()
 
+        self._image.bring(ended)
         s3 = self._ground.client("s3")
         data = self.folder / "ml" / "input" / "data"
         for channel, share in self._shares:
@@ -64,18 +73,18 @@ class Running:
             folder.bring(ended)
         source.bring(s3, self._job.get("HyperParameters", {}), source.HYPERPARAMETER, self.folder)
 
-    def start(self, seat: Seat | None, figures: metrics.Metrics) -> sandbox.Process:
+    def start(self, place: Place, figures: metrics.Metrics) -> sandbox.Process:
         data = self.folder / "ml" / "input" / "data"
         for channel, share in self._shares:
             self._pipes += inputs.pipes(self._ground.client, [channel], data, self.folder, self._mode, share)
-        self.process = sandbox.start(
+        entrypoint, arguments = container.command(self._job)
+        self.process = place.start(
             sandbox.Spec(
-                container.command(self._job),
+                arguments,
                 self.folder,
                 container.environment(self._job),
-                image=images.folder(self._job["AlgorithmSpecification"]["TrainingImage"], self._ground.images),
+                entrypoint=entrypoint,
                 hidden=(self._ground.home,),
-                seat=seat,
             )
         )
         name = f"{self._job['TrainingJobName']}/{self.name}-{int(self._job['CreationTime'])}"
@@ -120,8 +129,9 @@ class Hosts(Together):
 
     def __init__(self, ground: Ground, bounds: Bounds, job: Doc, folder: Path) -> None:
         all_hosts = cluster.hosts(job["ResourceConfig"])
-        self.each = [Running(ground, bounds, job, host, all_hosts, folder / host.name) for host in all_hosts]
-        super().__init__(self.each, ground.limits.stop)
+        image = ground.images.find(job["AlgorithmSpecification"]["TrainingImage"])
+        self.each = [Running(ground, bounds, job, image, host, all_hosts, folder / host.name) for host in all_hosts]
+        super().__init__(self.each, image, ground.limits.stop)
         self.watch = synced.Watch([])
 
     @property
@@ -130,7 +140,7 @@ class Hosts(Together):
 
     def start(self, figures: metrics.Metrics) -> None:
         """Start the program on every host, on none before all can be reached."""
-        started = [host.start(seat, figures) for host, seat in zip(self.each, self._seats(), strict=True)]
+        started = [host.start(place, figures) for host, place in zip(self.each, self._places(), strict=True)]
         self.watch = synced.Watch([folder for host in self.each for folder in host.synced])
         self._begin(started)
 

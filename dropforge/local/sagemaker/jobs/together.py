@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from dropforge.local.sagemaker import sandbox
-from dropforge.local.sagemaker.sandbox.network import Network, Seat
+from dropforge.local.sagemaker.sandbox.contract import Image, Network, Place
 
 _GLANCE = 0.05
 
@@ -27,8 +27,9 @@ class Host(Protocol):
 class Together:
     """The hosts of one job, whatever its kind; `grace` is in seconds, between SIGTERM and SIGKILL."""
 
-    def __init__(self, hosts: Sequence[Host], grace: float) -> None:
+    def __init__(self, hosts: Sequence[Host], image: Image, grace: float) -> None:
         self._hosts = hosts
+        self._image = image
         self._grace = grace
         self._network: Network | None = None
 
@@ -70,12 +71,12 @@ class Together:
         if network:
             network.close()
 
-    def _seats(self) -> list[Seat | None]:
-        """Lay the network, where there is more than one host; gives each its seat."""
+    def _places(self) -> list[Place]:
+        """Lay the network, where there is more than one host; gives each its place."""
         if len(self._hosts) == 1:
-            return [None]
-        self._network = Network([host.name for host in self._hosts])
-        return [self._network.seat(host.name) for host in self._hosts]
+            return [self._image]
+        network = self._network = self._image.network([host.name for host in self._hosts])
+        return [network.place(host.name) for host in self._hosts]
 
     def _begin(self, started: Sequence[sandbox.Process]) -> None:
         """Let the programs begin, on none before all can be reached; one that is alone has begun."""

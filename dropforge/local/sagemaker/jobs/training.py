@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dropforge.local.sagemaker import events, images, listing, roles, tags
+from dropforge.local.sagemaker import events, listing, roles, tags
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import cluster, fields, filled, inputs, metrics, refusals, states, steps, synced
 from dropforge.local.sagemaker.jobs.steps import enter
@@ -39,7 +39,7 @@ class TrainingJobs:
         self._store = ground.store
         self._account = ground.account
         self._client = ground.client
-        self._known = ground.images
+        self._images = ground.images
         self._launch = launch
         self._stop = stop
 
@@ -102,9 +102,9 @@ class TrainingJobs:
         algorithm = request.get("AlgorithmSpecification") or {}
         if not algorithm.get("TrainingImage"):
             raise refusals.NO_IMAGE(job=request["TrainingJobName"])
-        images.folder(algorithm["TrainingImage"], self._known)
+        image = self._images.check(algorithm["TrainingImage"])
         metrics.check(algorithm.get("MetricDefinitions", ()))
-        cluster.check(request)
+        cluster.check(request, image)
         _check_waiting(request)
         for path in synced.paths(request):
             if not synced.is_allowed(path):

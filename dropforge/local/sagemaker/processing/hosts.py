@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from dropforge.local.sagemaker import images, sandbox
+from dropforge.local.sagemaker import sandbox
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import cluster, container, inputs
 from dropforge.local.sagemaker.jobs.bounds import Bounds
@@ -17,7 +17,7 @@ from dropforge.local.sagemaker.jobs.synced import Folder, Watch
 from dropforge.local.sagemaker.jobs.together import Together
 from dropforge.local.sagemaker.logs import PROCESSING_GROUP, Stream
 from dropforge.local.sagemaker.processing.jobs import PROGRAM
-from dropforge.local.sagemaker.sandbox.network import Seat
+from dropforge.local.sagemaker.sandbox.contract import Image, Place
 from dropforge.local.sagemaker.store import Doc
 
 _LAST_LINES_SECONDS = 10
@@ -33,6 +33,7 @@ class Running:
         ground: Ground,
         bounds: Bounds,
         job: Doc,
+        image: Image,
         host: cluster.Host,
         all_hosts: Sequence[cluster.Host],
         home: Path,
@@ -43,6 +44,7 @@ class Running:
         self._ground = ground
         self._bounds = bounds
         self._job = job
+        self._image = image
         self._all = all_hosts
         self._host = host
         self._ml = self.folder / "ml"
@@ -59,6 +61,7 @@ class Running:
                 raise inputs.InputError(f"Data download failed: {why}")
             return stopped()
 
+        self._image.bring(ended)
         s3 = self._ground.client("s3")
         for one in self._job.get("ProcessingInputs", ()):
             side = one["S3Input"]
@@ -69,13 +72,13 @@ class Running:
             share = cluster.share(channel, self._host, self._all) or inputs.Share()
             inputs.fetch(s3, channel, self._ml / place, ended, "File", share)
 
-    def start(self, seat: Seat | None) -> sandbox.Process:
+    def start(self, place: Place) -> sandbox.Process:
         application = self._job["AppSpecification"]
-        command = (*application.get("ContainerEntrypoint", [PROGRAM]), *application.get("ContainerArguments", ()))
+        entrypoint = tuple(application.get("ContainerEntrypoint", ())) or self._image.default(PROGRAM) or ()
+        arguments = tuple(application.get("ContainerArguments", ()))
         environment = {"AWS_REGION": self._ground.account.region, **self._job.get("Environment", {})}
-        image = images.folder(application["ImageUri"], self._ground.images)
-        self.process = sandbox.start(
-            sandbox.Spec(command, self.folder, environment, image=image, hidden=(self._ground.home,), seat=seat)
+        self.process = place.start(
+            sandbox.Spec(arguments, self.folder, environment, entrypoint=entrypoint, hidden=(self._ground.home,))
         )
         name = f"{self._job['ProcessingJobName']}/{self.name}-{int(self._job['CreationTime'])}"
         stream = self._ground.logs.open(PROCESSING_GROUP, name)
@@ -121,13 +124,14 @@ class Hosts(Together):
 
     def __init__(self, ground: Ground, bounds: Bounds, job: Doc, home: Path) -> None:
         all_hosts = cluster.hosts(job["ProcessingResources"]["ClusterConfig"])
-        self.each = [Running(ground, bounds, job, host, all_hosts, home) for host in all_hosts]
-        super().__init__(self.each, ground.limits.stop)
+        image = ground.images.find(job["AppSpecification"]["ImageUri"])
+        self.each = [Running(ground, bounds, job, image, host, all_hosts, home) for host in all_hosts]
+        super().__init__(self.each, image, ground.limits.stop)
         self._watch = Watch([])
 
     def start(self) -> None:
         """Start the program on every host, on none before all can be reached."""
-        started = [host.start(seat) for host, seat in zip(self.each, self._seats(), strict=True)]
+        started = [host.start(place) for host, place in zip(self.each, self._places(), strict=True)]
         self._watch = Watch([folder for host in self.each for folder in host.continuous])
         self._begin(started)
 

@@ -6,13 +6,12 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from dropforge.local.sagemaker import events, images, instances, roles
+from dropforge.local.sagemaker import events, instances, roles
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import synced
 from dropforge.local.sagemaker.jobs.cluster import MOST_HOSTS
 from dropforge.local.sagemaker.kinds.kind import Jobs, Kind
 from dropforge.local.sagemaker.processing import fields, refusals
-from dropforge.local.sagemaker.sandbox import network
 from dropforge.local.sagemaker.store import Doc
 from dropforge.local.sagemaker.wire.operation import Operation
 
@@ -74,11 +73,11 @@ class ProcessingJobs:
         if resources["InstanceCount"] > MOST_HOSTS:
             asked = {"type": resources["InstanceType"], "asked": resources["InstanceCount"]}
             raise refusals.TOO_MANY_HOSTS(most=MOST_HOSTS, **asked)
-        if resources["InstanceCount"] > 1 and (why := network.missing()):
+        image = self._images.check(application["ImageUri"])
+        if resources["InstanceCount"] > 1 and (why := image.missing_network()):
             raise refusals.NO_NETWORK(why=why)
         instances.check_key([resources["InstanceType"]], resources.get("VolumeKmsKeyId"))
-        image = images.folder(application["ImageUri"], self._images)
-        if not application.get("ContainerEntrypoint") and not (image / PROGRAM).is_file():
+        if not application.get("ContainerEntrypoint") and image.default(PROGRAM) is None:
             raise refusals.NO_PROGRAM(image=application["ImageUri"])
         inputs = list(request.get("ProcessingInputs") or ())
         outputs = list((request.get("ProcessingOutputConfig") or {}).get("Outputs", ()))

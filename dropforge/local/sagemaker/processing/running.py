@@ -17,6 +17,7 @@ from dropforge.local.sagemaker.kinds.runs import CutShortError, End, Live, Runs
 from dropforge.local.sagemaker.processing import states
 from dropforge.local.sagemaker.processing.hosts import Hosts
 from dropforge.local.sagemaker.processing.jobs import KIND
+from dropforge.local.sagemaker.sandbox import ImageError
 from dropforge.local.sagemaker.store import Doc
 
 _STOPPED = End("Stopped")
@@ -47,11 +48,14 @@ class Processing:
     def _on(self, hosts: Hosts, job: Doc, live: Live) -> End:
         try:
             hosts.bring(live.stop.is_set)
-        except (inputs.InputError, BotoCoreError, ClientError, OSError) as error:
+        except (inputs.InputError, ImageError, BotoCoreError, ClientError, OSError) as error:
             return End("Failed", f"ClientError: {error}")
         if live.stop.is_set():
             return self._stopped(job, live)
-        hosts.start()
+        try:
+            hosts.start()
+        except ImageError as error:
+            return End("Failed", f"ClientError: {error}")
         end = self._watch(hosts, job, live)
         hosts.stop(self.runs.closing.is_set)
         if self.runs.closing.is_set():

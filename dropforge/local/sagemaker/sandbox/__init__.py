@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import IO
 
 from dropforge.local.sagemaker.sandbox import plain, view, wish
-from dropforge.local.sagemaker.sandbox.spec import SandboxError, Spec, limits
+from dropforge.local.sagemaker.sandbox.contract import Process
+from dropforge.local.sagemaker.sandbox.spec import ImageError, SandboxError, Spec, limits
 
-__all__ = ["Process", "SandboxError", "Spec", "start", "walls"]
+__all__ = ["ImageError", "Process", "SandboxError", "Spec", "start", "walls"]
 
 _INSIDE = Path(__file__).with_name("inside.py")
 _SETUP_SECONDS = 20.0
@@ -95,9 +96,6 @@ class Walled:
         return True
 
 
-Process = Walled | plain.Process
-
-
 def start(spec: Spec) -> Process:
     """Start a program in a sandbox of its own, or without one where there can be none."""
     return _start(spec) if walls() is None else plain.start(spec)
@@ -122,7 +120,7 @@ def _start(spec: Spec) -> Walled:
     ours.settimeout(_SETUP_SECONDS)
     answer: dict[str, object] = {}
     try:
-        seen = view.describe(spec.command, spec.folder, spec.environment, spec.image, spec.hidden, spec.seat)
+        seen = view.describe(spec.words, spec.folder, spec.environment, spec.image, spec.hidden, spec.seat)
         ours.send(json.dumps({**seen, "limits": limits(spec)}).encode())
         answer = json.loads(ours.recv(4096) or b"{}")
     except OSError as error:

@@ -21,7 +21,7 @@ from dropforge.local.sagemaker.sandbox.spec import SandboxError, Spec, limits
 _OUTSIDE = Path(__file__).with_name("outside.py")
 
 
-class Process:
+class Plain:
     """A running program; the same as one in a sandbox."""
 
     def __init__(self, process: subprocess.Popen[bytes], output: IO[bytes], control: socket.socket, port: int) -> None:
@@ -70,13 +70,13 @@ class Process:
         return made
 
 
-def start(spec: Spec) -> Process:
+def start(spec: Spec) -> Plain:
     """Start a program as a child of ours, in its own session."""
     for name in ("ml", "tmp"):
         (spec.folder / name).mkdir(parents=True, exist_ok=True)
     port = _free_port()
     told = {
-        "command": [_placed(word, spec) for word in spec.command],
+        "command": [_placed(word, spec) for word in spec.words],
         "environment": _environment(spec, port),
         "folder": f"{spec.folder}/ml",
         "limits": limits(spec),
@@ -95,7 +95,7 @@ def start(spec: Spec) -> Process:
     ours.sendall(json.dumps(told).encode() + b"\n")
     if process.stdout is None:
         raise SandboxError("the process has no output stream")
-    return Process(process, process.stdout, ours, port)
+    return Plain(process, process.stdout, ours, port)
 
 
 def _environment(spec: Spec, port: int) -> dict[str, str]:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dropforge.local.sagemaker import events, images, instances, listing, roles
+from dropforge.local.sagemaker import events, instances, listing, roles
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import metrics, training
 from dropforge.local.sagemaker.kinds.kind import Jobs, Kind
@@ -96,7 +96,7 @@ class TuningJobs:
         algorithm = definition["AlgorithmSpecification"]
         if not algorithm.get("TrainingImage"):
             raise refusals.NO_IMAGE(name=name, member="TrainingImage")
-        images.folder(algorithm["TrainingImage"], self._images)
+        self._images.check(algorithm["TrainingImage"])
         metrics.check(algorithm.get("MetricDefinitions", ()))
         objective = config.get("HyperParameterTuningJobObjective")
         if not objective:

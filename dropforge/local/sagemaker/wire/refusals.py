@@ -53,7 +53,7 @@ NO_STAND_IN = Refusal(
     code="ValidationException",
     message=(
         "Requested image {uri} not found. The local cloud has stand-ins for: {names}; "
-        "`dropforge sagemaker --image {repository}=FOLDER` puts a folder in its place."
+        "`dropforge sagemaker --image {repository}=FOLDER` (or `=engine`) brings another."
     ),
     source=OURS,
 )
