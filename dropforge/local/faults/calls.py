@@ -26,6 +26,8 @@ async def disturb(rules: Rules, service: str, name: str, app: Asgi, scope: Scope
     name, members = _invoked(scope) or (name, {})
     if rules.reads("operation", service):
         body = await _read(receive)
+        if body is None:
+            return  # the caller has hung up: half a request is not one
         members, receive = {**members, **_members(body)}, _again(body, receive)
     rule = rules.next("operation", name, members, service)
     if rule is None:
@@ -114,10 +116,12 @@ async def _until_gone(receive: Receive, seconds: float) -> None:
         await asyncio.wait_for(gone(), seconds)
 
 
-async def _read(receive: Receive) -> bytes:
+async def _read(receive: Receive) -> bytes | None:
     parts = []
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         parts.append(message.get("body", b""))
         if not message.get("more_body"):
             return b"".join(parts)

@@ -72,6 +72,8 @@ async def _body(receive: Receive) -> bytes:
     parts = []
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRuleError("the request ended before its body did")
         parts.append(message.get("body", b""))
         if not message.get("more_body"):
             return b"".join(parts)

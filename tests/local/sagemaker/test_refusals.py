@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 from collections.abc import Callable
@@ -256,3 +257,32 @@ def test_a_weight_is_a_number_that_has_an_end() -> None:
 def test_a_member_that_is_null_is_one_that_is_not_there_and_one_that_is_unknown_is_left_out() -> None:
     body = b'{"ModelName": "a", "Containers": null, "VpcConfig": null, "_plan": 1, "PrimaryContainer": {"Image": null}}'
     assert protocol.parse("SageMaker.CreateModel", body)[1] == {"ModelName": "a", "PrimaryContainer": {}}
+
+
+def test_a_request_that_breaks_off_is_not_carried_out(world: World) -> None:
+    body = json.dumps({"ModelPackageGroupName": "half"}).encode()
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/",
+        "headers": [(b"x-amz-target", b"SageMaker.CreateModelPackageGroup")],
+    }
+
+    async def asked(*messages: dict[str, Any]) -> list[dict[str, Any]]:
+        left, sent = list(messages), []
+
+        async def receive() -> dict[str, Any]:
+            return left.pop(0)
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        await world.cloud.asgi(scope, receive, send)
+        return sent
+
+    beginning = {"type": "http.request", "body": body, "more_body": True}
+    assert asyncio.run(asked(beginning, {"type": "http.disconnect"})) == []
+    assert asyncio.run(asked({"type": "http.disconnect"})) == []
+    assert world.sagemaker.list_model_package_groups(NameContains="half")["ModelPackageGroupSummaryList"] == []
+    whole = asyncio.run(asked(beginning, {"type": "http.request"}))
+    assert whole[0]["status"] == 200

@@ -41,6 +41,8 @@ class Web:
         if scope["type"] != "http":
             return
         body = await _read(receive)
+        if body is None:
+            return  # nobody waits for an answer, and half a request asks for nothing
         answer: bytes | AsyncGenerator[bytes, None]
         if self._invoke and scope["path"].startswith("/endpoints/"):
             status, headers, answer = await self._invoke(scope, body)
@@ -86,16 +88,15 @@ async def _send_body(send: Send, answer: bytes | AsyncGenerator[bytes, None]) ->
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _read(receive: Receive) -> bytes:
-    message = await receive()
-    whole: bytes = message.get("body", b"")
-    if not message.get("more_body") and len(whole) <= _LARGEST_BODY:
-        return whole  # not copied
-    parts, size = [], 0
-    while True:
-        size += len(message.get("body", b""))
+async def _read(receive: Receive) -> bytes | None:
+    """Read a whole body, of one that is too large as much as is allowed; None where the caller hangs up before."""
+    parts: list[bytes] = []
+    size = 0
+    while (message := await receive())["type"] != "http.disconnect":
+        part: bytes = message.get("body", b"")
+        size += len(part)
         if size <= _LARGEST_BODY:
-            parts.append(message.get("body", b""))
+            parts.append(part)
         if not message.get("more_body"):
-            return b"".join(parts)
-        message = await receive()
+            return parts[0] if len(parts) == 1 else b"".join(parts)  # what came in one piece is not copied
+    return None
