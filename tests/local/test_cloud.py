@@ -179,7 +179,7 @@ def test_the_doors_of_the_api_are_as_the_template_says(running: Running) -> None
 
 
 def test_sagemaker_answers_on_the_same_port_as_everything_else(running: Running) -> None:
-    assert running.client("sagemaker").list_training_jobs()["TrainingJobSummaries"] == []
+    assert running.client("sagemaker").list_endpoints()["Endpoints"] == []
     runtime = running.client("sagemaker-runtime")
     with pytest.raises(runtime.exceptions.ClientError, match="ValidationError"):
         runtime.invoke_endpoint(EndpointName="nowhere", Body=b"x")
