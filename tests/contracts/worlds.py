@@ -200,7 +200,7 @@ def existing(found: Found | None) -> Found:
     return found
 
 
-def eventually(found: Callable[[], Found | None], *, seconds: float = 10) -> Found:
+def eventually(found: Callable[[], Found | None], *, seconds: float = 60) -> Found:
     """Poll until something is found; gives it."""
     deadline = time.monotonic() + seconds
     while not (outcome := found()):

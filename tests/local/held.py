@@ -5,15 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-WAIT = """
-import pathlib, time
-
-def held(folder):
-    while not pathlib.Path(folder, "go").exists():
-        time.sleep(0.02)
-"""
-"""For the script of a model: `held(model_dir)` returns when it may go on."""
-
 
 def let_load(home: Path, endpoint: str) -> None:
     """Let the servers that an endpoint has by now go on; those that come later ask for another call."""

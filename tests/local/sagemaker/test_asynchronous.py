@@ -110,10 +110,10 @@ def test_a_container_that_fails_leaves_a_failure_object_and_the_error_topic_is_t
 
 def test_what_takes_too_long_waits_too_long_or_is_not_there_fails(world: World) -> None:
     endpoint = told.deploy(world, AsyncInferenceConfig=_config(world, most=1))
-    slow = _ask(world, endpoint, {"pause": 30}, InvocationTimeoutSeconds=1)
+    slow = _ask(world, endpoint, {"pause": 30}, InvocationTimeoutSeconds=2)
     late = _ask(world, endpoint, {}, RequestTTLSeconds=60)  # 0.6 s at the pace of this cloud
     gone = world.runtime.invoke_endpoint_async(EndpointName=endpoint, InputLocation=f"s3://{world.bucket}/nowhere")
-    for asked, words in ((slow, "did not answer within 1"), (late, "expired"), (gone, "Failed to download the input")):
+    for asked, words in ((slow, "did not answer within 2"), (late, "expired"), (gone, "Failed to download the input")):
         failure = _seen(world, asked["FailureLocation"])
         assert words in failure["Body"].read().decode()
 

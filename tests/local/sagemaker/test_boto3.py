@@ -10,7 +10,7 @@ from botocore.exceptions import WaiterError
 
 from tests.local.sagemaker.world import IMAGE, ROLE, World
 
-QUICK = {"Delay": 1, "MaxAttempts": 30}
+QUICK = {"Delay": 1, "MaxAttempts": 120}
 
 
 def _wait(world: World, waiter: str, **name: str) -> None:

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.local.held import let_load
 from tests.local.sagemaker import told
 from tests.local.sagemaker.told import order
-from tests.local.sagemaker.world import World, until
+from tests.local.sagemaker.world import LIMITS, World, until
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, neighbours: int) -> Iterator[World]:
     made = World(tmp_path_factory.mktemp("home"), neighbours, told.IMAGES)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def restless(tmp_path: Path, neighbours: int) -> Iterator[World]:
+    """One that soon ends a server that rests."""
+    made = World(tmp_path, neighbours, told.IMAGES, limits=replace(LIMITS, idle=200))
     yield made
     made.stop()
 
@@ -30,23 +41,37 @@ def _servers(world: World, endpoint: str) -> int:
     return int(world.cloud.status()["endpoints"][endpoint]["servers"])
 
 
-def test_a_serverless_endpoint_starts_its_server_for_the_first_request_and_ends_it_when_it_rests(world: World) -> None:
+def test_a_serverless_endpoint_starts_its_server_for_the_first_request_and_ends_it_when_it_rests(
+    world: World, restless: World
+) -> None:
     endpoint = told.deploy(world, _serverless(2048))
     assert _servers(world, endpoint) == 0
     variant = world.endpoint(endpoint)["ProductionVariants"][0]
     assert variant["CurrentServerlessConfig"] == {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
     assert "CurrentInstanceCount" not in variant
+    other = told.deploy(restless, _serverless())
+    began = json.loads(restless.invoke(other, order()))["server"]
     first, second = (json.loads(world.invoke(endpoint, order()))["server"] for _ in range(2))
     assert first == second
     assert _servers(world, endpoint) == 1
-    until(lambda: _servers(world, endpoint) == 0)
-    assert json.loads(world.invoke(endpoint, order()))["server"] > first
+    until(lambda: _servers(restless, other) == 0)
+    assert json.loads(restless.invoke(other, order()))["server"] > began
+
+
+def _let_answer(world: World, endpoint: str, asked: Sequence[Future[str]]) -> None:
+    def answered() -> bool:
+        let_load(world.home, endpoint)
+        return all(future.done() for future in asked)
+
+    until(answered)
 
 
 def test_a_serverless_endpoint_refuses_more_requests_at_once_than_it_may_answer(world: World) -> None:
     endpoint = told.deploy(world, _serverless(concurrency=2))
     with ThreadPoolExecutor(4) as clients:
-        asked = [clients.submit(world.invoke, endpoint, order(pause=0.7)) for _ in range(4)]
+        asked = [clients.submit(world.invoke, endpoint, order(wait=True)) for _ in range(4)]
+        until(lambda: sum(future.done() for future in asked) == 2)
+        _let_answer(world, endpoint, asked)
         refused = [error for future in asked if (error := future.exception())]
     assert len(refused) == 2
     for error in refused:
@@ -59,7 +84,10 @@ def test_a_serverless_endpoint_refuses_more_requests_at_once_than_it_may_answer(
 def test_requests_at_once_have_a_server_each(world: World) -> None:
     endpoint = told.deploy(world, _serverless())
     with ThreadPoolExecutor(3) as clients:
-        answers = list(clients.map(lambda _: json.loads(world.invoke(endpoint, order(pause=0.5))), range(3)))
+        asked = [clients.submit(world.invoke, endpoint, order(wait=True)) for _ in range(3)]
+        until(lambda: world.busy(endpoint) == 3)
+        _let_answer(world, endpoint, asked)
+        answers = [json.loads(future.result()) for future in asked]
     assert len({answer["server"] for answer in answers}) == 3
 
 

@@ -28,7 +28,7 @@ PROGRAMS = Path(__file__).parent / "programs"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 ROLE = "arn:aws:iam::000000000000:role/jobs"
 FINAL = {"Completed", "Failed", "Stopped"}
-LIMITS = Limits(stop=1000, least_startup=60, startup=100, invoke=30)
+LIMITS = Limits(stop=1000, least_startup=60, startup=100, invoke=30, idle=6000)
 """For what is to come up, to answer and to end by itself, however busy the machine is."""
 IMPATIENT = replace(LIMITS, stop=100, invoke=2)
 """For what never does."""
