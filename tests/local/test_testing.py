@@ -208,6 +208,7 @@ def test_a_folder_stands_in_for_the_image_that_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_that_only_root_may_read_is_refused_where_programs_run_as_somebody_else(tmp_path: Path) -> None:
     (tmp_path / "train").write_text("#!/bin/sh\n")
+    (tmp_path / "train").chmod(0o755)
     tmp_path.chmod(0o700)
     started = running(("sagemaker", "--image", f"mine={tmp_path}"))
     with pytest.raises(ServerError, match=r"chmod -R o\+rX") if spare.user() else nullcontext(), started:
