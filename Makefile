@@ -61,7 +61,7 @@ lock:
 	cd requirements && uv pip compile $(LOCK) -c dev.txt lambda.in -o ../requirements.txt
 	cd requirements && for client in $(CLIENTS); do uv pip compile $(LOCK) clients-$$client.in -o clients-$$client.txt || exit; done
 
-SLOW := -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/proof --ignore tests/clients
+SLOW := -n 4 --dist loadfile --no-loadscope-reorder --ignore tests/proof --ignore tests/clients
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --allow-unsafe
 
