@@ -11,7 +11,7 @@ from chalicelib.errors import ConflictError, InvalidError
 from chalicelib.model import DatasetState, Entry, PipelineRecord, RunState
 from chalicelib.news import DATASET, RUN, News
 from tests.contracts.values import dataset, run
-from tests.contracts.worlds import NOW, ContractWorld, Heard
+from tests.contracts.worlds import NOW, ContractWorld, Heard, eventually
 
 DAY = 86_400.0
 
@@ -149,7 +149,12 @@ def test_a_listener_gets_what_was_sent_and_the_sender_which_were_taken(world: Co
     world.heard()
     sent = [news(number) for number in range(23)]
     assert world.bus.publish(sent) == tuple(each.id for each in sent)
-    heard = world.heard()
-    assert sorted(each.detail["sequence"] for each in heard) == list(range(23))
+    heard: list[Heard] = []
+
+    def all_of_them() -> bool:
+        heard.extend(world.heard())
+        return {each.detail["sequence"] for each in heard} == set(range(23))
+
+    eventually(all_of_them)
     assert Heard("dropforge", RUN, dict(sent[0].detail)) in heard
     assert world.bus.publish([]) == ()

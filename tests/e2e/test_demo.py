@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import wait_until
+
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 REAPER = Path(__file__).with_name("reaper.py")
@@ -75,7 +77,7 @@ def test_the_demo_ends_with_a_live_model_that_was_right_about_digits_it_never_sa
     for stage in ("arriving and settling", "training", "gate and registry", "rehearsal", "endpoint rollout"):
         assert re.search(rf"^   {stage} +([0-9]+ min )?[0-9.]+ s$", said, re.MULTILINE), stage
     assert list(tmp_path.iterdir()) == []
-    assert not any(answers(port) for port in ports_in(said))
+    wait_until(lambda: not any(answers(port) for port in ports_in(said)))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_ctrl_c_leaves_no_process_no_port_and_no_file(tmp_path: Path, moment: st
     assert process.returncode == 130, said
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
-    assert not any(answers(port) for port in ports_in(said))
+    wait_until(lambda: not any(answers(port) for port in ports_in(said)))
 
 
 def _await_cloud(folder: Path) -> str:

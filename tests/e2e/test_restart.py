@@ -133,7 +133,7 @@ def test_a_stop_and_a_start_find_buckets_runs_models_and_the_live_endpoint_as_th
     before = seen_by_operators(place.cloud, tiny.name)
     pids = below(int(place.cloud.card["pid"]))
     assert launch.stop(place.home) is True
-    assert not any(alive(pid) for pid in pids)
+    wait_until(lambda: not any(alive(pid) for pid in pids))
 
     cloud = place.start()
     assert label_of(until_answered(cloud, tiny.name)) == "kept"
@@ -168,7 +168,7 @@ def test_a_cloud_that_goes_while_a_job_trains_leaves_nothing_running_and_then_te
     else:
         os.kill(int(place.cloud.card["pid"]), signal.SIGKILL)
     wait_until(lambda: not any(alive(pid) for pid in pids))
-    assert not any(answers(port) for port in ports)
+    wait_until(lambda: not any(answers(port) for port in ports))
     assert launch.status(place.home) is None
 
     cloud = place.start()

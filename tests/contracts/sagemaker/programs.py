@@ -23,9 +23,11 @@ pathlib.Path(os.environ["SM_MODEL_DIR"], "model.txt").write_text("weights")
 """
 
 SERVE = """
-import os
+import os, time
 
 def model_fn(folder):
+    if os.environ.get("BEHAVE") == "loads slowly":
+        time.sleep(3)
     if os.environ.get("BEHAVE") == "breaks":
         raise RuntimeError("cannot load")
     return os.environ["SAYS"]

@@ -24,7 +24,7 @@ def test_an_endpoint_answers_and_says_which_variant_did(place: Place, served: st
 
 
 def test_an_update_serves_the_old_one_until_the_new_one_can_and_is_told(place: Place) -> None:
-    old, new = place.config("old"), place.config("new")
+    old, new = place.config("old"), place.config("new", "loads slowly")
     name = place.endpoint(old)
     place.settled(name)
     place.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=new)

@@ -231,7 +231,7 @@ def test_an_endpoint_gets_more_servers_and_fewer_and_fails_no_request_meanwhile(
             world.sagemaker.update_endpoint_weights_and_capacities(
                 EndpointName=name, DesiredWeightsAndCapacities=[{"VariantName": "main", "DesiredInstanceCount": count}]
             )
-            assert _count(world, name) == (before, count)
+            assert _count(world, name) in {(before, count), (count, count)}, "it may have been that fast"
             assert "PendingDeploymentSummary" not in world.endpoint(name)
             world.settled(name)
             assert _count(world, name) == (count, count)
