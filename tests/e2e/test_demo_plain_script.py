@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from examples.digits.make_dataset import make
 from tests.e2e.conftest import Cloud
 
+pytestmark = [pytest.mark.slow, pytest.mark.slowest]  # test_scripts.py has a smaller one
 EXAMPLE = Path(__file__).parents[2] / "examples" / "plain_script" / "pipeline"
 
 

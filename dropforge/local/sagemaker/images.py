@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dropforge.local.sagemaker.engine import refusals as engines
+from dropforge.local.sagemaker.engine import refusals as engine_refusals
 from dropforge.local.sagemaker.engine.client import EngineError
 from dropforge.local.sagemaker.engine.image import Engine, Real
 from dropforge.local.sagemaker.sandbox.contract import Image
@@ -37,11 +37,11 @@ class Images:
         found = self.find(uri)
         if isinstance(found, Real):
             if isolated_server:
-                raise engines.NOT_ISOLATED(uri=uri)
+                raise engine_refusals.NOT_ISOLATED(uri=uri)
             try:
                 self._engine.look()
             except EngineError as error:
-                raise engines.NO_ENGINE(uri=uri, why=error) from error
+                raise engine_refusals.NO_ENGINE(uri=uri, why=error) from error
         return found
 
     def find(self, uri: str) -> Image:

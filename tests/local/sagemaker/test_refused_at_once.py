@@ -107,6 +107,8 @@ def test_a_key_for_volumes_that_an_instance_has_not_is_refused_in_every_mode_wit
             request["ModelName"] = "keyed"
         if mode == "training":
             request["AlgorithmSpecification"] = {"TrainingImage": IMAGE, "TrainingInputMode": "File"}
+        if mode == "processing":
+            request["AppSpecification"] = {"ImageUri": IMAGE}
         told[mode] = _refusal(world, operation, request)
     words = "VolumeKmsKeyId cannot be used with ml.g5.xlarge: its local storage is encrypted by the instance."
     assert told == dict.fromkeys(told, ("ValidationException", words))
