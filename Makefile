@@ -18,9 +18,9 @@ up: .venv/.local  ## start the local cloud; its state stays in .dropforge/
 down: .venv/.local  ## stop it
 	@$(BIN)/dropforge down
 
-# Files wait for clouds most of their time: twice as many processes as the two cores they were measured on.
+# Files wait for clouds much of their time: more processes than the two cores they were measured on.
 test: .venv/.dev  ## all tests but the slow ones and the proof, in random order
-	$(BIN)/pytest -m "not slow" -n 4 --dist loadfile --no-loadscope-reorder --ignore tests/proof --ignore tests/clients
+	$(BIN)/pytest -m "not slow" -n 5 --dist loadfile --no-loadscope-reorder --ignore tests/proof --ignore tests/clients
 
 slow: .venv/.dev  ## the slow ones: whole demos, ten thousand objects, workers and clouds that are killed
 	$(BIN)/pytest -m slow $(SLOW)

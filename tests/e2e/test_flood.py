@@ -52,6 +52,7 @@ def test_ten_thousand_objects_at_once_are_one_run_for_a_few_hundred_invocations_
     assert writes < 500, table
 
 
+@pytest.mark.slowest  # tests/flows/test_reconcile.py counts the same in memory
 def test_a_tick_with_ten_thousand_finished_runs_reads_as_much_as_with_ten(cloud: Cloud) -> None:
     prod = cloud.at("prod")
     records = Records(replace(SETTINGS, stage="prod", table=prod.table), clients_of(prod.card), time.time)

@@ -29,6 +29,8 @@ from tests.e2e.pipelines import (
     until_sealed,
 )
 
+pytestmark = pytest.mark.slow
+
 
 class Place:
     """A home that clouds come to and go from."""
