@@ -38,7 +38,7 @@ class Clearing:
         begun = self.records.save(replace(release, clearing=(*self._others(release), lease)))
         try:
             yield begun
-        except Exception:
+        except Exception:  # no `finally`: who is killed gives nothing back, and the lease runs out
             self._give_back(release.pipeline)
             raise
         self._give_back(release.pipeline)

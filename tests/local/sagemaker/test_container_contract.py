@@ -13,6 +13,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,7 @@ def test_a_server_answers_on_port_8080_though_another_has_it_too(image: Image, t
         for name in ("one", "two")
     }
     for name, process in servers.items():
-        assert until(lambda each=process: _asked(each), _SECONDS) == name  # type: ignore[misc]
+        assert until(partial(_asked, process), _SECONDS) == name
     for process in servers.values():
         process.kill()
         process.wait(_SECONDS)

@@ -262,6 +262,6 @@ def test_the_next_start_over_a_home_removes_what_a_kill_left_and_nothing_of_othe
     for home in homes:
         assert carrying(f"{mark}-{home.name}")
         Engine(home).sweep()
-        until(lambda home=home: not carrying(f"{mark}-{home.name}"))  # type: ignore[misc]
+        until(lambda home=home: not carrying(f"{mark}-{home.name}"))  # type: ignore[misc] # bound for this turn
         assert len(_left(pretended)) == 4 - 2 * (homes.index(home) + 1)
         assert not (home / "engine").exists()
