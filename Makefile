@@ -6,7 +6,7 @@ OUT ?= build/$(STAGE)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo up down test slow slow-ci clients proof proof-quick proof-full check package lock clean
+.PHONY: demo up down test slow slow-ci plain plain-ci clients proof proof-quick proof-full check package lock clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.local  ## from a folder of pictures to a live model that answers over HTTP
@@ -27,6 +27,12 @@ slow: .venv/.dev  ## the slow ones: whole demos, ten thousand objects, workers a
 
 slow-ci: .venv/.dev  ## those of them that every change has to pass: at most four minutes
 	$(BIN)/pytest -m "slow and not slowest" $(SLOW)
+
+plain: .venv/.dev  ## the local cloud again, with programs as plain processes: as on a machine without namespaces
+	DROPFORGE_SANDBOX=plain $(BIN)/pytest $(SWIFT) $(PLAIN)
+
+plain-ci: .venv/.dev  ## the part of it that every change has to pass: what starts programs in every way, in 100 seconds
+	DROPFORGE_SANDBOX=plain $(BIN)/pytest $(SWIFT) $(PLAIN_CI)
 
 # Each in an environment of its own: they want other versions than we do, and than one another.
 CLIENTS := cli sdk2 sdk3 toolkit
@@ -60,6 +66,13 @@ lock:
 	cd requirements && uv pip compile $(LOCK) -c dev.txt local.in -o local.txt
 	cd requirements && uv pip compile $(LOCK) -c dev.txt lambda.in -o ../requirements.txt
 	cd requirements && for client in $(CLIENTS); do uv pip compile $(LOCK) clients-$$client.in -o clients-$$client.txt || exit; done
+
+SWIFT := -m "not slow" -n 4 --dist loadfile --no-loadscope-reorder
+PLAIN := tests/local tests/contracts \
+  $(patsubst %,tests/e2e/test_%.py,doors_clients reconcile rollout rollout_without_a_model scripts)
+PLAIN_CI := $(patsubst %,tests/local/sagemaker/test_%.py,training serving processing transform) \
+  tests/local/sagemaker/test_deployments.py::test_a_rolling_update_replaces_server_by_server_and_fails_no_request \
+  $(patsubst %,tests/contracts/sagemaker/test_%.py,training_jobs endpoints other_jobs) tests/e2e/test_reconcile.py
 
 SLOW := -n 4 --dist loadfile --no-loadscope-reorder --ignore tests/proof --ignore tests/clients
 

@@ -7,6 +7,8 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 
+from dropforge.local.sagemaker import sandbox
+
 # Nothing is timed: a machine that is busy with something else makes no test fail. And what has passed passes again:
 # the examples are the same every time, unless `--hypothesis-profile search` looks for new ones.
 settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=2000)
@@ -29,6 +31,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: next((n for n, folder in enumerate(_LONGEST_FIRST) if item.nodeid.startswith(folder)), 9)
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what only walls give where programs run without them: before any fixture has begun."""
+    mark = item.get_closest_marker("walls")
+    if mark and (why := sandbox.walls()):
+        (row,) = mark.args
+        pytest.skip(f"{row}: {why}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

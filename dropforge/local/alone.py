@@ -14,7 +14,7 @@ from typing import Any
 
 from dropforge.local.aws import Aws
 from dropforge.local.home import ACCOUNT, REGION, Home
-from dropforge.local.process import EndedError, end_when_told, log_to
+from dropforge.local.process import EndedError, end_when_told, keep_memory_small, log_to
 from dropforge.local.sagemaker.images import StandIn
 from dropforge.local.sagemaker.sandbox import walls
 from dropforge.local.sagemaker.states import Pace
@@ -52,6 +52,7 @@ class NoFunctions:
 
 def run(plan: Plan, say: Callable[[dict[str, Any]], None]) -> None:
     """Run until SIGTERM or SIGINT; `say` hears the card when it answers."""
+    keep_memory_small()
     with ExitStack() as parts, suppress(EndedError):
         folder = plan.folder or Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="dropforge-")))
         home = Home(folder)

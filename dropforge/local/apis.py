@@ -7,16 +7,30 @@ from typing import Any
 
 import botocore.loaders
 import botocore.model
+import botocore.session
 
-_LOADER = botocore.loaders.Loader()
+_READ: dict[Any, Any] = {}
+_create_loader = botocore.loaders.create_loader
+
+
+def _loader(search_path_string: str | None = None) -> Any:
+    """Make a loader that finds what others have read; who looks elsewhere, too, reads for himself."""
+    made = _create_loader(search_path_string)
+    if search_path_string is None:
+        made._cache = _READ  # noqa: SLF001  each has a cache of its own, which nobody else can give it
+    return made
 
 
 @functools.cache
 def service(name: str) -> Any:
     """Describe a service; tens of milliseconds and some megabytes the first time. UnknownServiceError for none."""
-    return botocore.model.ServiceModel(_LOADER.load_service_model(name, "service-2"), name)
+    return botocore.model.ServiceModel(_loader().load_service_model(name, "service-2"), name)
 
 
 def share() -> None:
-    """Let every session that is made from now on read them here: each would load its own."""
-    botocore.loaders.create_loader = lambda search_path_string=None: _LOADER  # noqa: ARG005  named by its callers
+    """Let every session that is made from now on read them here: each would load its own.
+
+    They are read into plain dictionaries: botocore's ordered ones take half as much memory again, and twice the time.
+    """
+    botocore.loaders.OrderedDict = dict
+    botocore.session.create_loader = _loader

@@ -19,7 +19,7 @@ from dropforge.local.functions.dispatch import Functions
 from dropforge.local.gateway.app import Gateway
 from dropforge.local.home import ACCOUNT, REGION, Home
 from dropforge.local.ministack import Asgi
-from dropforge.local.process import EndedError, end_when_told, log_to
+from dropforge.local.process import EndedError, end_when_told, keep_memory_small, log_to
 from dropforge.local.sagemaker.sandbox import walls
 from dropforge.local.sagemaker.states import Pace
 from dropforge.local.serving import Server
@@ -42,6 +42,7 @@ class Plan:
 
 def run(plan: Plan) -> None:
     """Run a cloud until SIGTERM or SIGINT (or until stdin closes); state is saved on the way out."""
+    keep_memory_small()
     home = Home(plan.home)
     home.claim()
     log_to(home.log)

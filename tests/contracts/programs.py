@@ -22,7 +22,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--behave")
 behave = parser.parse_args().behave
 if behave == "breaks":
-    pathlib.Path("/opt/ml/output/failure").write_text({REASON!r})
+    pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"), "output/failure").write_text({REASON!r})
     sys.exit(1)
 for line in {LINES!r}:
     print(line, flush=True)

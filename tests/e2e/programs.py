@@ -43,7 +43,7 @@ if behaves == "hangs":
 if behaves == "exits":
     sys.exit(1)
 if behaves == "writes-failure":
-    pathlib.Path("/opt/ml/output/failure").write_text({FAILURE!r})
+    pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"), "output/failure").write_text({FAILURE!r})
     sys.exit(1)
 if behaves == "is-killed":
     os.kill(os.getpid(), signal.SIGKILL)

@@ -21,6 +21,7 @@ from botocore.config import Config
 from dropforge.local import launch
 from dropforge.local.home import ACCOUNT, Home
 from dropforge.local.sagemaker.jobs.states import TRAINING
+from dropforge.local.sagemaker.sandbox.wish import VARIABLE
 from dropforge.local.sagemaker.states import Pace
 from tests.local.projects import make_project, seen
 from tests.local.waiting import wait_until
@@ -358,6 +359,7 @@ def test_a_machine_without_user_namespaces_is_told_so_once_and_serves_all_the_sa
     with subprocess.Popen(
         ["unshare", "-Ur", "sh", "-c", inside],
         cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={name: value for name, value in os.environ.items() if name != VARIABLE},
     ) as process:  # fmt: skip
         assert process.stdout is not None
         first = process.stdout.readline()

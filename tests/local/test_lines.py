@@ -43,6 +43,12 @@ def test_other_programs_lose_no_line_that_early(stack: Stack) -> None:
     assert read(stack, group) == printed
 
 
+def test_the_characters_of_a_stream_are_counted_now_and_then_and_the_newest_stay() -> None:
+    events = [{"message": "x" * (lines.KEPT_CHARACTERS // 100), "eventId": number} for number in range(500)]
+    assert [each["eventId"] for each in lines.newest(events, 10_000, 1)] == list(range(400, 500))
+    assert lines.newest(events[:-1], 10_000, 1) == events[:-1]
+
+
 def test_a_copy_of_the_state_shares_the_lines_and_has_no_second_of_each(stack: Stack) -> None:
     from ministack.services import cloudwatch_logs
 

@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dropforge.local.ministack.journal import Journal
+from tests.local.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 KEYS = {
@@ -107,6 +108,19 @@ def write_in_every_way(life: Life) -> None:
     dynamodb.delete_table(TableName="made-again")
     life.make("made-again")
     dynamodb.put_item(TableName="made-again", Item=item("of the second"))
+
+
+def test_what_is_written_after_a_snapshot_that_had_everything_is_there_after_a_kill(tmp_path: Path) -> None:
+    with living(tmp_path, "saves") as life:
+        write_in_every_way(life)
+        wait_until(lambda: not list((tmp_path / "journal").iterdir()))
+        life.kill()
+    with living(tmp_path) as life:
+        life.dynamodb.put_item(TableName="things", Item=item("of the second life"))
+        before = life.all()
+        life.kill()
+    with living(tmp_path) as life:
+        assert life.all() == before
 
 
 @pytest.mark.parametrize("words", [(), ("saves",)], ids=["with no snapshot of it", "while snapshots are taken"])

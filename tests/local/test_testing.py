@@ -181,7 +181,7 @@ def test_the_whole_cloud_is_a_fixture_too(tmp_path: Path) -> None:
 
 
 def test_a_folder_stands_in_for_the_image_that_is_named(tmp_path: Path) -> None:
-    (tmp_path / "train").write_text("#!/bin/sh\necho $MARK > /opt/ml/model/mark.txt\n")
+    (tmp_path / "train").write_text('#!/bin/sh\necho $MARK > "${SAGEMAKER_BASE_DIR:-/opt/ml}/model/mark.txt"\n')
     (tmp_path / "train").chmod(0o755)
     tmp_path.chmod(0o755)
     with running(("sagemaker", "--image", f"mine={tmp_path}")) as server:

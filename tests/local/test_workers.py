@@ -157,6 +157,10 @@ def test_workers_share_boto3_and_nothing_that_a_module_makes(shop: Workshop, tmp
     assert first["parent"] == second["parent"]
 
 
+def test_workers_find_the_descriptions_of_services_read(shop: Workshop) -> None:
+    assert json.loads(shop.pool("work.described").invoke(b"{}").payload) == {"s3": True, "plain": True}
+
+
 def test_when_what_workers_are_forked_from_is_killed_the_next_event_gets_a_worker_all_the_same(shop: Workshop) -> None:
     pool = shop.pool("work.made")
     killed = json.loads(pool.invoke(b"0").payload)["parent"]
@@ -197,6 +201,30 @@ def test_a_handler_that_leaves_the_process_is_an_error(shop: Workshop) -> None:
 def test_a_worker_is_used_again_while_it_is_free(shop: Workshop) -> None:
     pool = shop.pool("work.pid")
     assert len({pool.invoke(b"0").payload for _ in range(5)}) == 1
+
+
+def test_a_worker_that_nobody_wants_is_ended_and_another_one_takes_the_next_event(shop: Workshop) -> None:
+    pool = shop.pool("work.pid")
+    first = int(pool.invoke(b"0").payload)
+    pool.rest(3600)
+    assert pool.pids() == [first]
+    pool.rest(0)
+    assert pool.pids() == []
+    assert gone(first)
+    assert int(pool.invoke(b"0").payload) != first
+    assert pool.errors == 0
+
+
+def test_a_worker_at_work_is_not_ended_for_idleness(shop: Workshop, tmp_path: Path) -> None:
+    pool, mark = shop.pool("work.hang"), tmp_path / "mark"
+    busy = threading.Thread(target=pool.invoke, args=[json.dumps({"mark": str(mark)}).encode()])
+    busy.start()
+    pid = pid_written_to(mark)
+    pool.rest(0)
+    assert pool.pids() == [pid]
+    assert not gone(pid)
+    pool.stop()
+    busy.join(30)
 
 
 def test_events_at_once_get_workers_of_their_own_up_to_the_bound(shop: Workshop, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,10 @@ from dropforge.local.stack_reading import Deployed, Function, is_mapping_enabled
 _FOR_HTTP = 8
 _FOR_EVENTS = 2
 _SYNCHRONOUS_PATIENCE = 60.0
+_IDLE_SECONDS, _GLANCE = 60.0, 5.0
+"""A worker holds some fifty megabytes; another one is there in less than a second."""
+
+logger = logging.getLogger(__name__)
 
 
 class Functions:
@@ -42,6 +47,8 @@ class Functions:
         self._pollers: list[QueuePoller] = []
         self._schedules: Schedules | None = None
         self._open = threading.Event()
+        self._closing = threading.Event()
+        self._resting = threading.Thread(target=self._rest, name="resting", daemon=True)
 
     def open(self, stacks: list[Deployed]) -> None:
         """Start to deliver to the functions of these stacks."""
@@ -73,11 +80,14 @@ class Functions:
         for poller in self._pollers:
             poller.start()
         self._schedules.start()
+        self._resting.start()
         self._open.set()
 
     def close(self) -> None:
         """Deliver nothing more and end all workers; what was under way comes again in the next life."""
+        self._closing.set()
         if self._open.is_set():
+            self._resting.join(_GLANCE)
             if self._schedules:
                 self._schedules.stop()
             for poller in self._pollers:
@@ -118,6 +128,14 @@ class Functions:
             for name, pool in list(self._pools.items())
         }
         return {"functions": functions, "inbox": waiting, "dead": dead}
+
+    def _rest(self) -> None:
+        while not self._closing.wait(_GLANCE):
+            for pool in self._pools.values():
+                try:
+                    pool.rest(_IDLE_SECONDS)
+                except OSError:  # the edge of the thread: what workers are forked from was killed just now
+                    logger.exception("workers of %s that nobody wants were not ended", pool.function.name)
 
     def _fire(self, target: str, event: str) -> None:
         if ":lambda:" in target:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 
 from dropforge.local.functions.worker import Answer, Ground, Worker, no_room
@@ -20,7 +21,8 @@ class Pool:
         self.function = function
         self.bound = bound
         self._ground = ground
-        self._idle: list[Worker] = []
+        self._idle: list[tuple[float, Worker]] = []
+        """Since when, the latest last."""
         self._workers: set[Worker] = set()
         self._places = threading.BoundedSemaphore(bound)
         self._lock = threading.Lock()
@@ -48,6 +50,16 @@ class Pool:
         with self._lock:
             return sorted(worker.pid for worker in self._workers if worker.alive)
 
+    def rest(self, seconds: float) -> None:
+        """End the workers that nobody has wanted for so long."""
+        latest = time.monotonic() - seconds
+        with self._lock:
+            tired = [worker for since, worker in self._idle if since < latest]
+            self._idle = [(since, worker) for since, worker in self._idle if since >= latest]
+            self._workers.difference_update(tired)
+        for worker in tired:
+            worker.kill()
+
     def stop(self) -> None:
         """End all workers, whatever they are doing."""
         with self._lock:
@@ -62,7 +74,7 @@ class Pool:
                 raise ThrottledError
             self.invocations += 1
             while self._idle:
-                worker = self._idle.pop()
+                _, worker = self._idle.pop()
                 if worker.alive:
                     return worker
                 # One that was killed between two events is replaced before anybody notices.
@@ -80,7 +92,7 @@ class Pool:
         with self._lock:
             self.errors += answer.failed
             if answer.alive and not self._stopped:
-                self._idle.append(worker)
+                self._idle.append((time.monotonic(), worker))
                 return
             self._workers.discard(worker)
         worker.kill()

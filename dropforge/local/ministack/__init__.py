@@ -24,7 +24,7 @@ from typing import Any, Protocol, cast
 
 from dropforge.local import apis, default_key
 from dropforge.local.home import Keys
-from dropforge.local.ministack import lines, minutes
+from dropforge.local.ministack import later, lines, minutes
 from dropforge.local.ministack.journal import Journal
 from dropforge.local.ministack.snapshots import Snapshots
 from dropforge.local.ministack.tables import Tables
@@ -74,6 +74,7 @@ class Ministack:
         os.environ.update(_environment(home, account))
         os.environ.pop("AWS_SESSION_TOKEN", None)
         apis.share()
+        later.read_services_late()
         import ministack.app  # reads the environment that was just set
 
         self._app = ministack.app
@@ -106,7 +107,7 @@ class Ministack:
         if self._tables.restore(since):
             self._changed.set()
         self._tables.begin()
-        self._journal.turn()  # what follows a line that was cut short would not be read
+        self._journal.turn(since)  # what follows a line that was cut short would not be read
         self._loaded = True
 
     def hand_over(self, invoker: Invoker) -> None:

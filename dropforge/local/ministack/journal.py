@@ -51,11 +51,15 @@ class Journal:
             if number >= since:
                 yield from self._records(number)
 
-    def turn(self) -> int:
-        """Begin a new segment; gives its number."""
+    def turn(self, since: int = 0) -> int:
+        """Begin a new segment; gives its number.
+
+        That is above `since`, too, the first that the loaded snapshot does not have: where it had all of them, none is
+        left to count on from.
+        """
         with self._lock:
             self._close()
-            self._number += 1
+            self._number = max(self._number, since) + 1
             return self._number
 
     def forget(self, before: int) -> None:

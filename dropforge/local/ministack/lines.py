@@ -14,6 +14,10 @@ KEPT_OF_FUNCTIONS = 5_000
 """Lines of a stream of a function's: the files of the home have all of them."""
 KEPT = 100_000
 """Lines of any other stream."""
+KEPT_CHARACTERS = 64 * 1024 * 1024
+"""Of any stream, whoever prints it: lines may be long."""
+_LOOK = 250
+"""Lines after which the characters of a stream are counted again."""
 
 
 class Line(dict[str, Any]):
@@ -32,6 +36,23 @@ def share_loaded() -> None:
             stream["events"] = [Line(event) for event in stream["events"]]
 
 
+def newest(events: list[dict[str, Any]], kept: int, added: int) -> list[dict[str, Any]]:
+    """Give the newest lines: a new list, for who reads the old one, where a tenth more are there than are kept.
+
+    The characters are counted whenever some more lines have been `added`: each counting looks at all of them.
+    """
+    if len(events) > kept * 1.1:
+        events = events[-kept:]
+    if added < _LOOK and len(events) % _LOOK >= added:
+        return events
+    free = KEPT_CHARACTERS
+    for number, event in enumerate(reversed(events)):
+        free -= len(event["message"])
+        if free < 0:
+            return events[len(events) - number :]
+    return events
+
+
 def keep_newest() -> None:
     """Put ourselves around what takes lines; twice is as good as once."""
     from ministack.services import cloudwatch_logs as logs
@@ -48,13 +69,9 @@ def keep_newest() -> None:
         group = data.get("logGroupName") or ""
         stream = (logs._log_groups.get(group) or {"streams": {}})["streams"].get(data.get("logStreamName"))  # noqa: SLF001  see above
         if stream is not None:
-            _trim(stream, KEPT_OF_FUNCTIONS if group.startswith(FUNCTIONS) else KEPT)
+            with logs._log_events_lock:  # noqa: SLF001  as its own appending does
+                kept = KEPT_OF_FUNCTIONS if group.startswith(FUNCTIONS) else KEPT
+                stream["events"] = newest(stream["events"], kept, len(data.get("logEvents") or ()))
         return answer
-
-    def _trim(stream: dict[str, Any], kept: int) -> None:
-        with logs._log_events_lock:  # noqa: SLF001  as its own appending does
-            # A tenth more before it is cut; a new list, for who reads the old one.
-            if len(stream["events"]) > kept * 1.1:
-                stream["events"] = stream["events"][-kept:]
 
     logs._append_log_events, logs._put_log_events = take, put_and_trim  # noqa: SLF001  see above

@@ -31,6 +31,8 @@ class Ground:
     pace: Pace
     scarce: Callable[[str], bool]
     """Tells whether there is no instance of a type just now; asked once for each that is wanted."""
+    memory: int | None = None
+    """How many bytes a program and all that it started may have; None is this machine's share for one."""
 
 
 def plenty(_instance_type: str) -> bool:

@@ -18,14 +18,14 @@ _COLUMNS = {
     "LastModifiedTime": "modified",
 }
 _DEFAULT_LENGTH = 10
-# Each filter of the List operations, and what it says of a column.
+# Each filter of the List operations, and what it says of a column; clients keep times to the microsecond.
 _FILTERS = {
     "NameContains": "instr(lower(name), lower(?)) > 0",
     "StatusEquals": "status = ?",
-    "CreationTimeAfter": "created > ?",
-    "CreationTimeBefore": "created < ?",
-    "LastModifiedTimeAfter": "modified > ?",
-    "LastModifiedTimeBefore": "modified < ?",
+    "CreationTimeAfter": "round(created, 6) > ?",
+    "CreationTimeBefore": "round(created, 6) < ?",
+    "LastModifiedTimeAfter": "round(modified, 6) > ?",
+    "LastModifiedTimeBefore": "round(modified, 6) < ?",
 }
 
 
@@ -38,6 +38,8 @@ class Ask:
     sort_by: str = "CreationTime"
     descending: bool = True
     conditions: Sequence[tuple[str, Any]] = field(default=())
+    at_once: bool = False
+    """Whether CreationTimeAfter finds what was made at that very time, too, as it does for all of hosting."""
 
 
 def page(store: Store, ask: Ask) -> tuple[list[Doc], dict[str, str]]:
@@ -46,7 +48,7 @@ def page(store: Store, ask: Ask) -> tuple[list[Doc], dict[str, str]]:
     direction, sign = ("DESC", "<") if _descending(ask) else ("ASC", ">")
     of = f"{ask.kind} {sort} {direction}"
     where, values = ["kind = ?"], [ask.kind]
-    for condition, value in [*ask.conditions, *_filters(ask.request)]:
+    for condition, value in [*ask.conditions, *_filters(ask)]:
         where.append(condition)
         values.append(value)
     if given := ask.request.get("NextToken"):
@@ -67,8 +69,9 @@ def _descending(ask: Ask) -> bool:
     return ask.descending if order is None else order == "Descending"
 
 
-def _filters(request: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    return [(condition, request[name]) for name, condition in _FILTERS.items() if request.get(name) is not None]
+def _filters(ask: Ask) -> list[tuple[str, Any]]:
+    filters = _FILTERS | ({"CreationTimeAfter": "round(created, 6) >= ?"} if ask.at_once else {})
+    return [(condition, ask.request[name]) for name, condition in filters.items() if ask.request.get(name) is not None]
 
 
 def token(value: str | float, name: str, of: str) -> str:

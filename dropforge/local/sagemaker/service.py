@@ -32,6 +32,7 @@ from dropforge.local.sagemaker.processing.running import Processing
 from dropforge.local.sagemaker.registry import packages
 from dropforge.local.sagemaker.registry import states as registry
 from dropforge.local.sagemaker.scaling.service import Scaling
+from dropforge.local.sagemaker.scaling.targets import Scaled
 from dropforge.local.sagemaker.states import AT_ONCE, Graph, Pace
 from dropforge.local.sagemaker.store import Store
 from dropforge.local.sagemaker.transform import jobs as transform
@@ -44,7 +45,7 @@ from dropforge.local.sagemaker.wire import protocol
 from dropforge.local.sagemaker.wire.web import Web
 
 GRAPHS: Mapping[str, Graph] = {
-    training.KIND: jobs.TRAINING,
+    training.KIND.name: jobs.TRAINING,
     processing.KIND.name: processing_states.PROCESSING,
     transform.KIND.name: transform_states.TRANSFORM,
     tuning.KIND.name: tuning_states.TUNING,
@@ -60,8 +61,8 @@ class SageMaker:
 
     `client` makes boto3 clients that reach S3 and Logs, `emit` publishes a state change (detail type, detail,
     resources); both are called from threads of ours. `speed` scales the limits that a cloud sets (limits.py), `pace`
-    the time that AWS takes for what needs none here (states.py). `asgi` may be served before `start`, which needs S3
-    to answer.
+    the time that AWS takes for what needs none here (states.py); `memory` is what each program may have, in bytes
+    (None: sandbox/machine.py). `asgi` may be served before `start`, which needs S3 to answer.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class SageMaker:
         pace: Pace = AT_ONCE,
         scarce: Callable[[str], bool] = plenty,
         known: Mapping[str, StandIn] = STAND_INS,
+        memory: int | None = None,
     ) -> None:
         folder = home / "sagemaker"
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,20 +93,23 @@ class SageMaker:
             limits=(limits or Limits()).scaled(speed),
             pace=pace,
             scarce=scarce,
+            memory=memory,
         )
         ground.images.sweep()  # before the rooms tidy the folders that orphans may still write to
         self._messenger = Messenger(ground.store, emit)
         self._training = running.Training(ground)
-        trained = training.TrainingJobs(ground, self._training.launch, self._training.stop)
+        train = self._training.runs
+        trained = training.TrainingJobs(ground, train.launch, train.stop)
         process, batch = Processing(ground).runs, Transform(ground).runs
         tune, label = Tuning(ground, trained.create, trained.stop).runs, Labelling(ground).runs
-        self._rollout = Rollout(ground)
+        scaled = Scaled(ground.store)
+        self._rollout = Rollout(ground, scaled.forget)
         self._figures = Figures(client)
-        self._kinds: tuple[Runs, ...] = (process, batch, tune, label)
+        self._kinds: tuple[Runs, ...] = (train, process, batch, tune, label)
         self._queue = Queue(ground, self._rollout.route, self._figures)
         self._invoker = Invoker(ground, self._rollout.route, self._figures, self._queue)
         versions = packages.Registry(ground)
-        served = endpoints.Endpoints(ground, self._rollout.launch)
+        served = endpoints.Endpoints(ground, self._rollout.launch, scaled)
         self.scaling = Scaling(ground, served.reweigh, self._figures.rate)
         """Application Auto Scaling; its `asgi` is a service of its own."""
         rooms = (
@@ -128,7 +133,6 @@ class SageMaker:
         self._logs.start()
         self._figures.start()
         self._messenger.start()
-        self._training.resume()
         for kind in self._kinds:
             kind.resume()
         self._rollout.resume()
@@ -140,7 +144,6 @@ class SageMaker:
         self.scaling.stop()
         for kind in reversed(self._kinds):
             kind.close()
-        self._training.close()
         self._queue.stop()
         self._rollout.close()
         self._queue.join()
@@ -157,5 +160,5 @@ class SageMaker:
 
     def status(self) -> dict[str, Any]:
         """Tell what runs now."""
-        jobs = [*self._training.status(), *(name for kind in self._kinds for name in kind.status())]
+        jobs = [name for kind in self._kinds for name in kind.status()]
         return {"jobs": jobs, "endpoints": self._rollout.status()}

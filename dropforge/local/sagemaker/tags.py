@@ -15,9 +15,11 @@ _RESERVED = "aws:"
 
 
 def given(request: Mapping[str, Any]) -> list[Doc]:
-    """Give the tags of a request; those that AWS alone may give are refused."""
+    """Give the tags of a request; those that AWS alone may give are refused, and two of one key."""
     tags = list(request.get("Tags") or ())
     _check(tag["Key"] for tag in tags)
+    if len({tag["Key"] for tag in tags}) < len(tags):
+        raise refusals.SAME_TAG()
     return tags
 
 

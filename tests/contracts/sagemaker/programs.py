@@ -13,7 +13,7 @@ parser.add_argument("--behave", default="works")
 behave = parser.parse_args().behave
 print("accuracy=0.5;", flush=True)
 if behave == "breaks":
-    pathlib.Path("/opt/ml/output/failure").write_text("no such column: width")
+    pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"), "output/failure").write_text("no such column: width")
     sys.exit(3)
 if behave == "waits":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

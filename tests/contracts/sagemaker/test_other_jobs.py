@@ -14,13 +14,14 @@ from tests.contracts.sagemaker.place import Place, refusal
 _ENDED = {"Completed", "Failed", "Stopped"}
 _INSTANCES = {"InstanceType": "ml.m5.large", "InstanceCount": 1}
 _SCRIPT = """
-import pathlib, sys, time
+import os, pathlib, sys, time
 if "break" in sys.argv:
     sys.exit(3)
 if "wait" in sys.argv:
     time.sleep(3600)
-for path in pathlib.Path("/opt/ml/processing/in").iterdir():
-    (pathlib.Path("/opt/ml/processing/out") / path.name).write_text(path.read_text().upper())
+ml = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+for path in (ml / "processing/in").iterdir():
+    (ml / "processing/out" / path.name).write_text(path.read_text().upper())
 """
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from typing import Any
 
@@ -111,6 +112,32 @@ def test_an_address_that_no_bucket_has_is_refused_like_one_that_names_nothing(wo
 def test_a_source_at_an_address_that_no_bucket_has_fails_the_job_as_the_client_s_mistake(world: World) -> None:
     job = world.train("raises.py", HyperParameters={"sagemaker_submit_directory": "s3://No_Bucket!/code.tar.gz"})
     assert job["FailureReason"].startswith("ClientError: "), job["FailureReason"]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ((".",), "data/. is no folder of its own"),
+        (("..",), "data/.. is no folder of its own"),
+        (("rows_0", "rows"), "data/rows_0 is a pipe of the channel rows"),
+        (("rows", "rows_17"), "data/rows_17 is a pipe of the channel rows"),
+    ],
+)
+def test_a_channel_whose_name_leads_elsewhere_or_is_a_pipes_is_refused(
+    world: World, names: tuple[str, ...], said: str
+) -> None:
+    uri = _place(world, "config/hyperparameters.json")
+    modes = {"rows": "Pipe"}
+    channels = [{**_channel(uri, name=name), "InputMode": modes.get(name, "File")} for name in names]
+    with pytest.raises(ClientError, match=re.escape(said)) as refused:
+        world.sagemaker.create_training_job(**world.job_request("raises.py", InputDataConfig=channels))
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
+
+
+def test_channels_may_be_named_like_pipes_of_none(world: World) -> None:
+    uri = _place(world, "1.png")
+    channels = [_channel(uri, name="rows"), _channel(uri, name="rows_0")]
+    assert {name for name in _files(world, *channels) if "." in name} == {"rows/1.png", "rows_0/1.png"}
 
 
 def test_a_prefix_that_names_nothing_is_refused_at_once(world: World) -> None:

@@ -82,11 +82,6 @@ def image(kind: str, tmp_path: Path) -> Iterator[Image]:
     until(lambda: not engines.left(made))
 
 
-def _walls(kind: str) -> None:
-    if kind == "pretended":
-        pytest.skip("what is pretended has no walls")
-
-
 def _start(place: Place, folder: Path, code: str, *words: str, **more: Any) -> Process:
     return place.start(Spec(("python", "-c", code, *words), folder, **more))
 
@@ -208,8 +203,10 @@ def _asked(process: Process) -> str | None:
         return None
 
 
-def test_hosts_of_one_job_reach_one_another_by_name(image: Image, kind: str, tmp_path: Path) -> None:
-    _walls(kind)
+@pytest.mark.parametrize(
+    "kind", [pytest.param("folder", marks=pytest.mark.walls("algo-1, algo-2, …")), "engine"], indirect=True
+)
+def test_hosts_of_one_job_reach_one_another_by_name(image: Image, tmp_path: Path) -> None:
     hosts = ("algo-1", "algo-2")
     network = image.network(hosts)
     running = [
@@ -227,8 +224,8 @@ def test_hosts_of_one_job_reach_one_another_by_name(image: Image, kind: str, tmp
     ]
 
 
-def test_a_job_reaches_nothing_but_itself(image: Image, kind: str, tmp_path: Path) -> None:
-    _walls(kind)
+@pytest.mark.parametrize("kind", [pytest.param("folder", marks=pytest.mark.walls("The wall")), "engine"], indirect=True)
+def test_a_job_reaches_nothing_but_itself(image: Image, tmp_path: Path) -> None:
     code = (
         "import socket; socket.create_server(('0.0.0.0', 8080)); print(socket.gethostname())\n"
         "socket.create_connection(('algo-1', 8080), 5)\n"
@@ -244,12 +241,34 @@ def test_files_are_limited(image: Image, tmp_path: Path) -> None:
     assert _ended(_start(image, tmp_path / "job", code, files=100)) == (0, "(100, 100)\n")
 
 
-def test_memory_is_limited(image: Image, kind: str, tmp_path: Path) -> None:
-    _walls(kind)
+@pytest.mark.parametrize("kind", ["folder", "engine"], indirect=True)
+def test_memory_is_limited(image: Image, tmp_path: Path) -> None:
     code = "b = bytearray(512 << 20); b[::4096] = b'x' * len(b[::4096]); print('had it')"
     exit_code, said = _ended(_start(image, tmp_path / "job", code, memory=128 << 20))
     assert exit_code
     assert "had it" not in said
+
+
+@pytest.mark.parametrize("kind", ["folder", "engine"], indirect=True)
+def test_who_takes_too_much_memory_is_ended_and_it_is_told(image: Image, tmp_path: Path) -> None:
+    # Nobody is refused memory that could be shared.
+    code = (
+        "import mmap, signal; held = mmap.mmap(-1, 512 << 20)\n"
+        "for _ in range(512): held.write(b'x' * (1 << 20))\n"
+        "signal.pause()"
+    )
+    process = _start(image, tmp_path / "job", code, memory=128 << 20)
+    assert _ended(process)[0] == 128 + signal.SIGKILL
+    assert process.out_of_memory()
+
+
+def test_who_is_killed_was_not_out_of_memory(image: Image, tmp_path: Path) -> None:
+    process = _start(image, tmp_path / "job", "import time; print('up', flush=True); time.sleep(600)")
+    process.output.readline()
+    process.kill()
+    process.wait(_SECONDS)
+    process.output.close()
+    assert not process.out_of_memory()
 
 
 def test_what_a_program_leaves_behind_ends_with_it(image: Image, tmp_path: Path) -> None:

@@ -310,6 +310,31 @@ def test_an_update_keeps_of_the_variants_what_it_is_told_to(
     assert (seen["CurrentInstanceCount"], seen["CurrentWeight"]) == expected
 
 
+def test_the_steps_of_a_deployment_are_those_of_the_instances_that_are_kept(world: World) -> None:
+    name = _endpoint(world, 1)
+    asked = [{"VariantName": "main", "DesiredInstanceCount": 2}]
+    world.sagemaker.update_endpoint_weights_and_capacities(EndpointName=name, DesiredWeightsAndCapacities=asked)
+    world.settled(name)
+    half = _blue_green("CANARY", 1, CanarySize={"Type": "INSTANCE_COUNT", "Value": 1})
+    update = {"EndpointName": name, "EndpointConfigName": _config(world, "new", 1), "DeploymentConfig": half}
+    with pytest.raises(ClientError, match="of the variant's 1 instances"):
+        world.sagemaker.update_endpoint(**update)
+    world.sagemaker.update_endpoint(**update, RetainAllVariantProperties=True)
+    pending = world.endpoint(name)["PendingDeploymentSummary"]["ProductionVariants"][0]
+    assert (pending["InstanceType"], pending["DesiredInstanceCount"]) == ("ml.m5.large", 2)
+    (variant,) = world.settled(name)["ProductionVariants"]
+    assert (variant["CurrentInstanceCount"], _answers(world, name)) == (2, Counter({"new": 1}))
+
+
+def test_who_asks_for_the_least_busy_server_gets_what_is_done_anyway_and_is_told_so(world: World) -> None:
+    routing = {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}
+    name = told.deploy(world, {**told.ON_INSTANCE, "RoutingConfig": routing})
+    assert world.endpoint(name)["ProductionVariants"][0]["RoutingConfig"] == routing
+    for strategy in ("RANDOM", "PREFIX_AWARE"):
+        with pytest.raises(ClientError, match=f"RoutingStrategy {strategy} is not in the local cloud"):
+            told.config(world, {**told.ON_INSTANCE, "RoutingConfig": {"RoutingStrategy": strategy}})
+
+
 def test_a_deployment_is_used_again_only_if_it_is_asked_for(world: World) -> None:
     name = _endpoint(world)
     slow = _blue_green("ALL_AT_ONCE")

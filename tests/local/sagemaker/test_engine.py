@@ -24,7 +24,7 @@ from tests.local.sagemaker import engines
 from tests.local.sagemaker.test_limits import carrying
 from tests.local.sagemaker.world import FINAL, IMAGE, ROLE, World, until
 
-_JOB = Spec(("train",), Path("/home/job"), {"A": "1 2", "B": "x\ny"}, processes=1024, files=65536)
+_JOB = Spec(("train",), Path("/home/job"), {"A": "1 2", "B": "x\ny"}, memory=2 << 30, processes=1024, files=65536)
 _SERVER = Spec(
     ("serve",), Path("/home/server"), port=8080, memory=1 << 30, file_size=1 << 20, processes=1024, files=65536
 )
@@ -45,7 +45,8 @@ def _made(label: str, host: str) -> list[str]:
 def test_a_job_is_made_with_its_own_loopback_alone() -> None:
     assert arguments.create("one", "abc", "some/image:1", _JOB) == [
         *_made("abc", "algo-1"), "--network", "none", "--add-host", "algo-1:127.0.0.1",
-        "--pids-limit", "1024", "--ulimit", "nofile=65536:65536", "--shm-size", "1g", *_ROOTS,
+        "--pids-limit", "1024", "--ulimit", "nofile=65536:65536", "--shm-size", "1g",
+        "--memory", "2147483648", "--memory-swap", "2147483648", *_ROOTS,
         "--volume", "/home/job/ml:/opt/ml:Z", "--env", "A=1 2", "--env", "B=x\ny", "some/image:1", "train",
     ]  # fmt: skip
 
@@ -57,6 +58,11 @@ def test_a_server_is_published_to_this_machine_alone_within_its_limits() -> None
         "--ulimit", "fsize=1048576:1048576", "--memory", "1073741824", "--memory-swap", "1073741824", *_ROOTS,
         "--volume", "/home/server/ml:/opt/ml:Z", "some/image:1", "serve",
     ]  # fmt: skip
+
+
+def test_no_container_goes_without_a_limit_of_memory() -> None:
+    said = arguments.create("one", "abc", "some/image:1", _ENTERED)
+    assert 0 < int(said[said.index("--memory") + 1]) < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def test_a_host_has_its_name_in_its_network_and_an_entry_point_is_parted_as_docker_wants_it() -> None:

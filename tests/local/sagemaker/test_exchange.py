@@ -124,6 +124,13 @@ def test_what_is_no_answer_is_broken_and_says_why(answer: bytes, words: str) -> 
         asked(answer, ended=True)
 
 
+def test_a_server_that_only_ever_says_that_it_goes_on_is_given_up() -> None:
+    hint = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+    assert asked(hint * 50, PLAIN)[0].body == b"hello"
+    with pytest.raises(BrokenError, match="goes on"):
+        asked(hint * 500, PLAIN)
+
+
 def test_an_answer_in_chunks_is_as_limited_as_one_of_a_stated_length() -> None:
     chunk = b"100000\r\n" + bytes(1 << 20) + b"\r\n"
 

@@ -37,6 +37,7 @@ def test_invocations_are_counted_with_their_latencies_and_their_errors(world: Wo
         "InvocationsPerInstance": 5,
         "Invocation4XXErrors": 1,
         "Invocation5XXErrors": 2,
+        "InvocationModelErrors": 3,
     }
     until(lambda: {name: _summed(world, endpoint, name)["Sum"] for name in sums} == sums)
     until(lambda: _summed(world, endpoint, "ConcurrentRequestsPerModel")["Sum"] >= 10)

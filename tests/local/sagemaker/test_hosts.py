@@ -41,6 +41,7 @@ def _met(world: World, **more: Any) -> tuple[str, dict[str, Any]]:
     return job["TrainingJobName"], {name.removesuffix(".json"): json.loads(text) for name, text in left.items()}
 
 
+@pytest.mark.walls("algo-1, algo-2, …")
 def test_hosts_reach_one_another_by_name_on_one_port_and_nobody_else(world: World) -> None:
     name, told = _met(world, **_resources(3))
     hosts = ["algo-1", "algo-2", "algo-3"]
@@ -59,6 +60,7 @@ def test_hosts_reach_one_another_by_name_on_one_port_and_nobody_else(world: Worl
     assert {f"{host} has met 3" for host in hosts} <= set(world.log(name))
 
 
+@pytest.mark.walls("algo-1, algo-2, …")
 def test_no_program_starts_before_all_hosts_can_be_reached(tmp_path: Path) -> None:
     network = Network(("algo-1", "algo-2"))
     first = sandbox.start(sandbox.Spec(("true",), tmp_path / "one", seat=network.seat("algo-1")))
@@ -72,6 +74,7 @@ def test_no_program_starts_before_all_hosts_can_be_reached(tmp_path: Path) -> No
     network.close()
 
 
+@pytest.mark.walls("algo-1, algo-2, …")
 def test_a_network_that_the_kernel_refuses_is_told_in_its_words(tmp_path: Path) -> None:
     refusing = tmp_path / "switch.py"
     refusing.write_text(SWITCH.read_text().replace("NEW_USER | NEW_NET)", "-1)"))
@@ -79,6 +82,7 @@ def test_a_network_that_the_kernel_refuses_is_told_in_its_words(tmp_path: Path) 
         Network(("algo-1",), refusing)
 
 
+@pytest.mark.walls("algo-1, algo-2, …")
 def test_a_sharded_channel_is_split_between_the_hosts_and_a_replicated_one_is_not(world: World) -> None:
     sharded = _channel(world, "sharded", 5, S3DataDistributionType="ShardedByS3Key")
     whole = _channel(world, "whole", 2)
@@ -88,6 +92,7 @@ def test_a_sharded_channel_is_split_between_the_hosts_and_a_replicated_one_is_no
     assert [told[host]["files"] for host in ("algo-1", "algo-2")] == [["0", "1"]] * 2
 
 
+@pytest.mark.walls("algo-1, algo-2, …")
 def test_a_shuffled_and_sharded_channel_comes_whole_over_all_hosts(world: World) -> None:
     channel = _channel(world, "sharded", 7, S3DataDistributionType="ShardedByS3Key")
     _, told = _met(world, InputDataConfig=[{**channel, "ShuffleConfig": {"Seed": 3}}], **_resources(2))
@@ -96,6 +101,7 @@ def test_a_shuffled_and_sharded_channel_comes_whole_over_all_hosts(world: World)
     assert len(one) == 4
 
 
+@pytest.mark.walls("algo-1, algo-2, …")
 def test_each_group_has_its_hosts_and_gets_the_channels_that_name_it(world: World) -> None:
     only = _channel(world, "only", 3, InstanceGroupNames=["readers"], S3DataDistributionType="ShardedByS3Key")
     _, told = _met(world, InputDataConfig=[only], **_groups(writers=1, readers=2))
@@ -108,6 +114,7 @@ def test_each_group_has_its_hosts_and_gets_the_channels_that_name_it(world: Worl
     ]
 
 
+@pytest.mark.walls("algo-1, algo-2, …")
 def test_a_job_fails_with_the_host_that_fails_and_the_others_are_asked_to_end(world: World) -> None:
     job = world.train("fails_on_one_host.py", **_resources(3))
     assert job["TrainingJobStatus"] == "Failed"
@@ -116,6 +123,7 @@ def test_a_job_fails_with_the_host_that_fails_and_the_others_are_asked_to_end(wo
     assert world.unpack(output) == {"algo-1.txt": b"asked to end", "algo-3.txt": b"asked to end"}
 
 
+@pytest.mark.walls("algo-1, algo-2, …")
 def test_all_hosts_are_stopped_when_the_job_is(world: World) -> None:
     name = world.begin("reports_progress.py", **_resources(2))
     until(lambda: world.log(name).count("accuracy=0.75") == 2)
@@ -141,6 +149,14 @@ def test_instances_that_cannot_be_had_are_refused(
     with pytest.raises(ClientError, match=message) as refused:
         world.sagemaker.create_training_job(**world.job_request("raises.py", **change))
     assert refused.value.response["Error"]["Code"] == code
+
+
+def test_two_groups_of_one_name_are_refused(world: World) -> None:
+    change = _groups(writers=1, readers=1)
+    for group in change["ResourceConfig"]["InstanceGroups"]:
+        group["InstanceGroupName"] = "same"
+    with pytest.raises(ClientError, match="Instance group names must be unique within a training job: same"):
+        world.sagemaker.create_training_job(**world.job_request("raises.py", **change))
 
 
 def test_a_channel_for_a_group_that_is_not_there_is_refused(world: World) -> None:

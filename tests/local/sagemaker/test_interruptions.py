@@ -115,9 +115,9 @@ def test_a_job_that_is_stopped_before_it_has_begun_never_begins(world: World) ->
 
     def launch(name: str) -> None:
         jobs.stop({"TrainingJobName": name})  # from another client, between the answer's two halves
-        runner.launch(name)
+        runner.runs.launch(name)
 
-    jobs = TrainingJobs(world.cloud._ground, launch, runner.stop)  # noqa: SLF001 - the room, with that moment in it
+    jobs = TrainingJobs(world.cloud._ground, launch, runner.runs.stop)  # noqa: SLF001 - the room, with that moment in it
     request = world.job_request("leaves_no_model.py")
     jobs.create(request)
     assert _steps(world.ended(request["TrainingJobName"])) == ["Starting", "Stopping", "Stopped"]
@@ -171,7 +171,7 @@ def test_a_job_whose_instance_breaks_is_tried_again_as_often_as_it_asked_for(wor
 
 def test_a_program_that_fails_is_not_tried_again(world: World) -> None:
     job = world.train("raises.py", RetryStrategy={"MaximumRetryAttempts": 3})
-    assert _steps(job) == ["Starting", "Downloading", "Training", "Failed"]
+    assert _steps(job) == ["Starting", "Downloading", "Training", "Uploading", "Failed"]
 
 
 def test_a_job_with_retries_that_the_end_of_the_cloud_cut_short_is_tried_again_by_the_next_one(world: World) -> None:
@@ -203,6 +203,7 @@ def test_a_job_that_exceeds_its_time_is_stopping_before_it_is_stopped(impatient:
     ("change", "message"),
     [
         ({"StoppingCondition": {"MaxWaitTimeInSeconds": 60}}, "It is only supported when EnableManagedSpotTraining"),
+        ({"StoppingCondition": {"MaxRuntimeInSeconds": 28 * 86_400 + 1}}, "less than or equal to 2419200"),
         ({**_SPOT, "StoppingCondition": {"MaxRuntimeInSeconds": 60}}, "must be present and be greater than or equal"),
         (
             {**_SPOT, "StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 59}},
@@ -210,6 +211,11 @@ def test_a_job_that_exceeds_its_time_is_stopping_before_it_is_stopped(impatient:
         ),
         ({"CheckpointConfig": {"S3Uri": "s3://b/k", "LocalPath": "/opt/ml/../../etc"}}, "below /opt/ml"),
         ({"CheckpointConfig": {"S3Uri": "s3://b/k", "LocalPath": "/opt/ml/a\0b"}}, "below /opt/ml"),
+        (
+            {"CheckpointConfig": {"S3Uri": "s3://b/k", "LocalPath": "/opt/ml/a/../input/config/"}},
+            "lies in /opt/ml/input",
+        ),
+        ({"TensorBoardOutputConfig": {"S3OutputPath": "s3://b/k", "LocalPath": "/opt/ml/input"}}, "lies in /opt/ml/in"),
         ({"CheckpointConfig": {"S3Uri": "s3://b/k", "LocalPath": f"/opt/ml/{'a' * 256}"}}, "below /opt/ml"),
     ],
 )

@@ -107,3 +107,11 @@ def test_a_disk_that_is_full_before_the_data_are_there_fails_the_job_too(world: 
     job = world.train("leaves_no_model.py", InputDataConfig=[channel])
     assert job["FailureReason"].startswith("ClientError: Data download failed: No space left on device")
     assert "Training" not in [step["Status"] for step in job["SecondaryStatusTransitions"]]
+
+
+def test_a_job_whose_model_has_no_place_says_so_and_not_where_it_lies_on_this_machine(world: World) -> None:
+    job = world.train("trains_anywhere.py", OutputDataConfig={"S3OutputPath": "s3://a-bucket-of-nobody-at-all/out"})
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("ClientError: Artifact upload failed: Failed to upload ")
+    assert "NoSuchBucket" in job["FailureReason"]
+    assert str(world.home) not in job["FailureReason"]

@@ -49,6 +49,17 @@ def test_each_step_takes_as_long_as_the_pace_says(made: Callable[[Pace], World])
     assert all(one["EndTime"] == other["StartTime"] for one, other in itertools.pairwise(steps))
 
 
+def test_a_job_takes_its_time_to_stop(made: Callable[[Pace], World]) -> None:
+    pace = Pace(speed=0.1, seed=3)
+    world = made(pace)
+    name = world.begin("writes_lines_for_ever.py")
+    until(lambda: world.job(name)["SecondaryStatus"] == "Training")
+    world.sagemaker.stop_training_job(TrainingJobName=name)
+    *_, stopping, _ = world.ended(name)["SecondaryStatusTransitions"]
+    assert stopping["Status"] == "Stopping"
+    assert (stopping["EndTime"] - stopping["StartTime"]).total_seconds() >= pace.seconds(TRAINING, "Stopping", name) > 0
+
+
 def test_a_job_that_waits_for_its_instances_is_stopped_at_once(made: Callable[[Pace], World]) -> None:
     world = made(_FOR_EVER)
     name = world.begin("leaves_no_model.py")
@@ -81,6 +92,16 @@ def test_a_job_that_was_to_be_stopped_when_the_cloud_ended_is_stopped(made: Call
     assert (world.ended(name)["TrainingJobStatus"], _steps(world, name)[-1]) == ("Stopped", "Stopped")
 
 
+def test_a_program_that_runs_when_the_cloud_ends_is_killed_and_not_asked(made: Callable[[Pace], World]) -> None:
+    world = made(AT_ONCE)
+    name = world.begin("says_when_asked.py")
+    until(lambda: "waiting" in world.log(name))
+    world.stop()
+    world.start()
+    assert world.ended(name)["TrainingJobStatus"] == "Failed"
+    assert "asked" not in world.log(name)
+
+
 def test_what_a_killed_cloud_left_of_its_jobs_is_gone_when_the_next_one_is_there(made: Callable[[Pace], World]) -> None:
     world = made(AT_ONCE)
     world.stop()
@@ -91,6 +112,7 @@ def test_what_a_killed_cloud_left_of_its_jobs_is_gone_when_the_next_one_is_there
     assert list((world.home / "sagemaker" / "jobs").iterdir()) == []
 
 
+@pytest.mark.walls("algo-1, algo-2, …")
 def test_hosts_and_their_network_die_with_the_cloud_even_by_kill_9(tmp_path: Path) -> None:
     mark = uuid.uuid4().hex
     code = (

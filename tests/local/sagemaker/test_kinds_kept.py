@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore import xform_name
 
+from dropforge.local.sagemaker.processing.states import PROCESSING
 from dropforge.local.sagemaker.states import AT_ONCE, Pace
 from tests.local.sagemaker.world import FINAL, IMAGE, ROLE, World, until
 
@@ -74,6 +76,20 @@ def test_a_job_that_waits_for_its_instance_is_stopped_at_once_and_never_began(sl
     job = _ended(slow, kind, name)
     assert job[f"{kind}JobStatus"] == "Stopped"
     assert f"{kind}StartTime" not in job
+
+
+def test_a_job_that_is_stopped_while_it_works_takes_its_time(tmp_path: Path, neighbours: int) -> None:
+    pace = Pace(speed=0.1, seed=3)
+    world = World(tmp_path, neighbours, pace=pace)
+    request = _processing(world, "slow-to-stop")
+    request["AppSpecification"]["ContainerEntrypoint"] = ["sleep", "600"]
+    world.sagemaker.create_processing_job(**request)
+    until(lambda: _call(world, "Describe", "Processing", ProcessingJobName="slow-to-stop").get("ProcessingStartTime"))
+    began = datetime.now(UTC)
+    world.sagemaker.stop_processing_job(ProcessingJobName="slow-to-stop")
+    lasted = (_ended(world, "Processing", "slow-to-stop")["ProcessingEndTime"] - began).total_seconds()
+    world.stop()
+    assert lasted >= pace.seconds(PROCESSING, "Stopping", "slow-to-stop") > 0
 
 
 @pytest.mark.parametrize("kind", _KINDS)

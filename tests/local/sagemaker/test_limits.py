@@ -66,6 +66,7 @@ def carrying(mark: str) -> list[Path]:
     return found
 
 
+@pytest.mark.walls("The number of processes")
 def test_a_fork_bomb_goes_off_in_its_sandbox_alone_and_nothing_of_it_is_left(tmp_path: Path) -> None:
     mark = uuid.uuid4().hex
     code, said = ran(tmp_path, BOMB, mark, processes=40)
@@ -75,6 +76,7 @@ def test_a_fork_bomb_goes_off_in_its_sandbox_alone_and_nothing_of_it_is_left(tmp
     until(lambda: not carrying(mark))
 
 
+@pytest.mark.walls("The number of processes")
 def test_two_sandboxes_do_not_count_each_other_s_processes(tmp_path: Path) -> None:
     mark = uuid.uuid4().hex
     # It keeps what it could make; the other one can make as many all the same.
@@ -109,6 +111,7 @@ def test_a_process_does_not_keep_more_files_open_than_it_may(tmp_path: Path) -> 
     assert " ".join(why) == "Too many open files"
 
 
+@pytest.mark.walls("The number of processes")
 def test_a_job_that_is_a_fork_bomb_fails_truthfully_and_others_go_on(world: World) -> None:
     name = world.begin("fork_bomb.py")
     # Thousands of processes take their time to be made, and to be ended.
@@ -119,6 +122,7 @@ def test_a_job_that_is_a_fork_bomb_fails_truthfully_and_others_go_on(world: Worl
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has anything to drop")
+@pytest.mark.walls("The wall")
 def test_a_cloud_that_root_started_runs_programs_as_somebody_who_owns_nothing_else(tmp_path: Path) -> None:
     mark = uuid.uuid4().hex
     look = (
@@ -147,6 +151,7 @@ def test_a_folder_that_only_root_may_enter_is_no_hindrance(tmp_path: Path) -> No
     assert (closed / "job" / "ml" / "output" / "x").read_text() == "y"
 
 
+@pytest.mark.walls("The wall")
 def test_no_way_leads_from_a_sandbox_to_what_its_builder_held_open(tmp_path: Path) -> None:
     look = """
 import os
@@ -173,6 +178,7 @@ def test_links_in_a_job_s_folder_change_the_owner_of_nothing_outside(tmp_path: P
     assert tmp_path.stat().st_uid == os.geteuid()
 
 
+@pytest.mark.walls("algo-1, algo-2, …")
 def test_hosts_of_one_network_still_reach_one_another(tmp_path: Path) -> None:
     network = Network(("algo-1", "algo-2"))
     listen = "import socket; s = socket.create_server(('', 9000)); c, a = s.accept(); print(a[0])"

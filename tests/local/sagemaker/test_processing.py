@@ -105,6 +105,7 @@ def test_a_job_brings_its_inputs_runs_its_entry_point_and_takes_its_outputs_back
     assert told[-1]["Tags"] == {"team": "digits"}
 
 
+@pytest.mark.walls("/opt/ml")  # as SageMaker's SDK writes it
 def test_a_shell_script_of_a_framework_processor_unpacks_its_source_and_runs_it(world: World) -> None:
     source = world.put_archive({"processes.py": (PROGRAMS / "processes.py").read_bytes()})
     script = f"cd {_CODE} && tar -xzf *.tar.gz && python3 processes.py\n"
@@ -140,6 +141,7 @@ def test_an_input_that_is_not_there_fails_the_job(world: World) -> None:
     assert reason.startswith("ClientError: Data download failed")
 
 
+@pytest.mark.walls("algo-1, algo-2, …")
 def test_several_hosts_get_their_share_of_what_is_sharded_reach_one_another_and_put_their_outputs_together(
     world: World,
 ) -> None:
@@ -157,6 +159,7 @@ def test_several_hosts_get_their_share_of_what_is_sharded_reach_one_another_and_
     assert job["ExitMessage"] == "from algo-1"
 
 
+@pytest.mark.walls("algo-1, algo-2, …")
 def test_a_host_that_fails_ends_the_others_and_the_job(world: World) -> None:
     cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
     resources = {"ClusterConfig": cluster}

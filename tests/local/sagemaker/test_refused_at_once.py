@@ -131,6 +131,15 @@ def test_a_model_without_a_role_is_refused(world: World) -> None:
     assert refused.value.response["Error"]["Code"] == "ValidationException"
 
 
+def test_a_model_with_containers_beside_its_primary_one_is_refused(world: World) -> None:
+    container = {"Image": IMAGE}
+    with pytest.raises(ClientError, match="takes either PrimaryContainer or Containers, not both") as refused:
+        world.sagemaker.create_model(
+            ModelName="twofold", ExecutionRoleArn=ROLE, PrimaryContainer=container, Containers=[container]
+        )
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
+
+
 _VPC = {"VpcConfig": {"SecurityGroupIds": ["sg-0123456789"], "Subnets": ["subnet-0123456789"]}}
 
 

@@ -106,11 +106,59 @@ def test_what_is_known_of_a_version_may_grow(world: World, group: str) -> None:
     seen = world.sagemaker.describe_model_package(ModelPackageName=arn)
     assert seen["AdditionalInferenceSpecifications"] == [more]
     assert seen["ModelLifeCycle"] == {"Stage": "Staging", "StageStatus": "PendingApproval"}
+    (listed,) = world.sagemaker.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"]
+    assert listed["ModelLifeCycle"] == seen["ModelLifeCycle"]
 
 
 def test_a_group_whose_name_differs_by_case_alone_is_the_same_group(world: World, group: str) -> None:
     with pytest.raises(ClientError, match="already exists"):
         world.sagemaker.create_model_package_group(ModelPackageGroupName=group.upper())
+
+
+def test_a_package_or_a_group_of_another_account_or_region_is_not_found(world: World, group: str) -> None:
+    arn = _register(world, group)
+    theirs = arn.replace("000000000000", "111111111111"), arn.replace("us-east-1", "eu-west-1")
+    for other in theirs:
+        for ask in (world.sagemaker.describe_model_package, world.sagemaker.delete_model_package):
+            with pytest.raises(ClientError, match="does not exist"):
+                ask(ModelPackageName=other)
+        with pytest.raises(ClientError, match="does not exist"):
+            world.sagemaker.update_model_package(ModelPackageArn=other, ModelApprovalStatus="Approved")
+        theirs_too = other.replace("model-package/", "model-package-group/").rpartition("/")[0]
+        with pytest.raises(ClientError, match="does not exist"):
+            world.sagemaker.describe_model_package_group(ModelPackageGroupName=theirs_too)
+    seen = world.sagemaker.describe_model_package(ModelPackageName=arn)
+    assert seen["ModelApprovalStatus"] == "PendingManualApproval"
+
+
+def test_a_group_is_known_by_its_arn_whatever_the_case_of_its_name(world: World) -> None:
+    name = f"Group-{uuid.uuid4().hex[:8]}"
+    arn = world.sagemaker.create_model_package_group(ModelPackageGroupName=name)["ModelPackageGroupArn"]
+    assert world.sagemaker.describe_model_package_group(ModelPackageGroupName=arn)["ModelPackageGroupName"] == name
+    package = _register(world, arn)
+    assert world.sagemaker.describe_model_package(ModelPackageName=package)["ModelPackageGroupName"] == name
+
+
+def test_no_model_is_made_of_a_package_without_a_specification(world: World, group: str) -> None:
+    package = world.sagemaker.create_model_package(ModelPackageGroupName=group)["ModelPackageArn"]
+    with pytest.raises(ClientError, match="has no InferenceSpecification") as refused:
+        world.sagemaker.create_model(
+            ModelName="of-nothing", ExecutionRoleArn=ROLE, PrimaryContainer={"ModelPackageName": package}
+        )
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
+
+
+def test_a_list_of_packages_without_versions_is_empty_for_all_have_them(world: World, group: str) -> None:
+    arn = _register(world, group)
+
+    def listed(**asked: Any) -> list[str]:
+        found = world.sagemaker.list_model_packages(NameContains=group, **asked)["ModelPackageSummaryList"]
+        return [one["ModelPackageArn"] for one in found]
+
+    assert listed() == listed(ModelPackageType="Unversioned") == []
+    assert listed(ModelPackageGroupName=group, ModelPackageType="Unversioned") == []
+    assert listed(ModelPackageType="Versioned") == listed(ModelPackageType="Both") == [arn]
+    assert listed(ModelPackageGroupName=group) == [arn]
 
 
 class _Meanwhile:
@@ -222,6 +270,20 @@ def test_tags_that_are_aws_own_are_refused_wherever_tags_are_given(world: World)
         world.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["aws:a"])
 
 
+def test_two_tags_of_one_key_are_refused_wherever_tags_are_given(world: World) -> None:
+    name = world.config("serves.py")
+    arn = world.sagemaker.describe_model(ModelName=name)["ModelArn"]
+    twice = [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]
+    for call, request in (
+        ("add_tags", {"ResourceArn": arn}),
+        ("create_model_package_group", {"ModelPackageGroupName": name}),
+    ):
+        with pytest.raises(ClientError, match="Duplicate tag key") as refused:
+            getattr(world.sagemaker, call)(**request, Tags=twice)
+        assert refused.value.response["Error"]["Code"] == "ValidationException"
+    assert world.sagemaker.list_tags(ResourceArn=arn)["Tags"] == []
+
+
 def test_to_list_tags_changes_nothing_and_there_is_one_page(world: World) -> None:
     arn = world.sagemaker.describe_model(ModelName=world.config("serves.py"))["ModelArn"]
     tags = [{"Key": f"k{number}", "Value": ""} for number in range(50)]
@@ -234,6 +296,19 @@ def test_to_list_tags_changes_nothing_and_there_is_one_page(world: World) -> Non
     assert (told["Tags"], told.get("NextToken")) == (tags, None)
     with pytest.raises(ClientError, match="Invalid NextToken"):
         world.sagemaker.list_tags(ResourceArn=arn, NextToken="more")
+
+
+def test_what_was_made_at_the_very_time_is_listed_by_the_lists_that_say_so(world: World, group: str) -> None:
+    name = world.config("serves.py")
+    model = world.sagemaker.describe_model(ModelName=name)["CreationTime"]
+    config = world.sagemaker.describe_endpoint_config(EndpointConfigName=name)["CreationTime"]
+    made = world.sagemaker.describe_model_package_group(ModelPackageGroupName=group)["CreationTime"]
+    found = world.sagemaker.list_models(NameContains=name, CreationTimeAfter=model)["Models"]
+    assert [one["ModelName"] for one in found] == [name]
+    found = world.sagemaker.list_endpoint_configs(NameContains=name, CreationTimeAfter=config)["EndpointConfigs"]
+    assert [one["EndpointConfigName"] for one in found] == [name]
+    groups = world.sagemaker.list_model_package_groups(NameContains=group, CreationTimeAfter=made)
+    assert groups["ModelPackageGroupSummaryList"] == []
 
 
 def test_lists_are_filtered_sorted_and_paged_and_a_page_is_not_shifted_by_what_comes_later(world: World) -> None:

@@ -56,7 +56,7 @@ def test_what_is_not_there_needs_no_removal(tmp_path: Path) -> None:
 
 
 def test_a_job_that_leaves_a_folder_without_end_is_removed_and_the_cloud_starts_again(own: World) -> None:
-    job = own.train("leaves_a_deep_folder.py", HyperParameters={"where": "/tmp"})  # noqa: S108 - the job's own
+    job = own.train("leaves_a_deep_folder.py")
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
     until(lambda: not list((own.home / "sagemaker" / "jobs").iterdir()))
     own.stop()

@@ -261,12 +261,89 @@ def test_what_cannot_be_scaled_is_refused_with_the_reason(scaling: Any, endpoint
             {"PolicyType": "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration": {"TargetValue": 1.0}},
             "takes either a PredefinedMetricSpecification or",
         ),
+        (
+            {"PolicyType": "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration": {"TargetValue": 0.0}},
+            "TargetValue 0.0 must be more than 0",
+        ),
+        (
+            {
+                "StepScalingPolicyConfiguration": {
+                    "AdjustmentType": "ChangeInCapacity",
+                    "StepAdjustments": [{"ScalingAdjustment": 1}],
+                }
+            },
+            "must neither overlap nor leave a gap",
+        ),
     ):
         with pytest.raises(ClientError, match=words):
             scaling.put_scaling_policy(**there, PolicyName="wrong", **policy)
     action = {**there, "ScheduledActionName": "wrong", "ScalableTargetAction": {"MinCapacity": 1}}
     with pytest.raises(ClientError, match="Schedule often is neither"):
         scaling.put_scheduled_action(**action, Schedule="often")
+    upside_down = {"MinCapacity": 3, "MaxCapacity": 2}
+    with pytest.raises(ClientError, match="MinCapacity 3 must be between 0 and MaxCapacity 2"):
+        scaling.put_scheduled_action(**{**action, "ScalableTargetAction": upside_down}, Schedule="rate(1 day)")
+
+
+def test_one_policy_of_a_variant_tracks_a_metric_and_may_be_put_again(scaling: Any, endpoint: str) -> None:
+    arn = _track(scaling, endpoint)
+    metric = {"PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}}
+    second = {
+        **_of(endpoint),
+        "PolicyName": "second",
+        "PolicyType": "TargetTrackingScaling",
+        "TargetTrackingScalingPolicyConfiguration": {"TargetValue": 9.0, **metric},
+    }
+    with pytest.raises(ClientError, match="Only one TargetTrackingScaling policy for a given metric"):
+        scaling.put_scaling_policy(**second)
+    assert _track(scaling, endpoint, target=7.0) == arn
+
+
+def test_a_policy_that_becomes_another_type_keeps_nothing_of_the_one_it_was(scaling: Any, endpoint: str) -> None:
+    _track(scaling, endpoint)
+    steps = {
+        "AdjustmentType": "ChangeInCapacity",
+        "StepAdjustments": [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}],
+    }
+    policy = {**_of(endpoint), "PolicyName": "tracks", "PolicyType": "StepScaling"}
+    scaling.put_scaling_policy(**policy, StepScalingPolicyConfiguration=steps)
+    asked = {"ServiceNamespace": "sagemaker", "ResourceId": _of(endpoint)["ResourceId"]}
+    (told_of,) = scaling.describe_scaling_policies(**asked)["ScalingPolicies"]
+    assert (told_of["PolicyType"], told_of["StepScalingPolicyConfiguration"]) == ("StepScaling", steps)
+    assert "TargetTrackingScalingPolicyConfiguration" not in told_of
+
+
+def test_limits_hold_at_once_though_a_policy_may_not_scale_in(world: World, scaling: Any, endpoint: str) -> None:
+    _track(scaling, endpoint)
+    scaling.register_scalable_target(**_of(endpoint), SuspendedState={"DynamicScalingInSuspended": True})
+    asked = [{"VariantName": "main", "DesiredInstanceCount": 3}]
+    world.sagemaker.update_endpoint_weights_and_capacities(EndpointName=endpoint, DesiredWeightsAndCapacities=asked)
+    until(lambda: _servers(world, endpoint) == 3)
+    scaling.register_scalable_target(**_of(endpoint), MaxCapacity=2)
+    until(lambda: _servers(world, endpoint) == 2)
+    assert "must be between 1 and 2" in until(lambda: _ended(scaling, endpoint))[0]["Cause"]
+
+
+def test_a_deleted_endpoint_takes_its_targets_along_with_their_policies(world: World, scaling: Any) -> None:
+    endpoint = told.deploy(world)
+    scaling.register_scalable_target(**_of(endpoint), MinCapacity=1, MaxCapacity=3)
+    _track(scaling, endpoint)
+    world.sagemaker.delete_endpoint(EndpointName=endpoint)
+    until(lambda: not _target(scaling, endpoint))
+    found = scaling.describe_scaling_policies(ServiceNamespace="sagemaker", ResourceId=_of(endpoint)["ResourceId"])
+    assert found["ScalingPolicies"] == []
+
+
+def test_the_instance_type_of_a_variant_that_is_scaled_is_not_changed(
+    world: World, scaling: Any, endpoint: str
+) -> None:
+    larger = told.config(world, {**told.ON_INSTANCE, "InstanceType": "ml.m5.xlarge"})
+    with pytest.raises(ClientError, match="are scaled automatically cannot be changed: main") as refused:
+        world.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=larger)
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
+    scaling.deregister_scalable_target(**_of(endpoint))
+    world.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=larger)
+    assert world.settled(endpoint)["EndpointConfigName"] == larger
 
 
 @pytest.mark.parametrize("length", [0, -1, -2])

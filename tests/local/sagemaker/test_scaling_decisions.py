@@ -59,6 +59,30 @@ def test_steps_may_be_exact_or_percentages_with_a_least_change() -> None:
     assert decide.step(10, 1, {**percent, "MinAdjustmentMagnitude": 5}) == 15
 
 
+@pytest.mark.parametrize(
+    ("ranges", "fit"),
+    [
+        pytest.param([(0, None)], True, id="above"),
+        pytest.param([(None, 0)], True, id="below"),
+        pytest.param([(10, None), (None, -10), (0, 10), (-10, 0)], True, id="all, in any order"),
+        pytest.param([(None, None)], False, id="no bound"),
+        pytest.param([(0, 10), (20, None)], False, id="a gap"),
+        pytest.param([(0, 10), (5, None)], False, id="an overlap"),
+        pytest.param([(0, None), (10, None)], False, id="two without an upper bound"),
+        pytest.param([(0, 10)], False, id="an end above"),
+        pytest.param([(-10, 0)], False, id="an end below"),
+        pytest.param([(10, 10), (10, None)], False, id="nothing between its bounds"),
+    ],
+)
+def test_steps_fit_together_when_they_have_neither_gap_nor_overlap_nor_end(
+    ranges: list[tuple[float | None, float | None]],
+    fit: bool,  # noqa: FBT001 - a case of the table
+) -> None:
+    names = ("MetricIntervalLowerBound", "MetricIntervalUpperBound")
+    steps = [{name: bound for name, bound in zip(names, bounds, strict=True) if bound is not None} for bounds in ranges]
+    assert decide.fit_together(steps) is fit
+
+
 @given(st.lists(st.integers(-3, 90)), st.integers(1, 40), st.integers(1, 10), st.integers(0, 20))
 def test_what_is_chosen_is_always_within_the_limits(wants: list[int], current: int, least: int, more: int) -> None:
     assert least <= decide.choose(wants, current, least, least + more) <= least + more
@@ -94,6 +118,12 @@ def test_actions_are_due_by_their_schedule_and_only_rates_hurry(
     assert not schedules.due({"Schedule": schedule, "_seen": seen, "EndTime": 1.0}, now, speed=0.1)
 
 
-@pytest.mark.parametrize("schedule", ["", "at(tomorrow)", "at(2030-13-01T00:00:00)", "rate(5)", "cron(* *)"])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "", "at(tomorrow)", "at(2030-13-01T00:00:00)", "rate(5)", "rate(0 minutes)", "cron(* *)",
+        "cron(a b c d e f)", "cron(0 25 * * ? *)", "cron(0 0 * * * *)", "cron(0 0 * * ? soon)",
+    ],
+)  # fmt: skip
 def test_schedules_that_cannot_be_read_are_none(schedule: str) -> None:
     assert not schedules.readable(schedule)

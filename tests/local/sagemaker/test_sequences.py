@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dropforge.local.sagemaker.hosting.states import ENDPOINT
-from dropforge.local.sagemaker.jobs.states import FINAL, TRAINING
+from dropforge.local.sagemaker.jobs.states import TRAINING
+from dropforge.local.sagemaker.kinds.kind import FINAL
 from dropforge.local.sagemaker.states import Graph
 from tests.local.sagemaker.world import ROLE, World, until
 

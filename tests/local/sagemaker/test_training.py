@@ -55,9 +55,10 @@ def test_a_script_finds_the_arguments_and_variables_that_the_real_toolkit_gives(
     expected = ["--betas", "[0.9, 0.999]", "--epochs", "20", "-n", "1", "--name", "plain text"]
     assert seen["arguments"] == expected
     environment = seen["environment"]
-    assert environment["SM_CHANNEL_TRAINING"] == "/opt/ml/input/data/training"
-    assert environment["SM_MODEL_DIR"] == "/opt/ml/model"
-    assert environment["SM_OUTPUT_DATA_DIR"] == "/opt/ml/output/data"
+    ml = environment.get("SAGEMAKER_BASE_DIR", "/opt/ml")
+    assert environment["SM_CHANNEL_TRAINING"] == f"{ml}/input/data/training"
+    assert environment["SM_MODEL_DIR"] == f"{ml}/model"
+    assert environment["SM_OUTPUT_DATA_DIR"] == f"{ml}/output/data"
     assert json.loads(environment["SM_HPS"]) == {"epochs": 20, "betas": [0.9, 0.999], "n": 1, "name": "plain text"}
     assert json.loads(environment["SM_HOSTS"]) == ["algo-1"] == [environment["SM_CURRENT_HOST"]]
     assert json.loads(environment["SM_USER_ARGS"]) == expected
@@ -84,6 +85,17 @@ def test_log_lines_arrive_while_the_job_runs_and_its_metrics_are_read_from_them(
     job = world.ended(name)
     final = {metric["MetricName"]: metric["Value"] for metric in job["FinalMetricDataList"]}
     assert final == {"accuracy": 0.75, "loss": 0.001}
+
+
+def test_two_expressions_of_one_metric_both_count(world: World) -> None:
+    request = world.job_request("reports_progress.py")
+    definitions = [{"Name": "figure", "Regex": f"{name}=([0-9.e-]+)"} for name in ("accuracy", "never")]
+    request["AlgorithmSpecification"]["MetricDefinitions"] = definitions
+    world.sagemaker.create_training_job(**request)
+    name = request["TrainingJobName"]
+    until(lambda: "accuracy=0.75" in world.log(name))
+    world.sagemaker.stop_training_job(TrainingJobName=name)
+    assert [one["MetricName"] for one in world.ended(name)["FinalMetricDataList"]] == ["figure"]
 
 
 def test_an_expression_that_never_ends_costs_its_own_metric_and_holds_up_nothing(world: World) -> None:
@@ -129,6 +141,14 @@ def test_a_script_that_writes_a_failure_is_quoted_with_its_exit_code(world: Worl
     output = f"s3://{world.bucket}/out/{job['TrainingJobName']}/output/output.tar.gz"
     assert world.unpack(output) == {"partial.txt": b"what there was"}
     until(lambda: world.last_told(job["TrainingJobName"]).get("FailureReason") == job["FailureReason"])
+
+
+def test_a_job_that_fails_goes_through_uploading_and_its_steps_read_as_on_aws(world: World) -> None:
+    job = world.train("writes_failure.py")
+    steps = [(step["Status"], step["StatusMessage"]) for step in job["SecondaryStatusTransitions"]][-2:]
+    assert steps == [("Uploading", "Uploading generated training model"), ("Failed", "Training job failed")]
+    told = world.told(job["TrainingJobName"], 5)
+    assert [event["SecondaryStatus"] for event in told][-2:] == ["Uploading", "Failed"]
 
 
 def test_a_script_that_raises_fails_the_job_with_the_error_it_raised(world: World) -> None:

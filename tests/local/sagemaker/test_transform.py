@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import struct
 import uuid
 from typing import Any
@@ -73,6 +74,15 @@ def test_each_object_is_answered_whole_and_written_under_its_own_name(world: Wor
     assert told[-1]["TransformEndTime"] == pytest.approx(job.described()["TransformEndTime"].timestamp() * 1000, abs=2)
     assert told[-1]["Tags"] == {"team": "digits"}
     assert any("MaxConcurrentTransforms=1, MaxPayloadInMB=6, BatchStrategy=MULTI_RECORD" in line for line in job.log())
+
+
+def test_the_log_streams_are_named_after_job_instance_and_second(world: World, model: str) -> None:
+    job = _Job(world, model, {"a.txt": "one"})
+    job.done()
+    streams = world.logs.describe_log_streams(logGroupName=_GROUP, logStreamNamePrefix=f"{job.name}/")["logStreams"]
+    names = sorted(stream["logStreamName"] for stream in streams)
+    assert re.fullmatch(rf"{job.name}/i-[0-9a-f]{{17}}-[0-9]{{10}}", names[0])
+    assert names[1:] == [f"{names[0]}/data-log"]
 
 
 def test_lines_are_sent_together_or_one_by_one_and_put_together_again(world: World, model: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import signal
 import subprocess
 import sys
@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from dropforge.local.sagemaker import sandbox
 from dropforge.local.sagemaker.sandbox.wish import VARIABLE
 from tests.local.sagemaker.test_limits import carrying
+from tests.local.sagemaker.test_memory import CHILDREN, SHARERS, SMALL, ended, told_megabytes
 from tests.local.sagemaker.world import World, until
 
 ECHO = """
@@ -29,9 +30,9 @@ c.sendall(os.environ["NAME"].encode())
 
 @pytest.fixture(scope="module", autouse=True)
 def plain() -> Iterator[None]:
-    os.environ[VARIABLE] = "plain"
-    yield
-    del os.environ[VARIABLE]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, "plain")
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,25 @@ def test_nothing_that_a_job_left_behind_survives_it(world: World) -> None:
     until(lambda: not carrying(mark))
 
 
+def test_children_that_have_too_much_memory_together_are_ended_with_their_program(tmp_path: Path) -> None:
+    mark = uuid.uuid4().hex
+    code, for_memory, said = ended(tmp_path, CHILDREN, mark, memory=SMALL)
+    assert (code, for_memory) == (137, True)
+    assert 200 <= told_megabytes(said) < 600
+    until(lambda: not carrying(mark))
+
+
+def test_what_children_share_with_their_parent_is_counted_once(tmp_path: Path) -> None:
+    code, for_memory, said = ended(tmp_path, SHARERS, memory=SMALL)
+    assert (code, for_memory) == (137, True)
+    assert said.startswith("all share\n")
+    assert 200 <= told_megabytes(said) < 350
+
+
+def test_a_program_that_kills_itself_was_not_out_of_memory(tmp_path: Path) -> None:
+    assert ended(tmp_path, "import os; os.kill(os.getpid(), 9)", memory=SMALL) == (137, False, "")
+
+
 def test_an_endpoint_serves_and_two_do_not_meet_on_one_port(world: World) -> None:
     one, two = world.deploy("serves_by_default.py"), world.deploy("serves_by_default.py")
     assert world.endpoint(one)["EndpointStatus"] == world.endpoint(two)["EndpointStatus"] == "InService"
@@ -114,6 +134,25 @@ def test_a_program_gets_its_own_environment_and_none_of_ours(tmp_path: Path, mon
     assert process.wait(60) == 0
     assert "A_SECRET" not in said
     assert f"{tmp_path}/ml/model {tmp_path}/ml" in said
+
+
+def test_places_are_put_into_the_configuration_too_but_into_no_key_or_longer_name(world: World) -> None:
+    given = {
+        "a": "/opt/ml/checkpoints/best",
+        "b": "s3://bucket/opt/ml/data",
+        "c": "/opt/ml-tools/x",
+        "d": '["/opt/ml"]',
+    }
+    job = world.train("tells_what_it_sees.py", HyperParameters=given)
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    seen = json.loads(world.unpack(job["ModelArtifacts"]["S3ModelArtifacts"])["seen.json"])
+    ml = seen["environment"]["SAGEMAKER_BASE_DIR"]
+    own = {"a": f"{ml}/checkpoints/best", "b": given["b"], "c": given["c"], "d": f'["{ml}"]'}
+    assert {name: seen["config"]["hyperparameters"][name] for name in own} == own
+    assert dict(zip(seen["arguments"][::2], seen["arguments"][1::2], strict=True)) == {
+        f"-{name}": text for name, text in own.items()
+    }
+    assert job["HyperParameters"].items() >= given.items()
 
 
 def test_everything_dies_with_the_process_that_started_it_even_by_kill_9(tmp_path: Path) -> None:

@@ -47,8 +47,10 @@ class World:
         pace: Pace = AT_ONCE,
         speed: float = SPEED,
         limits: Limits = LIMITS,
+        memory: int | None = None,
     ) -> None:
         self._limits = limits
+        self._memory = memory
         self.home = home
         self.pace, self._speed = pace, speed
         self._images = images
@@ -89,6 +91,7 @@ class World:
             limits=self._limits,
             pace=self.pace,
             known=self._images,
+            memory=self._memory,
         )
         self._server = Server(self.cloud.asgi, listening, name="sagemaker-test", often=posts(INVOCATIONS))
         self._server.start()

@@ -58,8 +58,8 @@ def _limits(spec: Spec) -> Iterator[str]:
     yield from ("--shm-size", _SHARED_MEMORY)
     if spec.file_size:
         yield from ("--ulimit", f"fsize={spec.file_size}:{spec.file_size}")
-    if spec.memory:  # as much with swap as without: none
-        yield from ("--memory", str(spec.memory), "--memory-swap", str(spec.memory))
+    if most := spec.most_memory:  # as much with swap as without: none
+        yield from ("--memory", str(most), "--memory-swap", str(most))
 
 
 def _opt_ml(spec: Spec) -> str:

@@ -42,7 +42,7 @@ class Container:
         self._open_up = open_up
         self._ports: dict[int, int] = {}
         self._lock = threading.Lock()
-        self._opened = False
+        self._opened = self._killed = False
         told = {
             "start": [client.program, *arguments.start(name)],
             "kill": [client.program, *arguments.kill(name)],
@@ -76,6 +76,7 @@ class Container:
 
     def kill(self) -> None:
         """Kill the container, and leave nothing of it."""
+        self._killed = True
         try:
             self._control.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -96,6 +97,10 @@ class Container:
 
     def poll(self) -> int | None:
         return self.wait(0)
+
+    def out_of_memory(self) -> bool:
+        """Say whether a SIGKILL ended it that we did not send: an engine tells no more of what it has removed."""
+        return not self._killed and self._process.poll() == 128 + signal.SIGKILL
 
     def connect(self, port: int, seconds: float) -> socket.socket:
         """Open a connection to the one port that was asked for, by the port of this machine that stands for it."""

@@ -48,7 +48,9 @@ class Asker:
     async def begin(self, server: Server, headers: list[tuple[str, str]], body: bytes) -> tuple[Connection, Reply]:
         """Send a request and wait for the head of the answer; `keep` or `close` of the connection must follow."""
         connection = _kept(server) or await self._connected(server)
-        return connection, await self._in_time(server, connection, connection.begin(_PATH, headers, body))
+        head = await self._in_time(server, connection, connection.begin(_PATH, headers, body))
+        server.hear()
+        return connection, head
 
     def keep(self, server: Server, connection: Connection) -> None:
         """Put a connection aside for the next request, if it can carry one."""
@@ -77,6 +79,7 @@ class Asker:
         return await Connection.over(await asyncio.get_running_loop().run_in_executor(self._pool, server.connect))
 
     def _checked(self, server: Server, connection: Connection, reply: Reply) -> Reply:
+        server.hear()
         self.keep(server, connection)
         if reply.status // 100 != 2:  # noqa: PLR2004 - the class of successes
             raise self.failed(server, reply.status, reply.body.decode(errors="replace"))

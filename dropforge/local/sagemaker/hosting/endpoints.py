@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from dropforge.local.sagemaker import events, listing, tags
 from dropforge.local.sagemaker.errors import SageMakerError
@@ -19,10 +19,17 @@ _FAILED = frozenset({"Failed", "UpdateRollbackFailed"})
 _SUMMARY = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
 
 
+class Scaled(Protocol):
+    """Which variants of an endpoint are targets of Application Auto Scaling."""
+
+    def variants(self, endpoint: str) -> set[str]: ...
+
+
 class Endpoints:
     """The operations on endpoints. `launch` reaches the one who carries a change out."""
 
-    def __init__(self, ground: Ground, launch: Callable[[str], None]) -> None:
+    def __init__(self, ground: Ground, launch: Callable[[str], None], scaled: Scaled) -> None:
+        self._scaled = scaled
         self._ground = ground
         self._store = ground.store
         self._account = ground.account
@@ -67,17 +74,13 @@ class Endpoints:
         if seen.get("_plan"):
             if (new := plans.way(plan)) != (old := plans.way(seen["_plan"])):
                 raise refusals.OTHER_KIND(arn=seen["EndpointArn"], new=new, old=old)
-            self._check(deployment, plan, seen["_plan"])
+            if held := plans.retyped(seen["_plan"], plan) & self._scaled.variants(request["EndpointName"]):
+                raise refusals.TYPE_SCALED(arn=seen["EndpointArn"], variants=", ".join(sorted(held)))
+            self._check(deployment, _retained(request, plan, seen["_plan"]), seen["_plan"])
 
         def wanted(doc: Doc) -> Doc:
-            excluded = {each["VariantPropertyType"] for each in request.get("ExcludeRetainedVariantProperties", ())}
-            keeps = request.get("RetainAllVariantProperties")
             doc |= {"LastDeploymentConfig": deployment} if deployment else {}
-            return {
-                **(plans.retained(plan, doc["_plan"], excluded) if keeps else plan),
-                "deployment": deployment,
-                "began": time.time(),
-            }
+            return {**_retained(request, plan, doc["_plan"]), "deployment": deployment, "began": time.time()}
 
         return self._begin(request["EndpointName"], wanted)
 
@@ -111,7 +114,7 @@ class Endpoints:
         return {}
 
     def list(self, request: Mapping[str, Any]) -> Doc:
-        found, more = listing.page(self._store, listing.Ask(KIND, request))
+        found, more = listing.page(self._store, listing.Ask(KIND, request, at_once=True))
         return {"Endpoints": [{key: doc[key] for key in _SUMMARY} for doc in found], **more}
 
     def _begin(self, name: str, wanted: Callable[[Doc], Doc]) -> Doc:
@@ -159,6 +162,14 @@ class Endpoints:
 
     def _missing(self, name: str) -> SageMakerError:
         return refusals.MISSING(kind=KIND, arn=self._account.arn(KIND, name))
+
+
+def _retained(request: Mapping[str, Any], plan: Doc, before: Mapping[str, Any]) -> Doc:
+    """Give the plan with what an update is to keep of the one before."""
+    if not request.get("RetainAllVariantProperties"):
+        return plan
+    excluded = {each["VariantPropertyType"] for each in request.get("ExcludeRetainedVariantProperties", ())}
+    return plans.retained(plan, before, excluded)
 
 
 def _refuse_update(doc: Doc) -> None:

@@ -23,6 +23,8 @@ _HEADER = rb"\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+"
 _PLAIN = re.compile(rb"HTTP/1\.1 ([2-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*+)?((?:%b)*+)" % _HEADER)
 _LENGTH = re.compile(r"[0-9]{1,12}", re.ASCII)
 _BODILESS = {204, 304}
+_MOST_HINTS = 100
+"""Of answers that only say that another one comes (1xx)."""
 _BREAKS = re.compile(r"\r\n|[\r\n\0]")
 
 
@@ -108,6 +110,10 @@ class Connection(asyncio.BufferedProtocol):
     def close(self) -> None:
         self._transport.abort()  # what was not sent yet is for nobody
 
+    def drop(self) -> None:
+        """Close it from another thread than its loop's."""
+        self._loop.call_soon_threadsafe(self.close)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
@@ -176,8 +182,11 @@ class Connection(asyncio.BufferedProtocol):
         told = [("host", "localhost"), ("content-length", "0")]
         self._state.send(h11.Request(method="POST", target="/", headers=told))
         self._state.send(h11.EndOfMessage())
-        while not isinstance(answer := await self._event(), h11.Response):
-            pass
+        for _ in range(_MOST_HINTS):
+            if isinstance(answer := await self._event(), h11.Response):
+                break
+        else:
+            raise BrokenError(f"it has said {_MOST_HINTS} times that it goes on, and nothing else")
         heard = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
         return Reply(answer.status_code, heard, b"")
 

@@ -40,6 +40,7 @@ _VARIANT_UNUSED = {
     "InstanceType": f"{_ONE_MACHINE}; the name is checked and told",
     "VolumeSizeInGB": "a server has the disk of this machine",
 }
+_LEAST_BUSY = "requests go to the least busy server"
 _VARIANT_REFUSED = {
     "CapacityReservationConfig": "there is nothing to reserve",
     "ContainerStartupHealthCheckTimeoutInSeconds": "the cloud's own limit holds",
@@ -47,7 +48,9 @@ _VARIANT_REFUSED = {
     "InstancePools": _ONE_MACHINE,
     "ManagedInstanceScaling": _COMPONENTS,
     "ModelDataDownloadTimeoutInSeconds": "the cloud's own limit holds",
-    "RoutingConfig": "requests go to the least busy server",
+    "RoutingConfig.PrefixAwareRoutingConfig": _LEAST_BUSY,
+    "RoutingConfig.RoutingStrategy=PREFIX_AWARE": _LEAST_BUSY,
+    "RoutingConfig.RoutingStrategy=RANDOM": _LEAST_BUSY,
     "ServerlessConfig.ProvisionedConcurrency": "no server is kept ready; each comes up when it is asked",
     "VariantInstanceProvisionTimeoutInSeconds": _ONE_MACHINE,
 }
@@ -73,7 +76,7 @@ REWEIGH_REFUSED: Mapping[str, str] = {
 RUNTIME_REFUSED: Mapping[str, str] = {
     "EnableExplanations": "there is no Clarify",
     "InferenceComponentName": _COMPONENTS,
-    "PrefixAwareId": "requests go to the least busy server",
+    "PrefixAwareId": _LEAST_BUSY,
     "TargetContainerHostname": "a model has one container",
     "TargetModel": "a container serves one model",
 }

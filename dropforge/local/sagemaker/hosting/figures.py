@@ -132,6 +132,7 @@ def _told(calls: Sequence[Call]) -> Iterator[tuple[str, str, Iterable[float]]]:
     yield "InvocationsPerInstance", "None", (1.0 / max(1, call.instances) for call in calls)
     yield "Invocation4XXErrors", "None", (call.status // 100 == 4 for call in calls)  # noqa: PLR2004 - the class of the client's mistakes
     yield "Invocation5XXErrors", "None", (call.status // 100 in {0, 5} for call in calls)
+    yield "InvocationModelErrors", "None", (call.status // 100 != 2 for call in calls)  # noqa: PLR2004 - the class of successes
     yield "ConcurrentRequestsPerModel", "None", (call.busy for call in calls)
     yield "OverheadLatency", "Microseconds", (call.overhead * _MICRO for call in calls)
     yield "ModelLatency", "Microseconds", (call.model * _MICRO for call in calls if call.status)

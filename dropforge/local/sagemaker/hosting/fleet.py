@@ -11,6 +11,7 @@ from typing import Any
 
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting import refusals
+from dropforge.local.sagemaker.hosting.inference import LONGEST
 from dropforge.local.sagemaker.hosting.serving import Server, StartError, no_ping
 
 _MOST_SERVERS = 4  # of one variant: one machine plays all the instances
@@ -33,6 +34,7 @@ class Fleet:
         self.weigh(plan)
         self.queue: Mapping[str, Any] | None = plan.get("async")
         """How an asynchronous endpoint is configured."""
+        self._longest = LONGEST if self.queue else None
         self._instances = dict.fromkeys(self._variants, 0)
         self.servers: list[Server] = []
 
@@ -65,7 +67,7 @@ class Fleet:
         """Start the servers that are missing; each answers as soon as it can. Gives those that were started."""
         with self._lock:
             missing = [
-                Server(self._ground, self._endpoint, self._variants[name])
+                Server(self._ground, self._endpoint, self._variants[name], self._longest)
                 for name, count in counts.items()
                 for _ in range(min(count, _MOST_SERVERS) - sum(server.variant == name for server in self.servers))
             ]
@@ -183,7 +185,10 @@ class Fleet:
             raise refusals.THROTTLED(endpoint=self._endpoint, most=most)
         able = [server for server in self.servers if server.healthy or not server.up.is_set()]
         chosen = min(able, key=lambda server: (server.in_flight, not server.healthy), default=None)
-        if chosen is None or (chosen.in_flight and len(able) < _MOST_SERVERS):
+        there = sum(not server.failure for server in self.servers)  # who has given up uses nothing
+        if chosen is None and there >= _MOST_SERVERS:
+            raise NobodyError  # all are unwell: each is started again in its time
+        if chosen is None or (chosen.in_flight and there < _MOST_SERVERS):
             chosen = Server(self._ground, self._endpoint, self._variants[name])
             self.servers.append(chosen)
             chosen.start()

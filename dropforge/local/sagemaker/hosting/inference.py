@@ -26,6 +26,11 @@ from dropforge.local.sagemaker.sandbox import SandboxError
 from dropforge.local.sagemaker.store import Doc
 
 KIND = "async-inference"
+LONGEST = 3600.0
+"""Seconds that an answer may take at most.
+
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpointAsync.html
+"""
 logger = logging.getLogger(__name__)
 _TTL, _PATIENCE = 6 * 3600, 900
 """Seconds that a request waits, and that its answer may take, where it does not say."""
@@ -141,6 +146,7 @@ def _asked(server: Server, headers: list[tuple[str, str]], body: bytes, seconds:
         connection.request("POST", "/invocations", body, dict(headers))
         answer = connection.getresponse()
         said = answer.read()
+        server.hear()
     except TimeoutError as error:
         raise FailedError(f"ClientError: The container did not answer within {seconds} seconds.") from error
     except (OSError, http.client.HTTPException) as error:

@@ -111,6 +111,7 @@ class Invoker:
         try:
             yield b""
             async for frame in streams.frames(connection, self._asker.seconds):
+                server.hear()
                 yield frame
         finally:
             self._asker.keep(server, connection)

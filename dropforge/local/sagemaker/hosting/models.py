@@ -65,7 +65,7 @@ class Models:
         return self._delete(MODEL, request["ModelName"], "model")
 
     def list_models(self, request: Mapping[str, Any]) -> Doc:
-        found, more = listing.page(self._store, listing.Ask(MODEL, request))
+        found, more = listing.page(self._store, listing.Ask(MODEL, request, at_once=True))
         return {
             "Models": [{key: doc[key] for key in ("ModelName", "ModelArn", "CreationTime")} for doc in found],
             **more,
@@ -97,15 +97,16 @@ class Models:
         return self._delete(CONFIG, request["EndpointConfigName"], "endpoint configuration")
 
     def list_configs(self, request: Mapping[str, Any]) -> Doc:
-        found, more = listing.page(self._store, listing.Ask(CONFIG, request))
+        found, more = listing.page(self._store, listing.Ask(CONFIG, request, at_once=True))
         keys = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
         return {"EndpointConfigs": [{key: doc[key] for key in keys} for doc in found], **more}
 
     def _container(self, request: Mapping[str, Any]) -> Doc:
         """Give the one container of a model; what it names must exist."""
-        given = (
-            [request["PrimaryContainer"]] if request.get("PrimaryContainer") else list(request.get("Containers", ()))
-        )
+        primary, several = request.get("PrimaryContainer"), list(request.get("Containers", ()))
+        if primary and several:
+            raise refusals.BOTH_CONTAINERS(name=request["ModelName"])
+        given = [primary] if primary else several
         if len(given) != 1:
             raise refusals.ONE_CONTAINER(count=len(given))
         container: Doc = dict(given[0])

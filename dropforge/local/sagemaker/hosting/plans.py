@@ -35,6 +35,12 @@ def retained(plan: Doc, before: Mapping[str, Any], excluded: Iterable[str]) -> D
     return {**plan, "variants": variants}
 
 
+def retyped(before: Mapping[str, Any], plan: Mapping[str, Any]) -> set[str]:
+    """Name the variants that get another type of instance."""
+    old = {variant["name"]: variant.get("type") for variant in before["variants"]}
+    return {each["name"] for each in plan["variants"] if old.get(each["name"]) not in {None, each["type"]}}
+
+
 def changed(plan: Doc, arn: str, wanted: Iterable[Mapping[str, Any]]) -> Doc:
     """Give the plan with other weights and capacities."""
     asked = {each["VariantName"]: each for each in wanted}
@@ -91,8 +97,11 @@ def pending(doc: Mapping[str, Any]) -> Doc | None:
     if not wanted or wanted.get("in_place") or doc["EndpointStatus"] not in {"Creating", "Updating"}:
         return None
     stage = doc.get("_stage") or {"Status": "Creating", "StartTime": doc["LastModifiedTime"]}
+    types = {variant["name"]: {"InstanceType": variant.get("type")} for variant in wanted["variants"]}
     told = summaries(wanted).items()
-    variants = {kind: [{**each, "VariantStatus": [stage]} for each in some] for kind, some in told}
+    variants = {
+        kind: [{**each, **types[each["VariantName"]], "VariantStatus": [stage]} for each in some] for kind, some in told
+    }
     return {
         "EndpointConfigName": wanted["config"],
         "StartTime": wanted.get("began", doc["LastModifiedTime"]),
@@ -112,6 +121,7 @@ def _told(now: Mapping[str, Any], after: Mapping[str, Any]) -> Doc:
         "CurrentWeight": now["weight"],
         _WEIGHT: after["weight"],
     }
+    told |= {"RoutingConfig": now["routing"]} if now.get("routing") else {}
     if "serverless" in now:
         return told | {"CurrentServerlessConfig": now["serverless"], "DesiredServerlessConfig": after["serverless"]}
     return told | {"CurrentInstanceCount": now["count"], _COUNT: after["count"]}
@@ -125,6 +135,8 @@ def _variant(ground: Ground, variant: Mapping[str, Any]) -> Doc:
     return {
         "name": variant["VariantName"],
         "weight": variant["InitialVariantWeight"],
+        "type": variant.get("InstanceType"),
+        "routing": variant.get("RoutingConfig"),
         "count": variant.get("InitialInstanceCount", 1),
         **({"serverless": variant["ServerlessConfig"]} if variant.get("ServerlessConfig") else {}),
         "image": container["Image"],

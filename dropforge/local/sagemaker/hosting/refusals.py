@@ -67,6 +67,12 @@ ONE_CONTAINER = Refusal(
     "The local cloud serves models of one container, not {count}: give PrimaryContainer.",
     OURS,
 )
+BOTH_CONTAINERS = Refusal(
+    "a model has both a PrimaryContainer and Containers",
+    _VALIDATION,
+    "The model {name} takes either PrimaryContainer or Containers, not both.",
+    ASSUMED,
+)
 NO_ROLE = Refusal("a model names no role", _VALIDATION, "The model {name} needs an ExecutionRoleArn.", ASSUMED)
 NO_IMAGE = Refusal("a container names no image", _VALIDATION, "The container of {name} has no Image.", ASSUMED)
 BAD_DATA_NAME = Refusal(
@@ -225,6 +231,13 @@ OTHER_KIND = Refusal(
     _VALIDATION,
     'Endpoint "{arn}" is {old} and cannot be updated to be {new}.',
     f"{_GUIDE}/serverless-endpoints.html",
+)
+TYPE_SCALED = Refusal(
+    "an update gives another instance type to a variant that is registered as a scalable target",
+    _VALIDATION,
+    'The instance type of variants of endpoint "{arn}" that are scaled automatically cannot be changed: {variants}.'
+    " Deregister them first.",
+    f"{_GUIDE}/endpoint-scaling-update.html",
 )
 SERVERLESS_GUARDED = Refusal(
     "a serverless endpoint is to be updated in steps, or watched",

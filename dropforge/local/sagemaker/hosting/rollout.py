@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -25,9 +26,10 @@ logger = logging.getLogger(__name__)
 
 
 class Rollout:
-    """Knows which servers answer for an endpoint, and moves endpoints along."""
+    """Knows which servers answer for an endpoint, and moves endpoints along. `forget` hears of deleted ones."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, forget: Callable[[str], None]) -> None:
+        self._forget = forget
         self._store = ground.store
         self._ground = ground
         self._routes: dict[str, Route] = {}
@@ -124,6 +126,7 @@ class Rollout:
         for fleet in route.fleets() if route else ():
             fleet.leave(self._ground.limits.invoke)
         if not self._closing.wait(self._ground.pace.seconds(states.ENDPOINT, "Deleting", name)):
+            self._forget(name)  # before the endpoint: a kill in between is made good by the next life
             self._store.delete(endpoints.KIND, name)
 
     def _change(self, name: str, **values: Any) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,14 @@ def servers_in(ground: Ground) -> Path:
 
 
 class Server:
-    """One server of a variant. It is `healthy` from its first answered ping until its process ends."""
+    """One server of a variant. It is `healthy` from its first answered ping until its process ends or says otherwise.
 
-    def __init__(self, ground: Ground, endpoint: str, variant: Mapping[str, Any]) -> None:
+    `longest` is how many seconds a request may take, where that is not the usual: who answers nothing for longer hangs.
+    """
+
+    def __init__(self, ground: Ground, endpoint: str, variant: Mapping[str, Any], longest: float | None = None) -> None:
         self._ground = ground
+        self._patience = (longest or ground.limits.invoke) + ground.limits.silence
         self.endpoint = endpoint
         self._variant = variant
         self.variant = str(variant["name"])
@@ -56,11 +61,20 @@ class Server:
         """Set when it has come up for the first time, or has given up: see `failure`."""
         self.failure: str | None = None
         self.healthy = False
+        self._starved = False
         self.restarts = 0
         self.in_flight = 0
         self.used = time.monotonic()
-        """When it last gave an answer."""
+        """When it was last given back."""
+        self.heard = self.used
+        """When it last answered a request, or a ping well."""
         self.idle: list[Connection] = []
+
+    @property
+    def starved(self) -> bool:
+        """Whether it was ever ended for its memory, though that may not be over yet."""
+        process = self._process
+        return self._starved or (process is not None and process.out_of_memory())
 
     def start(self) -> None:
         self._thread.start()
@@ -71,6 +85,10 @@ class Server:
         if process is None:
             raise sandbox.SandboxError("the server is not running")
         return process.connect(PORT, self._ground.limits.ping)
+
+    def hear(self) -> None:
+        """Note that it answers."""
+        self.heard = time.monotonic()
 
     def close(self) -> None:
         """Ask the server to end, make it end, and remove what it had."""
@@ -140,33 +158,67 @@ class Server:
             environment,
             port=PORT,
             hidden=(self._ground.home,),
-            memory=memory and memory << 20,
+            memory=memory << 20 if memory else self._ground.memory,
         )
         process = self._process = self._ground.images.find(self._variant["image"]).start(spec)
         reader = threading.Thread(target=self._read, args=(process,), name=f"log-{self.endpoint}", daemon=True)
         reader.start()
         if self._closing.is_set():
             process.kill()
-        while process.poll() is None and not self._closing.is_set():
-            if self._pings(process):
-                self.healthy = True
-                self.up.set()
-                break
-            self._closing.wait(_PING_PAUSE)
+        if self._comes_up(process, began + self._ground.limits.startup):
+            self._watch(process, reader)
         process.wait()
         self.healthy = False
+        self._starved = self._starved or process.out_of_memory()
         self.restarts += 1
         reader.join(2)
         return time.monotonic() - began
 
-    def _pings(self, process: sandbox.Process) -> bool:
+    def _comes_up(self, process: sandbox.Process, deadline: float) -> bool:
+        """Ping the server until it answers; one that does not in time is ended."""
+        while process.poll() is None and not self._closing.is_set():
+            if self._ping(process) == http.HTTPStatus.OK:
+                self.hear()
+                self.healthy = True
+                self.up.set()
+                return True
+            if time.monotonic() > deadline:
+                process.kill()
+            self._closing.wait(_PING_PAUSE)
+        return False
+
+    def _watch(self, process: sandbox.Process, reader: threading.Thread) -> None:
+        """Go on pinging: who is not well gets no requests, and who stays so, or answers nothing at all, is ended."""
+        while process.poll() is None and not self._closing.is_set():
+            if reader.is_alive():
+                reader.join(self._ground.limits.pulse)  # it ends with the process
+            else:
+                process.wait(self._ground.limits.pulse)
+            self._free()
+            if status := self._ping(process):
+                self.healthy = status == http.HTTPStatus.OK and not self._closing.is_set()
+            if self.healthy and status:
+                self.hear()
+            elif time.monotonic() > self.heard + self._patience and process.poll() is None:
+                self.healthy = False
+                logger.warning("a server of endpoint %s hangs or is not well, and is started again", self.endpoint)
+                process.kill()
+
+    def _free(self) -> None:
+        """Close the connections that no request will use: a server of one thread could answer nobody else."""
+        with suppress(IndexError, RuntimeError):  # one was taken just now; the loop has ended
+            while not self.idle[0].fresh:
+                self.idle.pop(0).drop()
+
+    def _ping(self, process: sandbox.Process) -> int | None:
+        """Give the status of its answer; None where there is none in time."""
         connection = http.client.HTTPConnection("localhost", PORT)
         try:
             connection.sock = process.connect(PORT, self._ground.limits.ping)
             connection.request("GET", "/ping")
-            return connection.getresponse().status == http.HTTPStatus.OK
+            return connection.getresponse().status
         except (OSError, http.client.HTTPException, sandbox.SandboxError):
-            return False
+            return None
         finally:
             connection.close()
 

@@ -1,1 +1,1 @@
-"""Jobs: what the API says of them, and programs that run from their first byte of input to their last of output."""
+"""Training jobs: what the API says of them, and programs from their first byte of input to their last of output."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from boto3.exceptions import Boto3Error
@@ -11,14 +12,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from dropforge.local.sagemaker import removal
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.jobs import capacity, cluster, container, inputs, metrics, states, steps
-from dropforge.local.sagemaker.jobs.bounds import Bounds
+from dropforge.local.sagemaker.jobs import capacity, cluster, container, inputs, metrics, states
+from dropforge.local.sagemaker.jobs.bounds import OUT_OF_MEMORY, Bounds
 from dropforge.local.sagemaker.jobs.capacity import Capacity
 from dropforge.local.sagemaker.jobs.hosts import Hosts
-from dropforge.local.sagemaker.jobs.live import INTERRUPTED, Live
 from dropforge.local.sagemaker.jobs.outputs import Outputs
-from dropforge.local.sagemaker.jobs.steps import End, Steps, failed
+from dropforge.local.sagemaker.jobs.steps import INTERRUPTED, STOPPED, Steps, exceeded, failed
 from dropforge.local.sagemaker.jobs.synced import SyncError
+from dropforge.local.sagemaker.kinds.ends import INTERNAL, End
+from dropforge.local.sagemaker.kinds.runs import Live
 from dropforge.local.sagemaker.sandbox import ImageError
 from dropforge.local.sagemaker.store import Doc
 
@@ -51,7 +53,7 @@ class Attempt:
         job = self._steps.enter("Downloading")
         removal.remove(self._folder)
         self._folder.mkdir(parents=True)
-        hosts = self._live.hosts = Hosts(self._ground, self._bounds, job, self._folder)
+        hosts = Hosts(self._ground, self._bounds, job, self._folder)
         try:
             return self._on(hosts, job)
         finally:
@@ -65,30 +67,30 @@ class Attempt:
             if not self._spot:
                 return failed(capacity.LACKING)
             self._steps.say(capacity.WAITING)
-            if self._live.called.wait(_GLANCE):
-                return self._live.wish()
+            if self._live.stop.wait(_GLANCE):
+                return self._called_away()
             if time.time() > self._deadline:
-                return End("Stopped", "MaxWaitTimeExceeded")
+                return exceeded("MaxWaitTimeExceeded")
         self._steps.say("Preparing the instances for training")
         self._wait("Starting")
-        if self._live.called.is_set():
-            return self._live.wish()
-        return End("Stopped", "MaxWaitTimeExceeded") if time.time() > self._deadline else None
+        if self._live.stop.is_set():
+            return self._called_away()
+        return exceeded("MaxWaitTimeExceeded") if time.time() > self._deadline else None
 
     def _on(self, hosts: Hosts, job: Doc) -> End:
         try:
-            hosts.bring(self._live.called.is_set)
+            hosts.bring(self._live.stop.is_set)
         except (inputs.InputError, ImageError, BotoCoreError, ClientError, OSError) as error:
             return failed(f"ClientError: {error}")
         self._wait("Downloading")
-        if self._live.called.is_set():
-            return self._live.wish()
+        if self._live.stop.is_set():
+            return self._called_away()
         job = self._steps.enter("Training")
         try:
             end = self._train(hosts, job)
         except ImageError as error:
             return failed(f"ClientError: {error}")
-        gone = self._live.closing() or end == INTERRUPTED or end.reason == steps.INTERNAL
+        gone = self._live.closing() or end == INTERRUPTED or end.reason == INTERNAL
         return end if gone else self._upload(hosts, job, end)
 
     def _train(self, hosts: Hosts, job: Doc) -> End:
@@ -100,7 +102,7 @@ class Attempt:
             end = self._watch(hosts, job)
             if end.status == "Stopped" and not self._live.closing():
                 self._steps.stopping()
-            if end.reason == steps.INTERNAL:  # the machines are gone: nobody can ask them for anything
+            if self._live.closing() or end.reason == INTERNAL:  # nobody waits for them, or they are gone
                 hosts.kill()
             else:
                 hosts.stop(self._live.closing)
@@ -126,25 +128,22 @@ class Attempt:
         """Wait for the end of all programs or the failure of one, for the end of their time, or for a wish to stop."""
         limit = time.monotonic() + job["StoppingCondition"]["MaxRuntimeInSeconds"] - job.get("_ran", 0.0)
         while None in (codes := hosts.look()) and not any(codes):
-            if self._live.called.is_set():
-                return self._live.wish()
+            if self._live.stop.is_set():
+                return self._called_away()
             if time.time() > self._deadline:
-                return End("Stopped", "MaxWaitTimeExceeded")
+                return exceeded("MaxWaitTimeExceeded")
             if time.monotonic() > limit:
-                return End("Stopped", "MaxRuntimeExceeded")
+                return exceeded("MaxRuntimeExceeded")
             if why := hosts.failure():
                 return failed(f"ClientError: {why}")
         if not any(codes):
             why = hosts.failure()
-            return failed(f"ClientError: {why}") if why else End("Completed", "Completed")
-        number, code = next((number, code) for number, code in enumerate(codes) if code)
-        tail = f", exit code: {code}"
-        said = container.failure(hosts.folders[number])
-        return failed(f"AlgorithmError: {said[: container.FAILURE_LENGTH - len(tail) - len('AlgorithmError: ')]}{tail}")
+            return failed(f"ClientError: {why}") if why else End("Completed")
+        return _blamed(hosts, codes)
 
     def _upload(self, hosts: Hosts, job: Doc, end: End) -> End:
         """Upload what the programs left: their model unless one failed, their output in any case."""
-        if end.status == "Completed":
+        if end.status != "Stopped":
             self._steps.enter("Uploading")
             self._wait("Uploading")
         try:
@@ -156,6 +155,22 @@ class Attempt:
             return failed(f"ClientError: Artifact upload failed: {error}")
         return end
 
+    def _called_away(self) -> End:
+        """Say how a try that is to leave what it does ends; a wish to stop is above all else."""
+        if self._live.closing() or self._steps.job()["_stop"]:
+            return STOPPED
+        return INTERRUPTED if self._spot else failed(INTERNAL)
+
     def _wait(self, status: str) -> None:
         """Take the time that AWS takes, unless somebody wants the job stopped."""
-        self._live.called.wait(self._ground.pace.seconds(states.TRAINING, status, self._steps.name))
+        self._live.stop.wait(self._ground.pace.seconds(states.TRAINING, status, self._steps.name))
+
+
+def _blamed(hosts: Hosts, codes: Sequence[int | None]) -> End:
+    """Say how the first program failed that did."""
+    if hosts.out_of_memory():
+        return failed(OUT_OF_MEMORY)
+    number, code = next((number, code) for number, code in enumerate(codes) if code)
+    tail = f", exit code: {code}"
+    said = container.failure(hosts.folders[number])
+    return failed(f"AlgorithmError: {said[: container.FAILURE_LENGTH - len(tail) - len('AlgorithmError: ')]}{tail}")

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _MB = 1024 * 1024
+OUT_OF_MEMORY = "ClientError: Please use an instance type with more memory, or reduce the size of job data processed on an instance."  # noqa: E501 - AWS's line
+"""What AWS says of a job whose container was ended for its memory. What reads it shows it, as no page of AWS does:
+app/grandchallenge/components/backends/amazon_sagemaker_base.py of https://github.com/comic/grand-challenge.org"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,9 @@ def check(request: Mapping[str, Any], image: Image) -> None:
     groups = resources.get("InstanceGroups")
     if groups and (resources.get("InstanceType") or resources.get("InstanceCount")):
         raise refusals.GROUPS_AND_COUNT(job=request["TrainingJobName"])
+    names = [one["InstanceGroupName"] for one in groups or ()]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise refusals.SAME_GROUPS(name=twice)
     for one in groups or [resources]:
         if not one.get("InstanceType") or not one.get("InstanceCount"):
             raise refusals.NO_INSTANCES(job=request["TrainingJobName"])

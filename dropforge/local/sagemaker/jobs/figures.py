@@ -1,7 +1,8 @@
 """What reads the figures of one job from its log, in a process of its own: an expression may take for ever.
 
-Run by path with `python -I -S figures.py`; it imports nothing of ours. The first line in is a JSON object of names and
-expressions, every other one a line of the log; each figure goes out as it is found: `[name, figure, time]`.
+Run by path with `python -I -S figures.py`; it imports nothing of ours. The first line in is a JSON list of names with
+their expressions, of which one name may have several, every other one a line of the log; each figure goes out as it is
+found: `[name, figure, time]`.
 An expression that has taken its seconds is not tried any more: what it found before still counts.
 """
 
@@ -26,19 +27,19 @@ class OutOfTimeError(Exception):
 def main() -> None:
     signal.signal(signal.SIGVTALRM, _out_of_time)
     lines = sys.stdin.buffer
-    left = {name: (re.compile(text), SECONDS) for name, text in json.loads(lines.readline()).items()}
+    left = {(name, text): (re.compile(text), SECONDS) for name, text in json.loads(lines.readline())}
     for line in lines:
         text = line.decode(errors="replace").rstrip("\r\n")
-        for name, (expression, seconds) in list(left.items()):
+        for which, (expression, seconds) in list(left.items()):
             begun = time.process_time()
             try:
                 signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-                _read(name, expression, text)
+                _read(which[0], expression, text)
                 signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             except OutOfTimeError:
-                del left[name]
+                del left[which]
                 continue
-            left[name] = (expression, max(seconds - (time.process_time() - begun), 1e-3))
+            left[which] = (expression, max(seconds - (time.process_time() - begun), 1e-3))
         sys.stdout.flush()
 
 

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dropforge.local.sagemaker.jobs import refusals
+from dropforge.local.sagemaker.jobs.bounds import Bounds
 from dropforge.local.sagemaker.jobs.channels import asked, files
 from dropforge.local.sagemaker.jobs.channels.asked import WHOLE, InputError, Share
 from dropforge.local.sagemaker.jobs.channels.pipes import Pipe
 
-__all__ = ["InputError", "Share", "check", "fetch", "pipes"]
+__all__ = ["InputError", "Share", "check", "check_names", "fetch", "pipes", "within"]
 _AUGMENTED = "AugmentedManifestFile"
 _PIPE = "Pipe"
+
+
+def check_names(channels: Sequence[Mapping[str, Any]], mode: str) -> None:
+    """Refuse names that lead out of the folder of all channels, or that two would have there."""
+    names = [channel["ChannelName"] for channel in channels]
+    if len(names) != len(set(names)):
+        raise refusals.SAME_CHANNELS()
+    piped = {channel["ChannelName"] for channel in channels if (channel.get("InputMode") or mode) == _PIPE}
+    for name in names:
+        if name in {".", ".."}:
+            raise refusals.NO_FOLDER_NAME(channel=name, taken="no folder of its own")
+        of, _, epoch = name.rpartition("_")
+        if name not in piped and of in piped and epoch.isdecimal():
+            raise refusals.NO_FOLDER_NAME(channel=name, taken=f"a pipe of the channel {of}")
 
 
 def check(s3: Any, channel: Mapping[str, Any], role: str, region: str, mode: str = "File") -> None:
@@ -49,6 +64,17 @@ def fetch(
     read = asked.read(channel, mode, share)
     if read.mode != _PIPE:
         files.fetch(s3, read, folder, stopped)
+
+
+def within(bounds: Bounds, folder: Path, stopped: Callable[[], bool]) -> Callable[[], bool]:
+    """Give what tells a download into a folder to stop; it raises InputError when the disk is full."""
+
+    def ended() -> bool:
+        if why := bounds.full(folder):
+            raise InputError(f"Data download failed: {why}")
+        return stopped()
+
+    return ended
 
 
 def pipes(

@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +53,7 @@ class Sample:
 class Metrics:
     """The figures of one try of one job."""
 
-    def __init__(self, definitions: Mapping[str, str], job: str, client: Callable[[str], Any]) -> None:
+    def __init__(self, definitions: Sequence[tuple[str, str]], job: str, client: Callable[[str], Any]) -> None:
         self._job = job
         self._client = client
         self._last: dict[str, tuple[float, float]] = {}
@@ -139,4 +139,4 @@ def check(definitions: Iterable[Mapping[str, str]]) -> None:
 
 def read_all(definitions: Iterable[Mapping[str, str]], job: str, client: Callable[[str], Any]) -> Metrics:
     """Begin to read the metrics of a job."""
-    return Metrics({one["Name"]: one["Regex"] for one in definitions}, job, client)
+    return Metrics([(one["Name"], one["Regex"]) for one in definitions], job, client)

@@ -51,6 +51,12 @@ SAME_CHANNELS = Refusal(
     message="Channel names must be unique within a training job.",
     source=ASSUMED,
 )
+NO_FOLDER_NAME = Refusal(
+    when="a channel's name can be no folder's, or is that of another channel's pipe",
+    code=_VALIDATION,
+    message="The channel name {channel} cannot be used: /opt/ml/input/data/{channel} is {taken}.",
+    source=OURS,
+)
 NO_SOURCE = Refusal(
     when="a channel has no S3DataSource",
     code=_VALIDATION,
@@ -107,6 +113,12 @@ GROUPS_AND_COUNT = Refusal(
     message="ResourceConfig must specify either InstanceGroups or InstanceType and InstanceCount, not both.",
     source=ASSUMED,
 )
+SAME_GROUPS = Refusal(
+    when="two instance groups of a job have one name",
+    code=_VALIDATION,
+    message="Instance group names must be unique within a training job: {name}.",
+    source=ASSUMED,
+)
 NO_SUCH_GROUP = Refusal(
     when="a channel names an instance group that the job does not have",
     code=_VALIDATION,
@@ -127,6 +139,12 @@ NO_NETWORK = Refusal(
     message="The local cloud cannot run several hosts here. {why}",
     source=OURS,
 )
+TOO_LONG = Refusal(
+    when="a training job may run for more than 28 days",
+    code=_VALIDATION,
+    message="Invalid MaxRuntimeInSeconds {given}. It must be less than or equal to {most}",
+    source=f"{_API}/API_StoppingCondition.html",
+)
 WAIT_WITHOUT_SPOT = Refusal(
     when="MaxWaitTimeInSeconds is given and EnableManagedSpotTraining is not set",
     code=_VALIDATION,
@@ -144,4 +162,10 @@ NO_SUCH_FOLDER = Refusal(
     code=_VALIDATION,
     message="LocalPath {path} is not in the local cloud: a program may write below /opt/ml and /tmp alone.",
     source=OURS,
+)
+FOLDER_OF_INPUTS = Refusal(
+    when="checkpoints or TensorBoard's data are to lie in /opt/ml/input",
+    code=_VALIDATION,
+    message="LocalPath {path} cannot be used: what a job is given lies in /opt/ml/input.",
+    source=ASSUMED,
 )

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from dropforge.local.sagemaker.kinds.kind import AFTER, FINAL
 from dropforge.local.sagemaker.states import Graph
 
 _API = "https://docs.aws.amazon.com/sagemaker/latest/APIReference"
-FINAL = frozenset({"Completed", "Failed", "Stopped"})
 LAST = FINAL | {"MaxRuntimeExceeded", "MaxWaitTimeExceeded"}
 """The secondary statuses after which none comes."""
 
 TRAINING = Graph(
     "TrainingJobStatus",
-    {
-        "": frozenset({"InProgress"}),
-        "InProgress": frozenset({"Stopping", *FINAL}),
-        "Stopping": FINAL,
-    },
+    AFTER,
     f"{_API}/API_DescribeTrainingJob.html",
     seconds={"Starting": 60.0, "Downloading": 5.0, "Uploading": 5.0, "Stopping": 5.0, "Interrupted": 60.0},
 )

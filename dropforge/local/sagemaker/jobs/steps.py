@@ -5,32 +5,28 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from dropforge.local.sagemaker import events
-from dropforge.local.sagemaker.jobs import states
+from dropforge.local.sagemaker.jobs import refusals, states
+from dropforge.local.sagemaker.kinds.ends import End
+from dropforge.local.sagemaker.kinds.kind import FINAL, Kind
 from dropforge.local.sagemaker.store import Doc, Event, Store
 
-KIND = "training-job"
-INTERNAL = "InternalServerError: We encountered an internal error. Please try again."
-CUT_SHORT = f"{INTERNAL} The local cloud was stopped while the job ran."
-_REASON_LENGTH = 1024
+STOPPED = End("Stopped")
+INTERRUPTED = End("InProgress")
+"""How a try of a spot job ends whose instances were taken away."""
 _SPOT_PRICE = 0.3
 """What spot instances cost of the full price, more or less: SageMaker tells it by the billable time."""
 
 
-@dataclass(frozen=True, slots=True)
-class End:
-    """How a job, or one try of it, ended: its status, the secondary status, and why."""
-
-    status: str
-    secondary: str
-    reason: str | None = None
-
-
 def failed(reason: str) -> End:
-    return End("Failed", "Failed", reason[:_REASON_LENGTH])
+    return End("Failed", reason)
+
+
+def exceeded(what: str) -> End:
+    """Give the end of a job whose time is over, with a secondary status of its own."""
+    return End("Stopped", told={"SecondaryStatus": what})
 
 
 class Steps:
@@ -41,7 +37,7 @@ class Steps:
         self.name = name
 
     def job(self) -> Doc:
-        return self._store.get(KIND, self.name) or {}
+        return self._store.get(KIND.name, self.name) or {}
 
     def enter(self, secondary: str, message: str | None = None, **more: Any) -> Doc:
         def step(doc: Doc) -> list[Event]:
@@ -51,7 +47,7 @@ class Steps:
             enter(doc, secondary, message)
             return [events.training(doc)]
 
-        return self._store.change(KIND, self.name, step)
+        return self._store.change(KIND.name, self.name, step)
 
     def begin(self) -> Doc:
         """Note that instances are there: their time counts from now."""
@@ -77,27 +73,14 @@ class Steps:
             enter(doc, "Stopping")
             return [events.training(doc)]
 
-        self._store.change(KIND, self.name, step)
+        self._store.change(KIND.name, self.name, step)
 
     def change(self, edit: Callable[[Doc], None]) -> Doc:
         def step(doc: Doc) -> list[Event]:
             edit(doc)
             return []
 
-        return self._store.change(KIND, self.name, step)
-
-    def finish(self, end: End) -> None:
-        def step(doc: Doc) -> list[Event]:
-            _count(doc)
-            doc |= {"TrainingJobStatus": end.status, "TrainingEndTime": time.time()}
-            if "TrainingStartTime" in doc:
-                doc |= _times(doc)
-            if end.reason:
-                doc["FailureReason"] = end.reason
-            enter(doc, end.secondary, end.reason)
-            return [events.training(doc)]
-
-        self._store.change(KIND, self.name, step)
+        return self._store.change(KIND.name, self.name, step)
 
 
 def enter(doc: Doc, secondary: str, message: str | None = None) -> None:
@@ -121,3 +104,34 @@ def _times(doc: Doc) -> Doc:
     seconds = math.ceil(doc.get("_ran", 0.0))
     billable = int(seconds * _SPOT_PRICE) if doc.get("EnableManagedSpotTraining") else seconds
     return {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": billable}
+
+
+def _moved(doc: Doc) -> None:
+    """Enter the step that a new status begins with; the last one tells how long there were instances."""
+    status = doc["TrainingJobStatus"]
+    if status not in FINAL:
+        enter(doc, "Starting" if status == "InProgress" else status)
+        return
+    _count(doc)
+    if "TrainingStartTime" in doc:
+        doc |= _times(doc)
+    enter(doc, doc["SecondaryStatus"] if doc["SecondaryStatus"] in states.LAST else status)
+
+
+KIND = Kind(
+    name="training-job",
+    noun="TrainingJob",
+    started="TrainingStartTime",
+    ended="TrainingEndTime",
+    listed="TrainingJobSummaries",
+    summary=(
+        "TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime",
+        "TrainingJobStatus", "SecondaryStatus",
+    ),
+    event=events.training,
+    taken=refusals.TAKEN,
+    missing=refusals.MISSING,
+    over=refusals.ENDED,
+    moved=_moved,
+    folder="jobs",
+)  # fmt: skip

@@ -27,6 +27,7 @@ _PAUSE = 0.5
 _LONGEST_NAME, _LONGEST_PATH = 255, 2048
 """Bytes; a path may have twice as many, but it is not the whole of it."""
 _ML = "/opt/ml/"
+_INPUT = "/opt/ml/input/"
 CHECKPOINTS, TENSORBOARD = "/opt/ml/checkpoints", "/opt/ml/output/tensorboard"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # a named pipe must not hold us up
@@ -151,6 +152,11 @@ def is_allowed(path: str) -> bool:
         len(part.encode()) <= _LONGEST_NAME for part in place.split("/")
     )
     return place.startswith(_ML) and short and "\0" not in place
+
+
+def is_input(path: str) -> bool:
+    """Tell whether a folder lies where the configuration and the channels do: one would write over the other."""
+    return f"{posixpath.normpath(path)}/".startswith(_INPUT)
 
 
 def checkpoints(client: Callable[[str], Any], job: Doc, ml: Path) -> list[Folder]:

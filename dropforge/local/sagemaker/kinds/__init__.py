@@ -1,1 +1,1 @@
-"""What processing, transform, tuning and labelling jobs have in common: how they are told, listed, stopped and run."""
+"""What all kinds of jobs have in common: how they are told, listed, stopped and run."""

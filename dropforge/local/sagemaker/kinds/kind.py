@@ -21,6 +21,10 @@ AFTER: Mapping[str, frozenset[str]] = {
 """Which status follows which, for every kind but labelling."""
 
 
+def _nothing_more(_: Doc) -> None:
+    """Change nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     name: str
@@ -39,6 +43,10 @@ class Kind:
     taken: Refusal
     missing: Refusal
     over: Refusal
+    moved: Callable[[Doc], None] = _nothing_more
+    """What else a new status changes in a document."""
+    folder: str = ""
+    """Where its jobs have their folders; by the kind's name where nothing is said."""
 
     @property
     def status(self) -> str:
@@ -67,6 +75,7 @@ class Jobs:
         doc |= {f"{kind.noun}Name": name, f"{kind.noun}Arn": arn, kind.status: status}
         doc |= {"CreationTime": now, "LastModifiedTime": now}
         doc |= {"_tags": tags.given(request), "_stop": False}
+        kind.moved(doc)
         try:
             self._store.create(kind.name, name, doc, kind.event(doc))
         except TakenError as error:
@@ -95,6 +104,7 @@ class Jobs:
             if doc["_stop"]:
                 return []
             doc |= {"_stop": True, kind.status: "Stopping", "LastModifiedTime": time.time()}
+            kind.moved(doc)
             return [kind.event(doc)]
 
         try:

@@ -12,36 +12,22 @@ from typing import Any
 
 from dropforge.local.sagemaker import removal
 from dropforge.local.sagemaker.ground import Ground
+from dropforge.local.sagemaker.kinds.ends import CUT_SHORT, INTERNAL, REASON_LENGTH, CutShortError, End
 from dropforge.local.sagemaker.kinds.kind import FINAL, Kind
 from dropforge.local.sagemaker.states import Graph
 from dropforge.local.sagemaker.store import Doc, Event
 
-REASON_LENGTH = 1024
-INTERNAL = "InternalServerError: We encountered an internal error. Please try again."
-CUT_SHORT = f"{INTERNAL} The local cloud was stopped while the job ran."
-
 logger = logging.getLogger(__name__)
-
-
-class CutShortError(Exception):
-    """The cloud is stopping: what the job has come to stays in the store as it is, for the next start."""
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """How a job ended: its status, why, and what else Describe tells from now on."""
-
-    status: str
-    reason: str | None = None
-    told: Doc = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Live:
     """A job that runs now."""
 
+    closing: Callable[[], bool]
+    """Tells whether the cloud is stopping."""
     stop: threading.Event = field(default_factory=threading.Event)
-    """Set when the job is to end: the store says whether a person wished it or the cloud is stopping."""
+    """Set when the job is to end, which a person wished if the store says so, or when its instances are taken away."""
     thread: threading.Thread | None = None
 
 
@@ -49,16 +35,27 @@ Perform = Callable[[Doc, Path, Live], End]
 
 
 class Runs:
-    """`perform` does a job's work in a folder of its own. `resumes` tells that a new life goes on with it."""
+    """`perform` does a job's work in a folder of its own.
 
-    def __init__(self, ground: Ground, kind: Kind, graph: Graph, perform: Perform, *, resumes: bool = False) -> None:
+    `goes_on` tells of an unfinished job whether the next life of the cloud performs it; without it, those are that had
+    not begun.
+    """
+
+    def __init__(
+        self,
+        ground: Ground,
+        kind: Kind,
+        graph: Graph,
+        perform: Perform,
+        goes_on: Callable[[Doc], bool] | None = None,
+    ) -> None:
         self._ground = ground
         self._store = ground.store
         self._kind = kind
         self._graph = graph
         self._perform = perform
-        self._resumes = resumes
-        self._home = ground.home / f"{kind.name}s"
+        self._goes_on = goes_on or self._had_not_begun
+        self._home = ground.home / (kind.folder or f"{kind.name}s")
         self._live: dict[str, Live] = {}
         self.closing = threading.Event()
         unfinished = self._store.select("kind = ? AND status NOT IN (?, ?, ?)", (kind.name, *FINAL))
@@ -66,7 +63,7 @@ class Runs:
         self._remains = list(self._home.iterdir()) if self._home.is_dir() else []
 
     def launch(self, name: str) -> None:
-        live = self._live[name] = Live()
+        live = self._live[name] = Live(self.closing.is_set)
         live.thread = threading.Thread(target=self._thread, args=(name, live), name=f"job-{name}", daemon=True)
         live.thread.start()
 
@@ -82,10 +79,10 @@ class Runs:
             removal.remove(folder)
         for name in self._left:
             job = self._doc(name)
-            if self._resumes or not (job["_stop"] or job.get(self._kind.started)):
+            if self._goes_on(job):
                 self.launch(name)
             else:
-                self._finish(name, End("Stopped") if job["_stop"] else End("Failed", CUT_SHORT))
+                self._finish(name, End("Stopped") if self._is_stopping(job) else End("Failed", CUT_SHORT))
 
     def close(self) -> None:
         """End what runs, at once; the next start tells what became of it."""
@@ -109,6 +106,11 @@ class Runs:
 
         return self._store.change(self._kind.name, name, step)
 
+    def go_on(self, name: str, live: Live) -> None:
+        """Let a job go on whose instances were taken away, unless it is to end."""
+        live.stop.clear()
+        self._heed(name, live)
+
     def wait(self, status: str, name: str, live: Live) -> None:
         """Let pass the time that AWS takes for a step, unless the job is to end."""
         live.stop.wait(self._ground.pace.seconds(self._graph, status, name))
@@ -117,18 +119,16 @@ class Runs:
         folder = self._home / name
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if self._doc(name)["_stop"]:  # wished before this thread was there
-                live.stop.set()
-            self.wait("Starting", name, live)
+            self._heed(name, live)
             end = self._perform(self._doc(name), folder, live)
+            if end.status == "Stopped" and self._doc(name).get(self._kind.started):
+                self.closing.wait(self._ground.pace.seconds(self._graph, "Stopping", name))
+            self._finish(name, end)
         except CutShortError:
-            end = None
+            return
         except Exception:  # the edge of the thread: whatever it was, the job must not stay InProgress
             logger.exception("the %s %s met an internal error", self._kind.name, name)
-            end = End("Failed", INTERNAL)
-        try:
-            if end and not self.closing.is_set():
-                self._finish(name, end)
+            self._finish(name, End("Failed", INTERNAL))
         finally:
             self._live.pop(name, None)
             removal.remove(folder)
@@ -139,10 +139,26 @@ class Runs:
             raise CutShortError
         return doc
 
+    def _had_not_begun(self, job: Doc) -> bool:
+        return not self._is_stopping(job) and not job.get(self._kind.started)
+
+    def _is_stopping(self, job: Doc) -> bool:
+        return bool(job[self._kind.status] == "Stopping")
+
+    def _heed(self, name: str, live: Live) -> None:
+        """Wake a job that is to end, whatever has become of the call."""
+        if self.closing.is_set() or self._doc(name)["_stop"]:
+            live.stop.set()
+
     def _finish(self, name: str, end: End) -> None:
+        """Tell how a job ended, but not of one that the end of the cloud cuts short."""
+        if self.closing.is_set():
+            return
+
         def finish(doc: Doc) -> None:
             doc |= {**end.told, self._kind.status: end.status, self._kind.ended: time.time()}
-            if end.reason:
-                doc["FailureReason"] = end.reason[:REASON_LENGTH]
+            if end.reason:  # where a file lies on this machine is nothing to whoever reads it
+                doc["FailureReason"] = end.reason.replace(f"{self._home / name}/", "")[:REASON_LENGTH]
+            self._kind.moved(doc)
 
         self.change(name, finish, told=True)

@@ -10,7 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from dropforge.local.sagemaker.artifacts import split_uri
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.kinds.runs import CutShortError, End, Live, Runs
+from dropforge.local.sagemaker.kinds.ends import CutShortError, End
+from dropforge.local.sagemaker.kinds.runs import Live, Runs
 from dropforge.local.sagemaker.labelling import states
 from dropforge.local.sagemaker.labelling.jobs import KIND
 from dropforge.local.sagemaker.store import Doc
@@ -28,7 +29,7 @@ class Labelling:
 
     def __init__(self, ground: Ground) -> None:
         self._client = ground.client
-        self.runs = Runs(ground, KIND, states.LABELLING, self._perform, resumes=True)
+        self.runs = Runs(ground, KIND, states.LABELLING, self._perform, goes_on=lambda _: True)
 
     def _perform(self, job: Doc, _: Path, live: Live) -> End:
         try:
@@ -42,7 +43,6 @@ class Labelling:
             return End("Failed", f"ClientError: {error}")
         if self.runs.closing.is_set():
             raise CutShortError
-        self.runs.wait("Stopping", job["LabelingJobName"], live)
         return End("Stopped")
 
     def _begin(self, job: Doc, live: Live) -> None:

@@ -10,10 +10,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import inputs
-from dropforge.local.sagemaker.jobs.bounds import Bounds
+from dropforge.local.sagemaker.jobs.bounds import OUT_OF_MEMORY, Bounds
 from dropforge.local.sagemaker.jobs.capacity import LACKING
 from dropforge.local.sagemaker.jobs.synced import SyncError
-from dropforge.local.sagemaker.kinds.runs import CutShortError, End, Live, Runs
+from dropforge.local.sagemaker.kinds.ends import CutShortError, End
+from dropforge.local.sagemaker.kinds.runs import Live, Runs
 from dropforge.local.sagemaker.processing import states
 from dropforge.local.sagemaker.processing.hosts import Hosts
 from dropforge.local.sagemaker.processing.jobs import KIND
@@ -34,8 +35,9 @@ class Processing:
         self.runs = Runs(ground, KIND, states.PROCESSING, self._perform)
 
     def _perform(self, job: Doc, folder: Path, live: Live) -> End:
+        self.runs.wait("Starting", job["ProcessingJobName"], live)
         if live.stop.is_set():
-            return self._stopped(job, live)
+            return self._stopped()
         if self._ground.scarce(job["ProcessingResources"]["ClusterConfig"]["InstanceType"]):
             return End("Failed", LACKING)
         self.runs.change(job["ProcessingJobName"], lambda doc: doc.update(ProcessingStartTime=time.time()), told=True)
@@ -51,7 +53,7 @@ class Processing:
         except (inputs.InputError, ImageError, BotoCoreError, ClientError, OSError) as error:
             return End("Failed", f"ClientError: {error}")
         if live.stop.is_set():
-            return self._stopped(job, live)
+            return self._stopped()
         try:
             hosts.start()
         except ImageError as error:
@@ -60,7 +62,7 @@ class Processing:
         hosts.stop(self.runs.closing.is_set)
         if self.runs.closing.is_set():
             raise CutShortError
-        return self._stopped(job, live, _take(hosts, end)) if live.stop.is_set() else _take(hosts, end)
+        return self._stopped(_take(hosts, end)) if live.stop.is_set() else _take(hosts, end)
 
     def _watch(self, hosts: Hosts, job: Doc, live: Live) -> End:
         """Wait for the end of all programs or the failure of one, for the end of their time, or for a wish to stop."""
@@ -73,14 +75,13 @@ class Processing:
             if why := hosts.failure():
                 return End("Failed", f"ClientError: {why}")
         if any(codes):
-            return End("Failed", _SEE_LOGS)
+            return End("Failed", OUT_OF_MEMORY if hosts.out_of_memory() else _SEE_LOGS)
         why = hosts.failure()
         return End("Failed", f"ClientError: {why}") if why else End("Completed")
 
-    def _stopped(self, job: Doc, live: Live, end: End = _STOPPED) -> End:
+    def _stopped(self, end: End = _STOPPED) -> End:
         if self.runs.closing.is_set():
             raise CutShortError
-        self.runs.wait("Stopping", job["ProcessingJobName"], live)
         return end
 
 

@@ -25,7 +25,7 @@ _UPDATED = (
 )  # fmt: skip
 _SUMMARY = (
     "ModelPackageName", "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageDescription",
-    "CreationTime", "ModelPackageStatus", "ModelApprovalStatus",
+    "CreationTime", "ModelPackageStatus", "ModelApprovalStatus", "ModelLifeCycle", "ModelPackageRegistrationType",
 )  # fmt: skip
 _GROUP_SUMMARY = (
     "ModelPackageGroupName", "ModelPackageGroupArn", "ModelPackageGroupDescription", "CreationTime",
@@ -52,7 +52,7 @@ class Registry:
             "DeleteModelPackageGroup": Operation(self.delete_group),
             "CreateModelPackage": Operation(self.create, fields.CREATE_UNUSED, fields.CREATE_REFUSED),
             "DescribeModelPackage": Operation(self.describe, {"IncludedData": "everything is told"}),
-            "ListModelPackages": Operation(self.list, {"ModelPackageType": "all have versions"}),
+            "ListModelPackages": Operation(self.list),
             "UpdateModelPackage": Operation(self.update, fields.UPDATE_UNUSED),
             "DeleteModelPackage": Operation(self.delete),
         }
@@ -118,6 +118,8 @@ class Registry:
             conditions.append(("grouped = ?", self._group(group)["ModelPackageGroupName"]))
         if approval := request.get("ModelApprovalStatus"):
             conditions.append(("json_extract(doc, '$.ModelApprovalStatus') = ?", approval))
+        if request.get("ModelPackageType", "Versioned" if group else "Unversioned") == "Unversioned":
+            return {"ModelPackageSummaryList": []}  # packages have versions here
         found, more = listing.page(self._store, listing.Ask(PACKAGE, request, descending=False, conditions=conditions))
         return {"ModelPackageSummaryList": [{key: doc.get(key) for key in _SUMMARY} for doc in found], **more}
 
@@ -149,7 +151,10 @@ class Registry:
 
     def container(self, name: str) -> Doc:
         """Give the container of a package, as a model takes it."""
-        container: Doc = self._find(name)["InferenceSpecification"]["Containers"][0]
+        specification = self._find(name).get("InferenceSpecification")
+        if not specification:
+            raise refusals.NO_SPECIFICATION(name=name)
+        container: Doc = specification["Containers"][0]
         return container
 
     def _made_with(self, group: str, token: str | None) -> Doc | None:
@@ -184,15 +189,20 @@ class Registry:
         }
 
     def _group(self, name: str) -> Doc:
-        plain = name.rpartition("/")[2]
-        doc = self._store.get(GROUP, plain)
+        """Find a group by its name, or by its ARN, which has the name in lower case."""
+        if name.startswith("arn:"):
+            same = self._store.select("kind = ? AND lower(name) = ?", (GROUP, name.rpartition("/")[2]), limit=1)
+            doc = same[0].doc if same and same[0].doc["ModelPackageGroupArn"] == name else None
+        else:
+            doc = self._store.get(GROUP, name)
         if doc is None:
-            raise refusals.GROUP_MISSING(arn=self._account.arn(GROUP, plain))
+            raise refusals.GROUP_MISSING(arn=name if name.startswith("arn:") else self._account.arn(GROUP, name))
         return doc
 
     def _find(self, name: str) -> Doc:
-        """Find a package by its ARN."""
-        doc = self._store.get(PACKAGE, name.partition("/")[2])
+        """Find a package by its ARN; one of another account or region is not here."""
+        plain = name.partition("/")[2]
+        doc = self._store.get(PACKAGE, plain) if name == self._account.arn(PACKAGE, plain) else None
         if doc is None:
             raise refusals.PACKAGE_MISSING(name=name)
         return doc

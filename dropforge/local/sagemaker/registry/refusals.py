@@ -30,6 +30,12 @@ PACKAGE_MISSING = Refusal(
     message="ModelPackage {name} does not exist.",
     source=ASSUMED,
 )
+NO_SPECIFICATION = Refusal(
+    when="a model is to be made of a package that has no InferenceSpecification",
+    code="ValidationException",
+    message="ModelPackage {name} has no InferenceSpecification.",
+    source=ASSUMED,
+)
 TOKEN_TAKEN = Refusal(
     when="a ClientToken was used before, with another request",
     code="ConflictException",

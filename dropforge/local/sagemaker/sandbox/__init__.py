@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import shutil
 import signal
 import socket
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -37,6 +39,7 @@ class Walled:
         self._process = process
         self._control = control
         self._lock = threading.Lock()
+        self._out_of_memory = False
         self.output: IO[bytes] = _require(process.stdout)
         self.pid = process.pid
 
@@ -61,21 +64,30 @@ class Walled:
         except subprocess.TimeoutExpired:
             return None
         with self._lock:
+            self._hear()
             self._control.close()
         return code
 
     def poll(self) -> int | None:
         return self.wait(0)
 
+    def out_of_memory(self) -> bool:
+        """Say whether it was ended because it had more memory than it may, or than there is."""
+        with self._lock:
+            self._hear()
+        return self._out_of_memory
+
     def connect(self, port: int, seconds: float) -> socket.socket:
         """Open a connection to a port of the sandbox's own loopback: the socket is made inside and handed out."""
         with self._lock:
+            self._hear()
             if not self._order({"socket": True}):
                 raise SandboxError("the sandbox is gone")
             try:
-                _, descriptors, _, _ = socket.recv_fds(self._control, 64, 1)
+                said, descriptors, _, _ = socket.recv_fds(self._control, 64, 1)
             except OSError as error:
                 raise SandboxError("the sandbox is gone") from error
+            self._understand(said)
         if not descriptors:
             raise SandboxError("the sandbox is gone")
         made = socket.socket(fileno=descriptors[0])
@@ -87,6 +99,16 @@ class Walled:
             made.close()
             raise
         return made
+
+    def _hear(self) -> None:
+        """Take what init has said without being asked: an answer that nobody waited for, or its last word."""
+        # By its number: whoever asks a socket that has a timeout waits for it.
+        with suppress(OSError):
+            while said := os.read(self._control.fileno(), 64):
+                self._understand(said)
+
+    def _understand(self, said: bytes) -> None:
+        self._out_of_memory = self._out_of_memory or b"memory" in said
 
     def _order(self, order: Mapping[str, object]) -> bool:
         try:

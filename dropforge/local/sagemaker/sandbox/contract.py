@@ -34,6 +34,9 @@ class Process(Protocol):
     def poll(self) -> int | None:
         """Give the exit code, or None while it runs."""
 
+    def out_of_memory(self) -> bool:
+        """Say whether it was ended because it had more memory than it may, or than there is."""
+
     def connect(self, port: int, seconds: float) -> socket.socket:
         """Open a connection to the program's server; OSError or SandboxError while it does not listen."""
 

@@ -1,6 +1,6 @@
 """What runs a program where there are no walls: starts it, forwards signals to it, and leaves nothing of it behind.
 
-Run by path with `python -I -S outside.py FD`; it imports nothing of ours. FD is one end of a socket
+Run by path with `python -I -S outside.py FD`; what it imports of ours lies beside it. FD is one end of a socket
 pair: the specification comes in first, then signals to forward, a line each. When the other end closes, for whatever
 reason, the program and all that it started are killed.
 """
@@ -16,10 +16,21 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False  # see kernel.py
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from dropforge.local.sagemaker.sandbox import memory, program
+else:
+    sys.path.append(str(Path(__file__).resolve().parent))
+    import memory
+    import program
 
 PR_SET_CHILD_SUBREAPER = 36
 LOOK_SECONDS = 0.05
+# What holds for one process; the number of processes would be that of all that this user runs.
+LIMITS = {"memory": "DATA", "files": "NOFILE", "file_size": "FSIZE"}
 
 
 def main() -> NoReturn:
@@ -33,93 +44,90 @@ def main() -> NoReturn:
     with contextlib.suppress(AttributeError):
         # Of Linux: what loses its parent becomes a child of ours, and is found at the end.
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    program = _start(spec)
-    _obey(rest, program)
-    _serve(control, program)
+    started = program.start(spec, LIMITS, lambda: None)
+    _obey(rest, started)
+    _serve(control, started, memory.Watch(spec["limits"]["memory"], _descendants))
 
 
 def _gone() -> NoReturn:
     os._exit(128 + signal.SIGKILL)
 
 
-def _start(spec: dict[str, Any]) -> int:
-    program = os.fork()
-    if program:
-        return program
-    try:
-        os.setsid()
-        for number in (
-            signal.SIGPIPE,
-            signal.SIGXFSZ,
-        ):  # Python ignores them, and what is ignored stays so over an exec
-            signal.signal(number, signal.SIG_DFL)
-        _limit(spec["limits"])
-        os.chdir(spec["folder"])
-        os.execvpe(spec["command"][0], spec["command"], spec["environment"])  # noqa: S606 - an argument list
-    except OSError as error:
-        os.write(2, f"cannot run {spec['command'][0]}: {error}\n".encode())
-    os._exit(127)  # a shell's code for a command that cannot be run
-
-
-def _limit(limits: dict[str, int | None]) -> None:
-    """Set what holds for one process; the number of processes would be that of all that this user runs."""
-    import resource
-
-    for name, kind in (("memory", "DATA"), ("files", "NOFILE"), ("file_size", "FSIZE")):
-        if asked := limits[name]:
-            limit = getattr(resource, f"RLIMIT_{kind}")
-            most = resource.getrlimit(limit)[1]
-            wanted = asked if most == resource.RLIM_INFINITY else min(asked, most)
-            resource.setrlimit(limit, (wanted, wanted))
-
-
-def _serve(control: socket.socket, program: int) -> NoReturn:
+def _serve(control: socket.socket, started: int, watch: memory.Watch) -> NoReturn:
     while True:
         ready, _, _ = select.select([control], [], [], LOOK_SECONDS)
         if ready:
             said = control.recv(4096)
             if not said:
-                _end(program, 128 + signal.SIGKILL)
-            _obey(said, program)
+                _end(started, 128 + signal.SIGKILL)
+            _obey(said, started)
+        if line := watch.look():
+            _tell_of_memory(control)
+            _kill(started)
+            os.write(1, line.encode())
+            os._exit(memory.KILLED)
         while True:
             try:
                 ended, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                _end(program, 128 + signal.SIGKILL)
+                _end(started, 128 + signal.SIGKILL)
             if ended == 0:
                 break
-            if ended == program:
-                code = os.waitstatus_to_exitcode(status)
-                _end(program, 128 - code if code < 0 else code)
+            if ended == started:
+                code = program.exit_code(status)
+                if watch.starved(code):
+                    _tell_of_memory(control)
+                _end(started, code)
 
 
-def _obey(said: bytes, program: int) -> None:
+def _tell_of_memory(control: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        control.send(b'{"memory": true}\n', socket.MSG_DONTWAIT)
+
+
+def _obey(said: bytes, started: int) -> None:
     for line in said.splitlines():
         with contextlib.suppress(ProcessLookupError):
-            os.kill(program, json.loads(line)["signal"])
+            os.kill(started, json.loads(line)["signal"])
 
 
-def _end(program: int, code: int) -> NoReturn:
-    """Kill all that is left, and exit."""
+def _end(started: int, code: int) -> NoReturn:
+    _kill(started)
+    os._exit(code)
+
+
+def _kill(started: int) -> None:
+    """Kill all that is left."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(program, signal.SIGKILL)
+        os.killpg(started, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
-        os.kill(program, signal.SIGKILL)
-    while children := _children():
+        os.kill(started, signal.SIGKILL)
+    while children := _children(os.getpid()):
         for child in children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(child, 0)
-    os._exit(code)
 
 
-def _children() -> list[int]:
-    """Name our children, and those whose parents have gone; elsewhere than on Linux nobody tells us."""
-    try:
-        return [int(child) for child in Path("/proc/self/task", str(os.getpid()), "children").read_text().split()]
-    except OSError:
-        return []
+def _descendants() -> list[int]:
+    """Name all that the program started, and itself: what has lost its parent has become our child."""
+    found: list[int] = []
+    asked = _children(os.getpid())
+    while asked:
+        found += asked
+        asked = [child for process in asked for child in _children(process)]
+    return found
+
+
+def _children(process: int) -> list[int]:
+    """Name the children of a process, whichever of its threads has them; elsewhere than on Linux nobody tells us."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for thread in Path("/proc", str(process), "task").iterdir():
+            with contextlib.suppress(OSError):
+                found += map(int, (thread / "children").read_text().split())
+    return found
 
 
 if __name__ == "__main__":

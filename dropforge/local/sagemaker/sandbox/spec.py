@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dropforge.local.sagemaker.sandbox import machine
 from dropforge.local.sagemaker.sandbox.network import Seat
 
 PROCESSES = max(1024, 512 * (os.cpu_count() or 1))
@@ -39,7 +40,7 @@ class Spec:
     seat: Seat | None = None
     """A place in the network of several hosts; the program waits then for `begin`. Of sandboxes alone."""
     memory: int | None = None
-    """How many bytes a process of the program may use for data."""
+    """How many bytes the program and all that it started may have together; None is this machine's share for one."""
     processes: int = PROCESSES
     """How many the program may have at once, threads among them."""
     files: int = 65536
@@ -52,7 +53,12 @@ class Spec:
         """The whole command line, where no image has an entry point of its own."""
         return (*self.entrypoint, *self.command)
 
+    @property
+    def most_memory(self) -> int | None:
+        """How many bytes of memory that is; None where nobody knows what the machine has."""
+        return self.memory or machine.memory()
+
 
 def limits(spec: Spec) -> dict[str, int | None]:
     """Tell those limits of a specification by their names."""
-    return {"memory": spec.memory, "processes": spec.processes, "files": spec.files, "file_size": spec.file_size}
+    return {"memory": spec.most_memory, "processes": spec.processes, "files": spec.files, "file_size": spec.file_size}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 OUT_AFTER, IN_AFTER = 3, 15
@@ -43,10 +44,22 @@ def track(current: int, metric: float, policy: Mapping[str, Any], streak: Streak
 def step(current: int, breach: float, policy: Mapping[str, Any]) -> int:
     """Say how many instances the step has in which a metric is so far above (or below) its alarm's threshold."""
     for each in policy["StepAdjustments"]:
-        lower, upper = each.get("MetricIntervalLowerBound", -math.inf), each.get("MetricIntervalUpperBound", math.inf)
+        lower, upper = _range(each)
         if (lower <= breach < upper) if breach >= 0 else (lower < breach <= upper):
             return _adjusted(current, each["ScalingAdjustment"], policy)
     return current
+
+
+def fit_together(steps: Iterable[Mapping[str, Any]]) -> bool:
+    """Say whether steps neither overlap nor leave a gap, and go on without end where they leave the threshold.
+
+    https://docs.aws.amazon.com/autoscaling/application/APIReference/API_StepAdjustment.html
+    """
+    ranges = sorted(_range(each) for each in steps)
+    first, last = ranges[0][0], ranges[-1][1]
+    touching = all(upper == lower for (_, upper), (lower, _) in pairwise(ranges))
+    open_ended = (first == -math.inf or first >= 0) and (last == math.inf or last <= 0)
+    return touching and open_ended and all(low < up and (low, up) != (-math.inf, math.inf) for low, up in ranges)
 
 
 def choose(wanted: Iterable[int], current: int, least: int, most: int) -> int:
@@ -61,6 +74,10 @@ def may(current: int, wanted: int, target: Mapping[str, Any], waits: tuple[float
         return not suspended.get("DynamicScalingOutSuspended") and now >= target.get("_out", 0.0) + waits[0]
     last = max(target.get("_out", 0.0), target.get("_in", 0.0))
     return not suspended.get("DynamicScalingInSuspended") and now >= last + waits[1]
+
+
+def _range(each: Mapping[str, Any]) -> tuple[float, float]:
+    return each.get("MetricIntervalLowerBound", -math.inf), each.get("MetricIntervalUpperBound", math.inf)
 
 
 def _adjusted(current: int, by: int, policy: Mapping[str, Any]) -> int:

@@ -73,8 +73,9 @@ class Loop:
         wanted = decide.choose((count for count, _, _ in wants), current, target["MinCapacity"], target["MaxCapacity"])
         if wanted == current:
             return
+        within = target["MinCapacity"] <= current <= target["MaxCapacity"]
         policy, cause = next(
-            ((policy, cause) for count, policy, cause in wants if (count > current) == (wanted > current)),
+            ((policy, cause) for count, policy, cause in wants if within and (count > current) == (wanted > current)),
             ({}, f"the capacity must be between {target['MinCapacity']} and {target['MaxCapacity']}"),
         )
         if not policy or decide.may(current, wanted, target, self._waits(policy), time.time()):

@@ -9,7 +9,7 @@ from typing import Any
 
 from dropforge.local.sagemaker import listing
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.scaling import refusals, schedules
+from dropforge.local.sagemaker.scaling import decide, refusals, schedules
 from dropforge.local.sagemaker.scaling.targets import ACTION, ACTIVITY, POLICY, TARGET, check, one_of, place, save
 from dropforge.local.sagemaker.store import Doc
 from dropforge.local.sagemaker.wire.operation import Operation
@@ -56,9 +56,10 @@ class Policies:
         before = self._store.get(POLICY, f"{resource}/{name}")
         kind = request.get("PolicyType") or (before or {}).get("PolicyType", "StepScaling")
         _check_policy(name, kind, request)
+        self._check_metric(resource, request)
         arn = f"{self._arn()}:scalingPolicy:{uuid.uuid4()}:resource/sagemaker/{resource}:policyName/{name}"
         doc = before or {"PolicyARN": arn, "CreationTime": time.time()}
-        doc |= {**request, "PolicyType": kind}
+        doc = {key: value for key, value in doc.items() if key not in _KINDS.values()} | {**request, "PolicyType": kind}
         save(self._store, POLICY, f"{resource}/{name}", doc, resource)
         return {"PolicyARN": doc["PolicyARN"], "Alarms": []}
 
@@ -82,6 +83,9 @@ class Policies:
             raise refusals.BAD_SCHEDULE(schedule=doc.get("Schedule", ""))
         if not doc.get("ScalableTargetAction"):
             raise refusals.NO_CHANGE(name=name)
+        least, most = (doc["ScalableTargetAction"].get(limit) for limit in ("MinCapacity", "MaxCapacity"))
+        if least is not None and most is not None and least > most:
+            raise refusals.CAPACITY_ORDER(least=least, floor=0, most=most)
         doc["_seen"] = now
         save(self._store, ACTION, f"{resource}/{name}", doc, resource)
         return {}
@@ -111,6 +115,12 @@ class Policies:
         ]
         return listing.page(self._store, listing.Ask(kind, request, conditions=conditions))
 
+    def _check_metric(self, resource: str, request: Mapping[str, Any]) -> None:
+        """Raise the refusal of a policy that tracks what another one of the variant does."""
+        for row in self._store.select("kind = ? AND grouped = ?", (POLICY, resource)):
+            if row.doc["PolicyName"] != request["PolicyName"] and _metric(row.doc) == _metric(request) is not None:
+                raise refusals.SAME_METRIC(name=row.doc["PolicyName"])
+
     def _registered(self, request: Mapping[str, Any]) -> str:
         resource = check(request)
         if self._store.get(TARGET, resource) is None:
@@ -128,10 +138,20 @@ def _check_policy(name: str, kind: str, request: Mapping[str, Any]) -> None:
     if kind == "StepScaling":
         if not policy.get("StepAdjustments") or not policy.get("AdjustmentType"):
             raise refusals.BAD_STEPS(name=name)
+        if not decide.fit_together(policy["StepAdjustments"]):
+            raise refusals.LOOSE_STEPS(name=name)
         return
+    if policy["TargetValue"] <= 0:
+        raise refusals.BAD_TARGET(value=policy["TargetValue"])
     predefined, customized = policy.get("PredefinedMetricSpecification"), policy.get("CustomizedMetricSpecification")
     wanted = all((customized or {}).get(member) for member in ("MetricName", "Namespace", "Statistic"))
     if bool(predefined) == bool(customized) or not (predefined or wanted):
         raise refusals.ONE_METRIC(name=name)
     if predefined and predefined["PredefinedMetricType"] != INVOCATIONS:
         raise refusals.OTHER_METRIC(metric=predefined["PredefinedMetricType"])
+
+
+def _metric(policy: Mapping[str, Any]) -> Any:
+    """Give the metric that a policy tracks; None where it tracks none."""
+    tracking = policy.get(_TRACKING) or {}
+    return tracking.get("PredefinedMetricSpecification") or tracking.get("CustomizedMetricSpecification")

@@ -83,6 +83,25 @@ BAD_STEPS = Refusal(
     "Policy {name} needs StepAdjustments and an AdjustmentType.",
     f"{_API}/API_StepScalingPolicyConfiguration.html",
 )
+LOOSE_STEPS = Refusal(
+    "the steps of a scaling policy overlap, leave a gap, or end where they must not",
+    _VALIDATION,
+    "The StepAdjustments of policy {name} must neither overlap nor leave a gap, must have a bound each, and must go on"
+    " without a bound below a negative lower and above a positive upper one.",
+    f"{_API}/API_StepAdjustment.html",
+)
+BAD_TARGET = Refusal(
+    "a target tracking policy has a target that no number of instances would reach",
+    _VALIDATION,
+    "TargetValue {value} must be more than 0.",
+    ASSUMED,
+)
+SAME_METRIC = Refusal(
+    "two target tracking policies of a variant track the same metric",
+    _VALIDATION,
+    "Only one TargetTrackingScaling policy for a given metric specification is allowed: {name} is there.",
+    "https://docs.aws.amazon.com/autoscaling/application/userguide/target-tracking-scaling-policy-overview.html",
+)
 BAD_SCHEDULE = Refusal(
     "a schedule cannot be read",
     _VALIDATION,

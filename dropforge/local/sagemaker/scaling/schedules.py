@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-_RATE = re.compile(r"rate\((?P<count>\d+) (?P<unit>minute|hour|day)s?\)")
+_RATE = re.compile(r"rate\((?P<count>[1-9]\d*) (?P<unit>minute|hour|day)s?\)")
 _AT = re.compile(r"at\((?P<moment>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
-_CRON = re.compile(r"cron\(\S+( \S+){5}\)")
+_CRON = re.compile(r"cron\((?P<fields>\S+( \S+){4}) (?P<year>[\d*,/-]+)\)")
 _SECONDS = {"minute": 60.0, "hour": 3600.0, "day": 86400.0}
 
 
@@ -19,7 +19,9 @@ def readable(schedule: str) -> bool:
             return bool(datetime.fromisoformat(found["moment"]))
         except ValueError:
             return False
-    return bool(_RATE.fullmatch(schedule) or _CRON.fullmatch(schedule))
+    if found := _CRON.fullmatch(schedule):
+        return _next_cron(f"cron({found['fields']} *)", 0.0) is not None  # one whose years are over can be read, too
+    return bool(_RATE.fullmatch(schedule))
 
 
 def due(action: Mapping[str, Any], now: float, speed: float) -> bool:
@@ -36,6 +38,10 @@ def _after(schedule: str, then: float, speed: float) -> float | None:
     if found := _AT.fullmatch(schedule):
         moment = datetime.fromisoformat(found["moment"]).replace(tzinfo=UTC).timestamp()
         return moment if moment >= then else None
+    return _next_cron(schedule, then)
+
+
+def _next_cron(schedule: str, then: float) -> float | None:
     from dropforge.local.ministack import next_cron  # only who has such a schedule pays for it
 
     return next_cron(schedule, then)

@@ -11,7 +11,7 @@ from dropforge.local.sagemaker import listing
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting import endpoints
 from dropforge.local.sagemaker.scaling import refusals
-from dropforge.local.sagemaker.store import Doc
+from dropforge.local.sagemaker.store import Doc, Store
 from dropforge.local.sagemaker.wire.operation import Operation
 
 TARGET, POLICY, ACTION, ACTIVITY = "scalable-target", "scaling-policy", "scheduled-action", "scaling-activity"
@@ -59,12 +59,8 @@ class Targets:
 
     def deregister(self, request: Mapping[str, Any]) -> Doc:
         resource = check(request)
-        with self._store.alone():
-            if not self._store.delete(TARGET, resource):
-                raise refusals.NO_TARGET(resource=resource)
-            for kind in (POLICY, ACTION):
-                for row in self._store.select("kind = ? AND grouped = ?", (kind, resource)):
-                    self._store.delete(kind, row.name)
+        if not _forget(self._store, resource):
+            raise refusals.NO_TARGET(resource=resource)
         return {}
 
     def _floor(self, resource: str) -> int:
@@ -74,6 +70,31 @@ class Targets:
         if not any(variant["name"] == name and "serverless" not in variant for variant in plan["variants"]):
             raise refusals.NO_RESOURCE(resource=resource)
         return 0 if plan.get("async") else 1
+
+
+class Scaled:
+    """What endpoints need to know of scalable targets, and to make of them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def variants(self, endpoint: str) -> set[str]:
+        """Name the variants of an endpoint that are registered."""
+        found = self._store.select("kind = ? AND instr(name, ?) = 1", (TARGET, f"endpoint/{endpoint}/variant/"))
+        return {split(row.name)[1] for row in found}
+
+    def forget(self, endpoint: str) -> None:
+        """Deregister the variants of an endpoint, with their policies and scheduled actions."""
+        for variant in self.variants(endpoint):
+            _forget(self._store, f"endpoint/{endpoint}/variant/{variant}")
+
+
+def _forget(store: Store, resource: str) -> bool:
+    with store.alone():
+        for kind in (POLICY, ACTION):
+            for row in store.select("kind = ? AND grouped = ?", (kind, resource)):
+                store.delete(kind, row.name)
+        return store.delete(TARGET, resource)
 
 
 def check(request: Mapping[str, Any]) -> str:

@@ -46,9 +46,9 @@ class Asking:
         self._headers = _headers(job)
         self._limits = ground.limits
         self._stop = stop
-        self._server = Server(ground, job["TransformJobName"], {**variant, "environment": environment})
+        self._server = Server(ground, job["TransformJobName"], {**variant, "environment": environment}, self._seconds)
         self._server.group = TRANSFORM_GROUP
-        self.log = self._server.log = f"{job['TransformJobName']}/i-{uuid.uuid4().hex[:17]}"
+        self.log = self._server.log = f"{job['TransformJobName']}/i-{uuid.uuid4().hex[:17]}-{int(time.time())}"
 
     def start(self) -> None:
         """Wait until the server answers its ping; AskError when it does not."""
@@ -74,6 +74,11 @@ class Asking:
     def fell(self) -> bool:
         """Whether the container has ended by itself: it is started again, but the job is over."""
         return self._server.restarts > 0
+
+    @property
+    def starved(self) -> bool:
+        """Whether the container was ended for its memory."""
+        return self._server.starved
 
     def ask(self, body: bytes) -> bytes:
         """Send one request, again where the container fails; AskError when it will not answer."""
@@ -111,6 +116,7 @@ class Asking:
             connection.request(method, path, body, dict(headers))
             answer = connection.getresponse()
             body = answer.read(_LARGEST + 1)
+            self._server.hear()
             if len(body) > _LARGEST:
                 raise http.client.HTTPException(f"the answer is larger than {_LARGEST} bytes")
             return answer.status, body

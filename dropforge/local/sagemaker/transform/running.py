@@ -17,9 +17,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dropforge.local.sagemaker import artifacts
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import inputs
-from dropforge.local.sagemaker.jobs.bounds import Bounds
+from dropforge.local.sagemaker.jobs.bounds import OUT_OF_MEMORY, Bounds
 from dropforge.local.sagemaker.jobs.capacity import LACKING
-from dropforge.local.sagemaker.kinds.runs import CutShortError, End, Live, Runs
+from dropforge.local.sagemaker.kinds.ends import CutShortError, End
+from dropforge.local.sagemaker.kinds.runs import Live, Runs
 from dropforge.local.sagemaker.logs import TRANSFORM_GROUP, Stream
 from dropforge.local.sagemaker.store import Doc
 from dropforge.local.sagemaker.transform import states
@@ -51,20 +52,16 @@ class Transform:
         self.runs = Runs(ground, KIND, states.TRANSFORM, self._perform)
 
     def _perform(self, job: Doc, folder: Path, live: Live) -> End:
+        self.runs.wait("Starting", job["TransformJobName"], live)
         if live.stop.is_set():
-            return self._stopped(job, live)
+            return self._stopped()
         if self._ground.scarce(job["TransformResources"]["InstanceType"]):
             return End("Failed", LACKING)
         self.runs.change(job["TransformJobName"], lambda doc: doc.update(TransformStartTime=time.time()), told=True)
         channel = {"ChannelName": "input", "DataSource": job["TransformInput"]["DataSource"]}
         given = {name: job.get(name) or value for name, value in _DEFAULTS.items()}
         asking = Asking(self._ground, job, given, live.stop)
-
-        def ended() -> bool:
-            if why := self.bounds.full(folder):
-                raise inputs.InputError(f"Data download failed: {why}")
-            return live.stop.is_set()
-
+        ended = inputs.within(self.bounds, folder, live.stop.is_set)
         try:
             inputs.fetch(self._ground.client("s3"), channel, folder / "in", ended)
             asking.start()
@@ -73,10 +70,10 @@ class Transform:
         except (inputs.InputError, BotoCoreError, ClientError, OSError) as error:
             return End("Failed", f"ClientError: {error}")
         except AskError as error:
-            return End("Failed", f"{error.who}: {error}")
+            return End("Failed", OUT_OF_MEMORY if asking.starved else f"{error.who}: {error}")
         finally:
             asking.close()
-        return self._stopped(job, live)
+        return self._stopped()
 
     def _work(self, job: Doc, folder: Path, live: Live, asking: Asking) -> End:
         said = asking.parameters()
@@ -87,13 +84,14 @@ class Transform:
         finally:
             self._ground.logs.close(log)
         if live.stop.is_set():
-            return self._stopped(job, live)
+            return self._stopped()
+        if blamed and asking.starved:
+            return End("Failed", OUT_OF_MEMORY)
         return End("Failed", f"{blamed}: {SEE_LOGS}") if blamed else End("Completed")
 
-    def _stopped(self, job: Doc, live: Live) -> End:
+    def _stopped(self) -> End:
         if self.runs.closing.is_set():
             raise CutShortError
-        self.runs.wait("Stopping", job["TransformJobName"], live)
         return End("Stopped")
 
 

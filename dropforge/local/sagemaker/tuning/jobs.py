@@ -84,7 +84,9 @@ class TuningJobs:
 
     def _rows(self, request: Mapping[str, Any]) -> list[Doc]:
         doc = self._jobs.describe(request)
-        rows = [trials.summary(doc, trial, self._store.get(training.KIND, trial["name"])) for trial in doc["_trials"]]
+        rows = [
+            trials.summary(doc, trial, self._store.get(training.KIND.name, trial["name"])) for trial in doc["_trials"]
+        ]
         wanted = request.get("StatusEquals")
         return [row for row in rows if row and wanted in {None, row["TrainingJobStatus"]}]
 

@@ -15,8 +15,9 @@ from typing import Any, assert_never
 from dropforge.local.sagemaker.errors import SageMakerError
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import training
+from dropforge.local.sagemaker.kinds.ends import CutShortError, End
 from dropforge.local.sagemaker.kinds.kind import FINAL
-from dropforge.local.sagemaker.kinds.runs import CutShortError, End, Live, Runs
+from dropforge.local.sagemaker.kinds.runs import Live, Runs
 from dropforge.local.sagemaker.store import Doc
 from dropforge.local.sagemaker.tuning import decide, space, states, trials
 from dropforge.local.sagemaker.tuning.decide import Asked, Finish, Launch, Trial, Wait
@@ -34,10 +35,11 @@ class Tuning:
         self._store = ground.store
         self._start = start
         self._end = end
-        self.runs = Runs(ground, KIND, states.TUNING, self._perform, resumes=True)
+        self.runs = Runs(ground, KIND, states.TUNING, self._perform, goes_on=lambda _: True)
 
     def _perform(self, job: Doc, _: Path, live: Live) -> End:
         name, config = job["HyperParameterTuningJobName"], job["HyperParameterTuningJobConfig"]
+        self.runs.wait("Starting", name, live)
         found = space.read(config, job["TrainingJobDefinition"].get("StaticHyperParameters") or {})
         wish = decide.asked(job["HyperParameterTuningJobArn"], config, found)
         over: dict[str, Doc] = {}
@@ -45,17 +47,17 @@ class Tuning:
             try:
                 job, known = self._look(name, wish, over)
             except SageMakerError as error:
-                return self._close(name, wish, live, End("Failed", f"ClientError: {error.message}"))
+                return self._close(name, wish, End("Failed", f"ClientError: {error.message}"))
             match decide.following(wish, found, known, time.time() - job["CreationTime"]):
                 case Launch() as step:
                     self._remember(name, step)
                 case Finish(status, reason):
-                    return self._close(name, wish, live, End(status, reason))
+                    return self._close(name, wish, End(status, reason))
                 case Wait():
                     continue
                 case never:
                     assert_never(never)
-        return self._close(name, wish, live, End("Stopped"))
+        return self._close(name, wish, End("Stopped"))
 
     def _look(self, name: str, wish: Asked, over: dict[str, Doc]) -> tuple[Doc, list[Trial]]:
         """Look at the training jobs, start those that were only remembered, and tell what has changed.
@@ -84,19 +86,19 @@ class Tuning:
 
     def _adopt(self, job: Doc, trial: Doc) -> Doc | None:
         """Give a training job that was remembered; starts it where it is not there yet, and nobody wants to stop."""
-        found = self._store.get(training.KIND, trial["name"])
+        found = self._store.get(training.KIND.name, trial["name"])
         if found is None and not job["_stop"] and not self.runs.closing.is_set():
             self._start(trials.request(job, trial))
-            found = self._store.get(training.KIND, trial["name"])
+            found = self._store.get(training.KIND.name, trial["name"])
         if found is None or found.get("TuningJobArn"):
             return found
         arn = job["HyperParameterTuningJobArn"]
-        return self._store.change(training.KIND, trial["name"], lambda doc: doc.update(TuningJobArn=arn))
+        return self._store.change(training.KIND.name, trial["name"], lambda doc: doc.update(TuningJobArn=arn))
 
     def _remember(self, name: str, step: Launch) -> None:
         self.runs.change(name, lambda doc: doc["_trials"].append(trials.entry(doc, step)))
 
-    def _close(self, name: str, wish: Asked, live: Live, end: End) -> End:
+    def _close(self, name: str, wish: Asked, end: End) -> End:
         """Stop what still runs and wait for its end; the counts are the last ones then."""
         while True:
             if self.runs.closing.is_set():
@@ -109,14 +111,12 @@ class Tuning:
                     with contextlib.suppress(SageMakerError):  # it ended in this moment
                         self._end({"TrainingJobName": found["TrainingJobName"]})
             self.runs.closing.wait(_GLANCE)
-        if live.stop.is_set():
-            self.runs.wait("Stopping", name, live)
         self._forget(name)
         self._look(name, wish, {})
         return end
 
     def _started(self, name: str) -> list[Doc]:
-        found = (self._store.get(training.KIND, trial["name"]) for trial in self._job(name)["_trials"])
+        found = (self._store.get(training.KIND.name, trial["name"]) for trial in self._job(name)["_trials"])
         return [one for one in found if one is not None]
 
     def _forget(self, name: str) -> None:

@@ -87,6 +87,12 @@ RESERVED_TAG = Refusal(
     message="Tag keys that begin with aws: are reserved for AWS: {key}",
     source="https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html",
 )
+SAME_TAG = Refusal(
+    when="two tags of a request have one key",
+    code="ValidationException",
+    message="Duplicate tag key",
+    source="https://github.com/aws/sagemaker-python-sdk/pull/3608",
+)
 TOO_MANY_TAGS = Refusal(
     when="something would have more than 50 tags",
     code="ValidationException",

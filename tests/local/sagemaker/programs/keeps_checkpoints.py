@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-folder = Path("/opt/ml/checkpoints")
+folder = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"), "checkpoints")
 found = sorted(folder.iterdir())
 step = int(found[-1].read_text()) + 1 if found else 1
 

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-ml = Path("/opt/ml")
+ml = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 print("arguments", *sys.argv[1:])  # noqa: T201 - what is to be found in the log
 for path in (ml / "processing" / "data").rglob("*.txt"):
     (ml / "processing" / "out" / path.name).write_text(path.read_text().upper())

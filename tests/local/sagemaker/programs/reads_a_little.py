@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+data = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"), "input/data")
 for epoch in (0, 1):
-    with Path(f"/opt/ml/input/data/training_{epoch}").open("rb") as pipe:
+    with (data / f"training_{epoch}").open("rb") as pipe:
         Path(os.environ["SM_MODEL_DIR"], f"{epoch}.bin").write_bytes(pipe.read(4))

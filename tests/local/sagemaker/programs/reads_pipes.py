@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 name, epochs = sys.argv[2], int(sys.argv[4])
-data, model = Path("/opt/ml/input/data"), Path(os.environ["SM_MODEL_DIR"])
+ml, model = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")), Path(os.environ["SM_MODEL_DIR"])
+data = ml / "input/data"
 (model / "before.txt").write_text("\n".join(sorted(path.name for path in data.iterdir())))
 for epoch in range(epochs):
     with (data / f"{name}_{epoch}").open("rb") as pipe, (model / f"{epoch}.bin").open("wb") as out:
         while part := pipe.read(1 << 16):
             out.write(part)
-    Path("/opt/ml/output/data", f"{epoch}.txt").write_text("read to its end")
+    (ml / "output/data" / f"{epoch}.txt").write_text("read to its end")

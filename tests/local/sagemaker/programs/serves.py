@@ -1,10 +1,13 @@
 """A model that answers with what it was given, and says who it is."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import flask  # type: ignore[import-not-found]  # the image brings it
+
+_MODEL = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"), "model")
 
 
 def model_fn(model_dir: str) -> str:
@@ -16,7 +19,7 @@ def input_fn(body: bytes, content_type: str) -> dict[str, Any]:
 
 
 def predict_fn(data: dict[str, Any], model: str) -> dict[str, Any]:
-    return {**data, "model": model, "server": Path("/opt/ml/model").stat().st_ino}
+    return {**data, "model": model, "server": _MODEL.stat().st_ino}
 
 
 def output_fn(prediction: dict[str, Any], accept: str) -> Any:

@@ -2,13 +2,14 @@
 
 import json
 import os
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import flask  # type: ignore[import-not-found]  # the image brings it
 
-_SEEN = Path("/tmp/failed-once")  # noqa: S108 - the sandbox's own
+_SEEN = Path(tempfile.gettempdir(), "failed-once")
 
 
 def model_fn(_: str) -> None:

@@ -6,7 +6,11 @@ import socket
 import sys
 from pathlib import Path
 
-ml = Path("/opt/ml")
+ml = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+try:
+    address = socket.gethostbyname("algo-1")
+except OSError:
+    address = "nobody's"
 Path(os.environ["SM_MODEL_DIR"], "seen.json").write_text(
     json.dumps(
         {
@@ -17,8 +21,8 @@ Path(os.environ["SM_MODEL_DIR"], "seen.json").write_text(
                 str(path.relative_to(ml / "input" / "data")) for path in (ml / "input" / "data").rglob("*")
             ),
             "root": sorted(path.name for path in Path("/").iterdir()),
-            "processes": sorted(path.name for path in Path("/proc").iterdir() if path.name.isdigit()),
-            "host": [socket.gethostname(), socket.gethostbyname("algo-1")],
+            "processes": sorted(path.name for path in Path("/proc").glob("[0-9]*")),
+            "host": [socket.gethostname(), address],
             "path": sys.path,
         }
     )

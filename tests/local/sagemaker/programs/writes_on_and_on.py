@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-out = Path("/opt/ml/processing/out")
+out = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"), "processing/out")
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 (out / "link").symlink_to("/etc/hostname")
 (out / "folder").symlink_to("/etc")

@@ -1,9 +1,11 @@
 """Writes what TensorBoard reads, in the folder that it is told of."""
 
 import json
+import os
 from pathlib import Path
 
-config = json.loads(Path("/opt/ml/input/config/trainingjobconfig.json").read_text())
-folder = Path(config["TensorBoardOutputConfig"].get("LocalPath", "/opt/ml/output/tensorboard"))
+ml = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+config = json.loads((ml / "input/config/trainingjobconfig.json").read_text())
+folder = Path(config["TensorBoardOutputConfig"].get("LocalPath", ml / "output/tensorboard"))
 (folder / "run").mkdir()
 (folder / "run" / "events.out").write_text("a summary")
