@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cache
 
 from pydantic import TypeAdapter
 
@@ -13,8 +14,6 @@ from chalicelib.pipeline import Pipeline, Smoke, Version
 from chalicelib.pipeline.schema import SmokeTest
 from chalicelib.pipeline.sourcedir import Archive
 from chalicelib.ports import Bucket
-
-_VERSION = TypeAdapter(Version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class Versions:
 
     def load(self, pipeline: str, digest: str) -> Version:
         """Read an accepted version; NotFoundError if there is none of that digest."""
-        return _VERSION.validate_json(self.bucket.read(_key(pipeline, digest)))
+        return _adapter().validate_json(self.bucket.read(_key(pipeline, digest)))
 
     def freeze(self, pipeline: str, content: Content, accepted_at: float) -> Version:
         """Write a version, version.json last: where that stands, all of it stands.
@@ -61,7 +60,7 @@ class Versions:
         version = _version(pipeline, content, accepted_at)
         if self.bucket.head(_key(pipeline, version.digest)) is None:
             self._write_parts(pipeline, version, content)
-        self.bucket.write(_key(pipeline, version.digest), _VERSION.dump_json(version, indent=2))
+        self.bucket.write(_key(pipeline, version.digest), _adapter().dump_json(version, indent=2))
         return version
 
     def _write_parts(self, pipeline: str, version: Version, content: Content) -> None:
@@ -103,3 +102,9 @@ def _smoke(prefix: str, number: int, payload: Payload) -> Smoke:
         expect_label=payload.test.expect_label,
         min_score=payload.test.min_score,
     )
+
+
+@cache
+def _adapter() -> TypeAdapter[Version]:
+    """Built when a version is first read or written: a tick in which nothing happens does neither."""
+    return TypeAdapter(Version)

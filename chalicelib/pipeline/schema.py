@@ -17,7 +17,8 @@ _PATH = "a relative path inside the pipeline's folder"
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    # Validators are built when a file is first checked: most events read none, and building takes time and 4 MB.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
 
 class Trigger(_Section):

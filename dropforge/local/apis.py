@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from typing import Any
 
 import botocore.loaders
@@ -10,6 +11,7 @@ import botocore.model
 import botocore.session
 
 _READ: dict[Any, Any] = {}
+_TEXT = "documentation"
 _create_loader = botocore.loaders.create_loader
 
 
@@ -21,6 +23,14 @@ def _loader(search_path_string: str | None = None) -> Any:
     return made
 
 
+def _compact(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build a JSON object whose strings are in memory once; a text for people is there, and empty."""
+    intern = sys.intern
+    return {
+        intern(name): ("" if name == _TEXT else intern(value)) if type(value) is str else value for name, value in pairs
+    }
+
+
 @functools.cache
 def service(name: str) -> Any:
     """Describe a service; tens of milliseconds and some megabytes the first time. UnknownServiceError for none."""
@@ -30,7 +40,8 @@ def service(name: str) -> Any:
 def share() -> None:
     """Let every session that is made from now on read them here: each would load its own.
 
-    They are read into plain dictionaries: botocore's ordered ones take half as much memory again, and twice the time.
+    They are read into plain dictionaries (botocore's ordered ones take half as much memory again), without their texts
+    for people and with each string once: a third less of what is left.
     """
-    botocore.loaders.OrderedDict = dict
+    botocore.loaders.OrderedDict = _compact
     botocore.session.create_loader = _loader

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -144,17 +145,26 @@ def test_a_tick_over_an_empty_world_changes_nothing(world: World) -> None:
 
 def test_importing_the_app_loads_nothing_heavy() -> None:
     """Every function of the zip pays for what app.py's top imports."""
-    code = "import json, sys, app; print(json.dumps(list(sys.modules)))"
+    heavy = {"boto3", "botocore.session", "pydantic", "chalicelib.pipeline", "chalicelib.aws"}
+    assert heavy.isdisjoint(fresh("import sys, app", "list(sys.modules)"))
+
+
+def test_a_function_that_reads_no_pipeline_file_builds_none_of_its_validators() -> None:
+    loaded = "import chalicelib.flows.runs; from chalicelib.pipeline import schema, Pipeline"
+    assert fresh(loaded, "[Pipeline.__pydantic_complete__, schema.Train.__pydantic_complete__]") == [False, False]
+
+
+def fresh(statements: str, value: str) -> Any:
+    """Give a value as a Python that was just started sees it."""
     ran = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", f"import json; {statements}; print(json.dumps({value}))"],
         cwd=Path(app.__file__).parent,
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    heavy = {"boto3", "botocore.session", "pydantic", "chalicelib.pipeline", "chalicelib.aws"}
-    assert heavy.isdisjoint(json.loads(ran.stdout))
+    return json.loads(ran.stdout)
 
 
 def test_no_route_decides_anything() -> None:

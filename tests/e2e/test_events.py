@@ -60,9 +60,10 @@ def test_every_event_delivered_twice_and_in_random_order_ends_in_the_same_state(
     assert len(jobs_of(cloud, shaken.name)) == 2, jobs_of(cloud, shaken.name)
     assert (rehearsal, made, updated) == (2, 1, 1), f"seed {seed}"
     assert not more(errors(cloud), failed), f"seed {seed}"
-    # Each event came four times in the end, and nothing else woke anybody.
+    # Each event came at least twice, and nothing else woke anybody.
     for function in ("OnWake", "OnJobChanged", "OnEndpointChanged", "OnPackageChanged"):
-        assert woken[function] == 4 * sum(kind == function for kind, _ in courier.seen), (seed, woken)
+        assert woken[function] == courier.handed[function], (seed, woken)
+        assert courier.handed[function] >= 2 * sum(kind == function for kind, _ in courier.seen), (seed, woken)
     assert "Reconcile" not in woken, (seed, woken)
 
 

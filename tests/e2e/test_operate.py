@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,11 @@ def agrees(said: str, seen: str, code: int) -> bool:
     return code == int(wanted["code"] if wanted else 0) and re.fullmatch(pattern, seen) is not None
 
 
+def is_held(cloud: Cloud, run: str) -> bool:
+    """Tell whether a run says why it does not start: it does so a moment after its dataset was sealed."""
+    return bool(cloud.get(f"/v1/runs/{run}")["reason"])
+
+
 def test_a_transcript_agrees_with_its_own_exit_code_alone() -> None:
     assert agrees("…\n", "any\nlines\n", 0)
     assert agrees("dropforge: no …\n[exit 3]\n", "dropforge: no such run\n", 3)
@@ -91,7 +97,8 @@ def test_every_order_does_and_says_what_its_transcript_says(cloud: Cloud, tmp_pa
         for asked, said in steps(transcript):
             if asked.startswith("dropforge show digits/tuesday"):
                 drop(cloud, "digits", "tuesday", knobs(label="b", seconds=_LONG))
-                until_sealed(cloud, "digits", "tuesday")
+                run = until_sealed(cloud, "digits", "tuesday")
+                wait_until(partial(is_held, cloud, run))
             if "undeploy" in before:
                 wait_until(lambda: release_of(cloud, "digits")["stage"] == "idle")
             call = _CALL.fullmatch(asked)

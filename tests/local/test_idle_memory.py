@@ -77,3 +77,12 @@ def test_each_session_has_a_loader_of_its_own_over_what_all_have_read() -> None:
     # boto3 gives each the place of its own descriptions: in one that all share they would become more and more.
     counts = [places(boto3.session.Session("key", "secret", region_name="us-east-1")) for _ in range(3)]
     assert counts[0] == counts[1] == counts[2]
+
+
+def test_descriptions_are_read_without_their_texts_and_are_whole_for_botocore() -> None:
+    apis.share()
+    model = apis.service("scheduler")  # which nothing else here asks for
+    assert {model.documentation, *(model.shape_for(name).documentation for name in model.shape_names)} == {""}
+    assert model.operation_model("CreateSchedule").input_shape.required_members
+    # botocore asks for the texts of these by their name: https://github.com/boto/botocore, model.py.
+    assert {each.documentation for each in apis.service("s3control").client_context_parameters} == {""}

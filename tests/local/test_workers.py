@@ -158,7 +158,7 @@ def test_workers_share_boto3_and_nothing_that_a_module_makes(shop: Workshop, tmp
 
 
 def test_workers_find_the_descriptions_of_services_read(shop: Workshop) -> None:
-    assert json.loads(shop.pool("work.described").invoke(b"{}").payload) == {"s3": True, "plain": True}
+    assert json.loads(shop.pool("work.described").invoke(b"{}").payload) == {"s3": True, "plain": True, "texts": [""]}
 
 
 def test_when_what_workers_are_forked_from_is_killed_the_next_event_gets_a_worker_all_the_same(shop: Workshop) -> None:

@@ -60,7 +60,10 @@ def described(event, context):
     from botocore.session import get_session
     loader = get_session().get_component("data_loader")
     read = [part for key in loader._cache for part in key if isinstance(part, str)]
-    return {"s3": any(part.startswith("s3/") for part in read), "plain": type(loader.load_data("endpoints")) is dict}
+    model = loader.load_service_model("s3", "service-2")
+    texts = {shape.get("documentation", "") for shape in model["shapes"].values()}
+    read = any(part.startswith("s3/") for part in read)
+    return {"s3": read, "plain": type(loader.load_data("endpoints")) is dict, "texts": sorted(texts)}
 
 def leave(event, context):
     os._exit(7)
