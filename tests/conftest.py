@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from chalicelib.flows import again
 from dropforge.local.sagemaker import sandbox
 
 # Nothing is timed: a machine that is busy with something else makes no test fail. And what has passed passes again:
@@ -31,6 +33,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: next((n for n, folder in enumerate(_LONGEST_FIRST) if item.nodeid.startswith(folder)), 9)
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_pauses() -> Iterator[None]:
+    """Nobody waits after a conflict: worlds in memory have thousands of them, each where it was planned."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(again, "pause", lambda _: None)
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from chalicelib.errors import ConflictError
 
-TRIES = 5
+TRIES = 8
 """How often one call gathers again before its event has to come again."""
+_FIRST, _LONGEST = 0.1, 1.0
+"""Seconds; a step takes about the first, and a person may be waiting for the answer."""
 
 Result = TypeVar("Result")
 
@@ -22,7 +26,7 @@ def until_undisturbed(step: Callable[[bool], Result], tries: int = TRIES) -> Res
         try:
             return step(tried > 0)
         except ConflictError:
-            continue
+            pause(tried + 1)
     return step(tries > 1)
 
 
@@ -37,3 +41,13 @@ def step_by_step(step: Callable[[], bool], *, steps: int, tries: int = TRIES) ->
             conflicts += 1
             if conflicts >= tries:
                 raise
+            pause(conflicts)
+
+
+def pause(conflicts: int) -> None:
+    """Wait for a random time, longer after each conflict: two that went on in step would meet at every one.
+
+    The bounds grow as in the "full jitter" of "Exponential Backoff And Jitter", AWS Architecture Blog.
+    """
+    longest = min(_LONGEST, _FIRST * 2.0 ** (conflicts - 1))
+    time.sleep(random.uniform(0, longest))  # noqa: S311  a time, no secret

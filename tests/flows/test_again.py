@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.errors import ConflictError, NotFoundError
-from chalicelib.flows.again import TRIES, step_by_step, until_undisturbed
+from chalicelib.flows import again
+from chalicelib.flows.again import TRIES, pause, step_by_step, until_undisturbed
 
 
 class Disturbed:
@@ -68,3 +71,29 @@ def test_steps_end_at_their_bound_and_conflicts_at_theirs() -> None:
     assert endless.steps == 80
     with pytest.raises(ConflictError):
         step_by_step(Disturbed(TRIES).take, steps=20)
+
+
+def test_who_was_disturbed_pauses_for_longer_each_time_but_not_before_giving_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paused: list[int] = []
+    monkeypatch.setattr(again, "pause", paused.append)
+    with pytest.raises(ConflictError):
+        until_undisturbed(Disturbed(TRIES).do)
+    assert paused == list(range(1, TRIES))
+    paused.clear()
+    with pytest.raises(ConflictError):
+        step_by_step(Disturbed(TRIES).take, steps=20)
+    assert paused == list(range(1, TRIES))
+
+
+def test_two_that_were_disturbed_at_once_do_not_pause_for_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    for conflicts in range(1, TRIES):
+        for _ in range(100):
+            pause(conflicts)
+    rounds = [slept[at : at + 100] for at in range(0, len(slept), 100)]
+    assert all(len(set(each)) > 90 for each in rounds)
+    assert [max(each) <= min(1.0, 0.1 * 2**at) for at, each in enumerate(rounds)] == [True] * (TRIES - 1)
+    assert max(rounds[0]) < max(rounds[-1])
