@@ -67,7 +67,7 @@ def test_an_error_of_the_api_is_one_sentence_with_its_request_id(
 @pytest.mark.parametrize(
     ("status", "code", "advice"),
     [
-        (404, 2, "`dropforge datasets` lists what was dropped, and for which pipelines."),
+        (404, 2, "`dropforge runs --state live` lists the models that are live."),
         (403, 1, "set DROPFORGE_API_KEY to the one to use."),
         (415, 2, "no md"),
     ],
