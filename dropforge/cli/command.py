@@ -22,6 +22,9 @@ from dropforge.cli.render import Terminal
 
 P = ParamSpec("P")
 
+SLOWEST = 100
+"""Of factors on times: what lasts a day then lasts months, and any more is a slip."""
+
 
 def one_of(words: Sequence[str]) -> Callable[[str], str]:
     """Give a reader of an option that takes one of these words."""
