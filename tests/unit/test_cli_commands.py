@@ -337,7 +337,22 @@ def test_ctrl_c_is_quiet_and_exits_130(cloud: StubCloud, dropforge: Tool) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    ["up", "down", "env", "exec", "push", "drop", "datasets", "runs", "show", "log", "metrics", "wait", "predict"],
+    [
+        "up",
+        "down",
+        "env",
+        "exec",
+        "push",
+        "drop",
+        "pipelines",
+        "datasets",
+        "runs",
+        "show",
+        "log",
+        "metrics",
+        "wait",
+        "predict",
+    ],
 )
 def test_every_command_shows_an_example_and_its_options(dropforge: Tool, name: str) -> None:
     ended = dropforge(name, "--help")
