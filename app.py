@@ -26,8 +26,9 @@ from chalicelib.http import (
     timelines,
 )
 from chalicelib.media import BINARY_TYPES
-from chalicelib.settings import names_from_env
+from chalicelib.settings import check_before_deployment, names_from_env
 
+check_before_deployment(os.environ)
 DEPLOYMENT = names_from_env(os.environ).deployment
 NAMES = names_from_env(os.environ).head
 """What every name of this stage starts with: event filters match on it, or every job of the account would wake us."""

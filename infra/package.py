@@ -71,7 +71,9 @@ def _copy(project: Path, copy: Path, *, requirements: bool) -> None:
 def _run_chalice(copy: Path, made: Path, stage: str, region: str) -> None:
     merge = str(copy / "infra" / "template.yaml")
     command = [sys.executable, "-c", _CHALICE, "package", "--stage", stage, "--merge-template", merge, str(made)]
-    environment = os.environ | {"AWS_DEFAULT_REGION": region, "PYTHONDONTWRITEBYTECODE": "1"}
+    # A shell's own settings (`dropforge env`) reach no function: they must not stand in for the stage's.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DROPFORGE_")}
+    environment |= {"AWS_DEFAULT_REGION": region, "PYTHONDONTWRITEBYTECODE": "1"}
     ran = subprocess.run(
         command, cwd=copy, env=environment, capture_output=True, text=True, timeout=_WITHIN, check=False
     )

@@ -102,7 +102,7 @@ class Api:
         if status == _FORBIDDEN:
             return "The API key was not taken: set DROPFORGE_API_KEY to the one to use."
         if code == "not-found":
-            return "`dropforge datasets` lists what was dropped, and for which pipelines."
+            return "`dropforge runs --state live` lists the models that are live."
         return "`dropforge runs` shows how far its runs are." if code == "not-live" else ""
 
     def _items(self, plural: str, limit: int, query: Mapping[str, str | None]) -> Iterator[dict[str, Any]]:

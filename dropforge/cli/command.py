@@ -17,10 +17,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dropforge.cli.api import Api
 from dropforge.cli.bucket import Bucket
 from dropforge.cli.cloud import Kind, Place, find_place
-from dropforge.cli.errors import CliError, Exit, UnreadError
+from dropforge.cli.errors import CliError, Exit
 from dropforge.cli.render import Terminal
 
 P = ParamSpec("P")
+
+SLOWEST = 100
+"""Of factors on times: what lasts a day then lasts months, and any more is a slip."""
 
 
 def one_of(words: Sequence[str]) -> Callable[[str], str]:
@@ -92,10 +95,7 @@ def command(app: typer.Typer, **how: Any) -> Callable[[Callable[Concatenate[Sess
     def register(act: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:
         @wraps(act)
         def called(cloud: Kind | None, home: Path, stage: str, as_json: bool, *args: Any, **kwargs: Any) -> None:
-            try:
-                act(Session(kind=cloud, home=home, stage=stage, as_json=as_json), *args, **kwargs)
-            except BrokenPipeError as error:
-                raise UnreadError from error
+            act(Session(kind=cloud, home=home, stage=stage, as_json=as_json), *args, **kwargs)
 
         own = list(inspect.signature(act, eval_str=True).parameters.values())[1:]
         shared = [
@@ -130,8 +130,12 @@ def end(app: Callable[[], object]) -> None:
         sys.exit(error.exit)
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
-    except UnreadError:
-        sys.exit(Exit.OK)
+    except SystemExit as ended:
+        # The libraries below end with 1 where nobody reads the output any more: whoever stopped had seen enough.
+        unread = ended.__context__
+        if isinstance(unread, BrokenPipeError) and unread.__context__ is None:
+            sys.exit(Exit.OK)
+        raise
     except ClientError as error:
         said = error.response["Error"]
         terminal.error(f"AWS answered {error.operation_name} with {said['Code']}: {str(said['Message']).rstrip('.')}.")
@@ -147,12 +151,13 @@ def end(app: Callable[[], object]) -> None:
         terminal.error(f"This should not happen: {type(error).__name__}: {error}. DROPFORGE_DEBUG=1 shows where.")
         sys.exit(Exit.TROUBLE)
     finally:
-        _let_go_of_stdout()
+        _let_go_of_output()
 
 
-def _let_go_of_stdout() -> None:
+def _let_go_of_output() -> None:
     """Write what is still to be written; where nobody reads any more, Python would complain of it at its own end."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -17,10 +17,6 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-class UnreadError(Exception):
-    """Whoever read our output has seen enough. No OSError: of that, the library below would make exit code 1."""
-
-
 class CliError(Exception):
     """A command cannot do what it was asked; the message is the one sentence shown."""
 

@@ -13,7 +13,7 @@ import typer
 
 from dropforge.cli import installed
 from dropforge.cli.cloud import STRANGERS, Kind
-from dropforge.cli.command import Session, command
+from dropforge.cli.command import SLOWEST, Session, command
 from dropforge.cli.errors import CliError, RefusedError, UsageError
 
 app = typer.Typer()
@@ -21,11 +21,19 @@ app = typer.Typer()
 _SPEED, _DELAYS, _SEED = 0.1, 0.0, 0
 _Speed = Annotated[
     float | None,
-    typer.Option(min=0.001, help=f"Pace of schedules and retries; 1 is AWS's own.  [default: {_SPEED}]"),
+    typer.Option(
+        min=0.001,
+        max=SLOWEST,
+        help=f"Factor on the times of schedules and retries: 1 as on AWS, 2 twice as long.  [default: {_SPEED}]",
+    ),
 ]
 _Delays = Annotated[
     float | None,
-    typer.Option(min=0, help="How long SageMaker's states last; 1 is AWS's own, 0 at once.  [default: 0]"),
+    typer.Option(
+        min=0,
+        max=SLOWEST,
+        help="How long SageMaker's states last: 0 at once, 1 as on AWS, 2 twice as long.  [default: 0]",
+    ),
 ]
 _Seed = Annotated[int | None, typer.Option(help="Draws these delays; the same seed draws the same.  [default: 0]")]
 _Stages = Annotated[list[str] | None, typer.Option("--with", help="A further stage to deploy; may be repeated.")]

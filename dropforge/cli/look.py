@@ -1,4 +1,4 @@
-"""datasets, runs, show, log, wait: what became of it."""
+"""pipelines, datasets, runs, show, log, wait: what became of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dropforge.cli.follow import AWAITING, STAGES, Follower, StageReached
 from dropforge.cli.render import clean, duration
 from dropforge.cli.runs import outcome, replaced, resolve
 from dropforge.cli.since import Since, seconds
-from dropforge.cli.tables import dataset_row, described, run_row
+from dropforge.cli.tables import dataset_row, described, pipeline_row, run_row
 
 app = typer.Typer()
 
@@ -69,6 +69,19 @@ _Endpoints = Annotated[
     bool, typer.Option("--endpoints", help="What models say while they are rehearsed or serve, back to --since.")
 ]
 _Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends; exit as it ended.")]
+
+
+@command(app, epilog="Example: dropforge pipelines")
+def pipelines(session: Session) -> None:
+    """List the pipelines: which version is accepted, what is wrong with a newer one, and who paused it."""
+    found = list(session.api.listed("pipelines", limit=sys.maxsize))
+    if session.terminal.as_json:
+        session.terminal.data(found)
+        return
+    columns, short = ("pipeline", "state", "version", "accepted", "paused", "why"), session.terminal.live
+    session.terminal.table(columns, (pipeline_row(each, short=short) for each in found), wide=("why", "paused"))
+    if not found:
+        session.terminal.note("Nothing yet: `dropforge push FOLDER` begins with a pipeline.")
 
 
 @command(app, epilog="Example: dropforge datasets --pipeline digits --state refused")

@@ -34,6 +34,13 @@ _GAP = "  "
 _NOTHING = "-"
 
 
+class _Aside(Console):
+    """What stands beside the output: that nobody reads it is no reason to stop."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
 class Terminal:
     """Where one command speaks to."""
 
@@ -41,7 +48,7 @@ class Terminal:
         """With `as_json`, stdout carries JSON alone."""
         self.as_json = as_json
         self.out = out or Console(highlight=False, soft_wrap=True)
-        self.err = err or Console(stderr=True, highlight=False, soft_wrap=True)
+        self.err = err or _Aside(stderr=True, highlight=False, soft_wrap=True)
 
     @property
     def live(self) -> bool:

@@ -12,6 +12,7 @@ import typer
 
 from dropforge.cli import images, installed
 from dropforge.cli.cloud import STRANGERS
+from dropforge.cli.command import SLOWEST
 from dropforge.cli.errors import CliError, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,14 @@ _ENGINE = "engine"
 """In a folder's place; a folder of that name is `./engine`."""
 
 _Port = Annotated[int, typer.Option(min=0, max=65535, help="Where to answer on 127.0.0.1; 0 is any free port.")]
-_Speed = Annotated[float, typer.Option(min=0, help="Pace of what takes its time on AWS: 1 as there, 0 at once.")]
+_Speed = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=SLOWEST,
+        help="Factor on what takes its time on AWS: 0 at once, 1 as there, 2 twice as long.",
+    ),
+]
 _Seed = Annotated[int, typer.Option(help="Draws the delays; the same seed draws the same.")]
 _State = Annotated[
     Path | None, typer.Option("--state", metavar="DIR", help="Keep everything there; without it, nothing is kept.")

@@ -23,6 +23,8 @@ app = typer.Typer()
 
 _NAMES = 1000
 """Pipelines among which the one that may be meant is looked for."""
+_NAMED = 6
+"""Of them, where none is alike."""
 
 _PipelineName = Annotated[str | None, typer.Option("--name", help="The pipeline's name; without it, the folder's own.")]
 _DatasetName = Annotated[
@@ -202,13 +204,15 @@ def _dropped(said: dict[str, Any]) -> str:
 
 
 def _meant(session: Session, pipeline: str) -> str:
-    """Ask after the nearest name that there is; whoever may only write to the bucket cannot know it."""
+    """Ask after the nearest name, or tell those that there are; whoever may only write to the bucket knows none."""
     try:
         names = [each["pipeline"] for each in session.api.listed("pipelines", limit=_NAMES)]
     except CliError:
         return ""
-    nearest = get_close_matches(pipeline, names, n=1)
-    return f" (did you mean {nearest[0]}?)" if nearest else ""
+    if nearest := get_close_matches(pipeline, names, n=1):
+        return f" (did you mean {nearest[0]}?)"
+    some = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+    return f" (there are: {some})" if names else ""
 
 
 def _known(run: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Datasets and runs as rows and lines to read."""
+"""Pipelines, datasets and runs as rows and lines to read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from dropforge.cli.render import local_time, moment, size
+
+
+def pipeline_row(seen: dict[str, Any], *, short: bool) -> tuple[Any, ...]:
+    return (
+        seen["pipeline"],
+        seen["state"],
+        (seen["version"] or "")[:12] or None,
+        local_time(seen["accepted_at"], short=short),
+        (seen["paused"] or {}).get("what"),
+        seen["problem"],
+    )
 
 
 def dataset_row(seen: dict[str, Any], *, short: bool) -> tuple[Any, ...]:

@@ -107,13 +107,23 @@ def package(project: Path, stage: str, region: str) -> str:
             check=False,
         )
         if made.returncode:
-            raise DeployError(f"chalice package failed for stage {stage}: {made.stderr.strip() or made.stdout.strip()}")
+            raise DeployError(_why(stage, made.stderr.strip() or made.stdout.strip()))
         [found] = [file for file in (Path(folder) / "out").iterdir() if file.stem == "sam"]
         return found.read_text().replace("./deployment.zip", CODE)
 
 
+def _why(stage: str, said: str) -> str:
+    """Tell a bad setting in its own sentence, and anything else in full."""
+    _, bad, sentence = said.rpartition("BadSettingError: ")
+    return (
+        f"stage {stage} is set up wrongly: {sentence}" if bad else f"chalice package failed for stage {stage}: {said}"
+    )
+
+
 def _environment(region: str) -> dict[str, str]:
-    return os.environ | {"AWS_DEFAULT_REGION": region, "PYTHONDONTWRITEBYTECODE": "1"}
+    """Give what a child is to see: settings are the project's own, since functions get no others."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DROPFORGE_")}
+    return kept | {"AWS_DEFAULT_REGION": region, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -126,8 +136,7 @@ def _copy(source: Path, target: Path) -> None:
 def _digest(project: Path, region: str) -> str:
     """Tell all that a template is made of: the files, the region, and the programs that make it."""
     made_by = [f"{name} {version(name)}" for name in ("chalice", "aws-sam-translator")]
-    settings = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("DROPFORGE_")]
-    digest = hashlib.sha256("\n".join([region, sys.version, sys.prefix, *made_by, *settings]).encode())
+    digest = hashlib.sha256("\n".join([region, sys.version, sys.prefix, *made_by]).encode())
     for file in sorted(path for name in _SHIPPED for path in _files(project / name)):
         digest.update(f"{file.relative_to(project)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:32]

@@ -12,6 +12,7 @@ from tests.fakes.world import SETTINGS, World
 
 os.environ.setdefault("DROPFORGE_PREFIX", SETTINGS.prefix)
 os.environ.setdefault("DROPFORGE_STAGE", SETTINGS.stage)
+os.environ.setdefault("DROPFORGE_INSTANCE_TYPES", ",".join(SETTINGS.instance_types))
 
 
 @pytest.fixture

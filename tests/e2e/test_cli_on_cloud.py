@@ -175,7 +175,7 @@ def test_content_that_is_a_run_already_is_told_so_under_any_name(shop: Shop) -> 
 def test_what_cannot_be_predicted_says_what_to_do(shop: Shop) -> None:
     file = write(shop.folder, {"p.png": PIXEL, "p.md": b"#"}) / "p.png"
     nobody = shop.tool("predict", "nope", file)
-    assert (nobody.code, "`dropforge datasets` lists" in nobody.err) == (2, True), nobody
+    assert (nobody.code, "`dropforge runs --state live` lists" in nobody.err) == (2, True), nobody
     assert shop.tool("predict", NAME, file.with_suffix(".md")).code == 2
     call = shop.tool.command("predict", NAME, file)
     environment = shop.tool.environment | {"DROPFORGE_API_KEY": "another"}

@@ -280,11 +280,34 @@ def test_operations_that_there_are_and_those_of_other_services_are_taken(service
         {"operation": "CreateModel", "does": "fail", "status": 99999},
         {"operation": "CreateModel", "does": "fail", "code": "two\nlines"},
         {"operation": "InvokeEndpoint", "does": "throttle", "service": "sagemaker-runtime"},
+        {"operation": "CreateModel", "does": "throttle", "code": "Odd"},
+        {"operation": "CreateModel", "does": "fail", "seconds": 1},
+        {"event": "X", "does": "drop", "service": "s3"},
+        {"capacity": "*", "match": {"TrainingJobName": "mine"}},
     ],
 )
 def test_what_is_no_rule_is_refused(wrong: Any) -> None:
     with pytest.raises(BadRuleError):
         read(wrong)
+
+
+@pytest.mark.parametrize(
+    ("rule", "more"),
+    [
+        ({"operation": "AddTags", "does": "throttle"}, {"service": "sagemaker", "match": {}}),
+        (
+            {"operation": "AddTags", "does": "fail", "code": "Odd"},
+            {"service": "sagemaker", "match": {}, "status": 500, "message": "The local cloud was asked to fail."},
+        ),
+        ({"operation": "PUT", "service": "s3", "does": "delay", "seconds": 2}, {"match": {}}),
+        ({"event": "*", "does": "hold", "match": {"EndpointStatus": "IN_SERVICE"}}, {}),
+        ({"capacity": "*"}, {"does": "run-out"}),
+    ],
+)
+def test_a_rule_is_told_as_it_could_be_given_again(rule: dict[str, Any], more: dict[str, Any]) -> None:
+    rules = Rules()
+    rules.add([read(rule)])
+    assert rules.told() == [{"after": 0, "times": 1, **rule, **more, "seen": 0, "done": 0}]
 
 
 def test_a_body_that_goes_down_without_end_is_refused_and_disturbs_nothing(alone: Server, faults: Faults) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from dropforge.local.home import REGION
-from dropforge.local.packaging import DeployError, template, translated
+from dropforge.local.packaging import DeployError, package, template, translated
 from tests.local.projects import make_project
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +46,18 @@ def test_what_cannot_be_translated_is_told(tmp_path: Path) -> None:
     merge.write_text(json.dumps(merged))
     with pytest.raises(DeployError, match=r"(?s)cannot be translated.*Nonsense"):
         translated(project, "dev", REGION)
+
+
+def test_a_bad_setting_of_a_stage_is_told_in_its_own_sentence_whatever_the_shell_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("app.py", "chalicelib", "infra"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / ".chalice", tmp_path / ".chalice")
+    monkeypatch.setenv("DROPFORGE_BUCKET", "of-the-shell")
+    monkeypatch.setenv("DROPFORGE_BUS", "the shell's, and of no function")
+    assert package(tmp_path, "dev", REGION)
+    config = tmp_path / ".chalice" / "config.json"
+    config.write_text(config.read_text().replace('"ml.m5.large,', '"m5.large,'))
+    with pytest.raises(DeployError, match=r"^stage dev is set up wrongly: DROPFORGE_INSTANCE_TYPES is 'm5\.large'; "):
+        package(tmp_path, "dev", REGION)

@@ -62,20 +62,6 @@ def test_a_terminal_of_another_alphabet_is_written_to_all_the_same(cloud: StubCl
     assert "digits/gr\\" in out
 
 
-@pytest.mark.parametrize("words", [("runs",), ("runs", "--json"), ("log", RUN)])
-def test_who_stops_reading_ends_it_quietly(cloud: StubCloud, dropforge: Tool, words: tuple[str, ...]) -> None:
-    lines = [{"at": None, "text": "epoch"}] * 3
-    cloud.routes["/api/v1/runs"] = 200, {"runs": [run("live")], "next": None}
-    cloud.routes[f"/api/v1/runs/{RUN}"] = 200, run("live")
-    cloud.routes[f"/api/v1/runs/{RUN}/log"] = 200, {"lines": lines, "next": None}
-    with dropforge.start(*words) as process:
-        assert process.stdout is not None
-        process.stdout.close()
-        assert process.stderr is not None
-        assert len(process.stderr.read().splitlines()) == 1
-    assert process.returncode == 0
-
-
 def test_a_limit_beyond_all_numbers_is_a_usage_error(dropforge: Tool) -> None:
     ended = dropforge("runs", "--limit", "9" * 20)
     assert (ended.code, "--limit" in ended.err) == (2, True), ended.err
@@ -351,7 +337,22 @@ def test_ctrl_c_is_quiet_and_exits_130(cloud: StubCloud, dropforge: Tool) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    ["up", "down", "env", "exec", "push", "drop", "datasets", "runs", "show", "log", "metrics", "wait", "predict"],
+    [
+        "up",
+        "down",
+        "env",
+        "exec",
+        "push",
+        "drop",
+        "pipelines",
+        "datasets",
+        "runs",
+        "show",
+        "log",
+        "metrics",
+        "wait",
+        "predict",
+    ],
 )
 def test_every_command_shows_an_example_and_its_options(dropforge: Tool, name: str) -> None:
     ended = dropforge(name, "--help")

@@ -67,7 +67,7 @@ def test_an_error_of_the_api_is_one_sentence_with_its_request_id(
 @pytest.mark.parametrize(
     ("status", "code", "advice"),
     [
-        (404, 2, "`dropforge datasets` lists what was dropped, and for which pipelines."),
+        (404, 2, "`dropforge runs --state live` lists the models that are live."),
         (403, 1, "set DROPFORGE_API_KEY to the one to use."),
         (415, 2, "no md"),
     ],
@@ -212,13 +212,21 @@ def test_a_drop_for_a_pipeline_that_is_not_there_is_sent_with_a_warning(
     assert ended.out.splitlines()[-1] == waits
 
 
-def test_a_drop_for_a_misspelt_pipeline_is_told_the_nearest_name_first(
-    cloud: StubCloud, dropforge: Tool, tmp_path: Path
+@pytest.mark.parametrize(
+    ("name", "names", "told"),
+    [
+        ("digitz", ["cats", "digits"], "did you mean digits?"),
+        ("sunday", ["cats", "digits"], "there are: cats, digits"),
+        ("sunday", list("abcdefgh"), "there are: a, b, c, d, e, f, …"),
+    ],
+)
+def test_a_drop_for_a_misspelt_pipeline_is_told_the_names_that_there_are_first(
+    cloud: StubCloud, dropforge: Tool, tmp_path: Path, name: str, names: list[str], told: str
 ) -> None:
-    cloud.routes["/api/v1/pipelines"] = 200, {"pipelines": [{"pipeline": "cats"}, {"pipeline": "digits"}], "next": None}
-    ended = dropforge("drop", "digitz", str(make_drop(tmp_path)))
+    cloud.routes["/api/v1/pipelines"] = 200, {"pipelines": [{"pipeline": each} for each in names], "next": None}
+    ended = dropforge("drop", name, str(make_drop(tmp_path)))
     _, warned = ended.err.splitlines()
-    assert warned == "There is no pipeline digitz yet (did you mean digits?): the files will wait for it."
+    assert warned == f"There is no pipeline {name} yet ({told}): the files will wait for it."
 
 
 @pytest.mark.parametrize("before", [None, RUN])

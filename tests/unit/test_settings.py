@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.errors import BadSettingError
-from chalicelib.settings import Settings, names_from_env
+from chalicelib.settings import Settings, check_before_deployment, names_from_env
 
 ENV = {
     "DROPFORGE_PREFIX": "dropforge",
@@ -27,6 +27,13 @@ def test_a_whole_environment_becomes_settings() -> None:
     assert settings.overrides == ("train.hyperparameters.*", "train.instance_type")
     assert settings.bucket == ENV["DROPFORGE_BUCKET"]
     assert settings.region == "us-east-1"
+
+
+def test_what_a_stage_is_told_is_checked_before_there_is_a_stack() -> None:
+    told = {name: ENV[name] for name in ("DROPFORGE_PREFIX", "DROPFORGE_STAGE", "DROPFORGE_INSTANCE_TYPES")}
+    check_before_deployment(told)
+    with pytest.raises(BadSettingError, match="DROPFORGE_BUS"):
+        check_before_deployment({**told, "DROPFORGE_BUS": "no bus"})
 
 
 def test_a_stage_may_allow_no_overrides_at_all() -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
@@ -71,19 +71,24 @@ def read(given: Any) -> Rule:
     if len(named) != 1:
         raise BadRuleError("a rule names one of operation, event and capacity")
     [subject] = named
-    known = {each.name: given[each.name] for each in fields(Rule) if each.name in given and each.name not in _OWN}
-    if unknown := sorted(set(given) - set(known) - {subject}):
-        raise BadRuleError(f"a rule has no {', '.join(unknown)}")
-    if subject == "capacity":
-        known.setdefault("does", "run-out")
-    if known.get("does") not in _DEEDS[subject]:
+    does = given.get("does", "run-out" if subject == "capacity" else None)
+    if does not in _DEEDS[subject]:
         raise BadRuleError(f"what is done to a rule's {subject} is one of {', '.join(_DEEDS[subject])}")
-    rule = Rule(subject=subject, name=given[subject], **known)
+    more = {name: value for name, value in given.items() if name not in {subject, "does"}}
+    if unknown := sorted(set(more) - _members(subject, does)):
+        raise BadRuleError(f"a {does} rule has no {', '.join(unknown)}")
+    rule = Rule(subject=subject, name=given[subject], does=does, **more)
     _check(rule)
     return rule
 
 
-_OWN = {"subject", "name"}
+def _members(subject: str, does: str) -> set[str]:
+    """Name what a rule may say beside its subject and its deed; anything else would be without effect."""
+    return {"after", "times", *_OF_SUBJECTS[subject], *_OF_DEEDS.get(does, ())}
+
+
+_OF_SUBJECTS = {"operation": ("service", "match"), "event": ("match",), "capacity": ()}
+_OF_DEEDS = {"fail": ("code", "message", "status"), "delay": ("seconds",), "lose-answer": ("seconds",)}
 _DEEDS = {"operation": CALLS, "event": EVENTS, "capacity": ("run-out",)}
 _KINDS: Mapping[str, tuple[type, ...]] = {
     "name": (str,), "service": (str,), "code": (str,), "message": (str,), "match": (Mapping,),
@@ -188,5 +193,7 @@ class Rules:
 
 
 def _written(rule: Rule) -> dict[str, Any]:
-    told = asdict(rule)
-    return {told.pop("subject"): told.pop("name"), **told}
+    """Tell a rule as it could be given again."""
+    members = _members(rule.subject, rule.does)
+    told = {name: value for name, value in asdict(rule).items() if name in members}
+    return {rule.subject: rule.name, "does": rule.does, **told}
