@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from dropforge.local import apis
 from dropforge.local.sagemaker.wire import fidelity
 from tests.local.sagemaker.samples import with_member
+from tests.local.sagemaker.told import ON_INSTANCE
 from tests.local.sagemaker.world import IMAGE, ROLE, World
 
 _FOREIGN = "arn:aws:iam::999999999999:role/theirs"
@@ -163,3 +164,30 @@ def test_a_serverless_variant_takes_neither_a_vpc_nor_isolation(world: World, ap
     world.sagemaker.create_endpoint_config(
         EndpointConfigName=name, ProductionVariants=[{**with_instances, "InitialInstanceCount": 1}], **apart
     )
+
+
+def _capturing(world: World, **enabled: bool) -> dict[str, Any]:
+    variant = {"VariantName": "main", "ModelName": world.config("serves.py"), **ON_INSTANCE}
+    capture = {
+        "InitialSamplingPercentage": 1,
+        "DestinationS3Uri": "s3://b/c",
+        "CaptureOptions": [{"CaptureMode": "Input"}],
+    }
+    return {
+        "EndpointConfigName": f"captures-{uuid.uuid4().hex[:12]}",
+        "ProductionVariants": [variant],
+        "DataCaptureConfig": {**capture, **enabled},
+    }
+
+
+@pytest.mark.parametrize("enabled", [{}, {"EnableCapture": True}])
+def test_a_configuration_that_captures_is_refused(world: World, enabled: dict[str, bool]) -> None:
+    with pytest.raises(ClientError, match="DataCaptureConfig is not in the local cloud: nothing is captured"):
+        world.sagemaker.create_endpoint_config(**_capturing(world, **enabled))
+
+
+def test_a_configuration_may_say_that_it_captures_nothing(world: World) -> None:
+    request = _capturing(world, EnableCapture=False)
+    world.sagemaker.create_endpoint_config(**request)
+    told = world.sagemaker.describe_endpoint_config(EndpointConfigName=request["EndpointConfigName"])
+    assert told["DataCaptureConfig"] == request["DataCaptureConfig"]

@@ -75,6 +75,8 @@ class Models:
         name = request["EndpointConfigName"]
         arn = self._account.arn(CONFIG, name)
         roles.check(self._account, request.get("ExecutionRoleArn"))
+        if (capture := request.get("DataCaptureConfig")) and capture.get("EnableCapture", True):
+            raise refusals.CAPTURED()
         isolated = bool(request.get("EnableNetworkIsolation"))
         variants = [self._variant(variant, isolated) for variant in request["ProductionVariants"]]
         shadows = [self._variant(variant, isolated) for variant in request.get("ShadowProductionVariants", ())]

@@ -49,6 +49,12 @@ SAME_VARIANT = Refusal(
     "Production variant names must be unique within an endpoint configuration: {names}.",
     _CREATE_VARIANT,
 )
+CAPTURED = Refusal(
+    "a configuration asks for data to be captured: its DataCaptureConfig does not say that EnableCapture is false",
+    _VALIDATION,
+    "DataCaptureConfig is not in the local cloud: nothing is captured.",
+    OURS,
+)
 NO_MODEL = Refusal(
     "a variant names no model",
     _VALIDATION,
