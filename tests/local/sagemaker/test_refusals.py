@@ -97,6 +97,18 @@ def test_an_operation_that_is_not_here_is_refused_by_its_name_and_one_that_is_no
     assert _refusal(world, "MakeCoffee", {})[0] == "UnknownOperationException"
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_an_operation_is_performed_by_post_alone(world: World, method: str) -> None:
+    name = f"by-{method.lower()}"
+    body = json.dumps({"ModelPackageGroupName": name})
+    connection = http.client.HTTPConnection(world.sagemaker.meta.endpoint_url.removeprefix("http://"))
+    connection.request(method, "/", body, {"X-Amz-Target": "SageMaker.CreateModelPackageGroup"})
+    told = connection.getresponse()
+    assert (told.status, json.loads(told.read())["__type"]) == (400, "UnknownOperationException")
+    connection.close()
+    assert world.sagemaker.list_model_package_groups(NameContains=name)["ModelPackageGroupSummaryList"] == []
+
+
 @pytest.mark.parametrize(
     ("operation", "request_", "message"),
     [

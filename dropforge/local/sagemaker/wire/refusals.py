@@ -31,7 +31,7 @@ NOT_AN_OBJECT = Refusal(
     source=ASSUMED,
 )
 UNKNOWN_OPERATION = Refusal(
-    when="SageMaker has no such operation",
+    when="SageMaker has no such operation, or it is asked for by another method than POST",
     code="UnknownOperationException",
     message="",
     source=_ERRORS,
