@@ -170,7 +170,7 @@ NO_TARGET = Refusal(
     _INVOKE,
 )
 NO_SESSION = Refusal(
-    "an invocation goes on with a session that nobody opened, or whose server is gone",
+    "an invocation goes on with a session that nobody opened, that has expired, or whose server is gone",
     _RUNTIME_VALIDATION,
     "Session {session} of endpoint {endpoint} not found.",
     ASSUMED,
