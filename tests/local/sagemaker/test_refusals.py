@@ -176,7 +176,13 @@ def test_names_of_models_configurations_and_endpoints_are_taken_while_they_exist
 
 
 @pytest.mark.parametrize(
-    "uri", ["s3://{}/none/model.tar.gz", "s3://No_Bucket!/model.tar.gz", "https://any/model.tar.gz", "s3://x.tar.gz"]
+    "uri",
+    [
+        "s3://{}/none/model.tar.gz",
+        "s3://No_Bucket!/model.tar.gz",
+        "https://s3.amazonaws.com/any/model.tar.gz",
+        "s3://x.tar.gz",
+    ],
 )
 def test_a_model_whose_data_is_not_there_is_refused(world: World, uri: str) -> None:
     container = {"Image": IMAGE, "ModelDataUrl": uri.format(world.bucket)}

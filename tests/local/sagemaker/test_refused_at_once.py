@@ -52,6 +52,29 @@ def test_a_role_of_another_account_is_refused_by_every_operation_that_takes_one(
     assert {key: said for key, said in told.items() if said != wanted} == {}
 
 
+def _takes_a_place(world: World) -> Iterator[tuple[str, str]]:
+    for name, operation in world.cloud.operations.items():
+        for path, member in fidelity.members(_shape(name)):
+            pattern = getattr(member, "metadata", {}).get("pattern", "")
+            if "(https|s3)://" in pattern and fidelity.standing(operation, path)[0] != fidelity.REFUSED:
+                yield name, path
+
+
+def test_an_address_that_is_none_of_s3_is_refused_wherever_a_place_is_named(world: World) -> None:
+    asked = list(_takes_a_place(world))
+    assert {name for name, _ in asked} >= {
+        "CreateTrainingJob", "CreateProcessingJob", "CreateTransformJob", "CreateHyperParameterTuningJob",
+        "CreateLabelingJob", "CreateModel", "CreateEndpointConfig",
+    }  # fmt: skip
+    somewhere = (
+        "https://s/ome.example.com"  # as the pattern of an endpoint's places has it, with a bucket of one letter
+    )
+    told = {(name, path): _refusal(world, name, with_member(_shape(name), path, somewhere)) for name, path in asked}
+    wrong = {key: said for key, said in told.items() if "is no place in S3" not in said[1]}
+    assert wrong == {}
+    assert {code for code, _ in told.values()} == {"ValidationException"}
+
+
 @pytest.mark.parametrize("role", ["arn:aws:iam::000000000000:user/ada", "jobs", "arn:aws:s3:::bucket"])
 def test_what_is_no_role_is_refused_as_one(world: World, role: str) -> None:
     code, said = _refusal(world, "CreateModel", with_member(_shape("CreateModel"), "ExecutionRoleArn", role))

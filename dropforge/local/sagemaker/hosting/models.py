@@ -9,10 +9,10 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dropforge.local.sagemaker import listing, roles, tags
-from dropforge.local.sagemaker.artifacts import split_uri
 from dropforge.local.sagemaker.errors import SageMakerError
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting import fields, refusals
+from dropforge.local.sagemaker.places import split_uri
 from dropforge.local.sagemaker.store import Doc, TakenError
 from dropforge.local.sagemaker.wire.operation import Operation
 

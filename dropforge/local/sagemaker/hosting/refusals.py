@@ -275,12 +275,6 @@ ONE_INPUT = Refusal(
     "An asynchronous inference of endpoint {endpoint} takes either InputLocation or Body.",
     _INVOKE_ASYNC,
 )
-INPUT_ELSEWHERE = Refusal(
-    "the input of an asynchronous inference is not in S3",
-    _RUNTIME_VALIDATION,
-    "InputLocation {location} must begin with s3:// in the local cloud.",
-    OURS,
-)
 NO_OUTPUT = Refusal(
     "an asynchronous endpoint names no place for its answers",
     _VALIDATION,

@@ -14,7 +14,6 @@ from typing import Any
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dropforge.local.sagemaker import artifacts
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import inputs
 from dropforge.local.sagemaker.jobs.bounds import OUT_OF_MEMORY, Bounds
@@ -23,6 +22,7 @@ from dropforge.local.sagemaker.jobs.channels import asked, files
 from dropforge.local.sagemaker.kinds.ends import CutShortError, End
 from dropforge.local.sagemaker.kinds.runs import Live, Runs
 from dropforge.local.sagemaker.logs import TRANSFORM_GROUP, Stream
+from dropforge.local.sagemaker.places import split_uri
 from dropforge.local.sagemaker.store import Doc
 from dropforge.local.sagemaker.transform import states
 from dropforge.local.sagemaker.transform.asking import SEE_LOGS, AskError, Asking, capitals
@@ -182,7 +182,7 @@ class _Work:
             out.write(body.removesuffix(b"\n") + b"\n" if line else body)
 
     def _take(self, source: Source) -> None:
-        bucket, prefix = artifacts.split_uri(self._job["TransformOutput"]["S3OutputPath"].rstrip("/"))
+        bucket, prefix = split_uri(self._job["TransformOutput"]["S3OutputPath"].rstrip("/"))
         self._s3.upload_file(str(source.out), bucket, f"{prefix}/{source.name}.out".lstrip("/"))
         source.out.unlink()
 
