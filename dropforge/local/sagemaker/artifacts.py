@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from dropforge.local.sagemaker.jobs.bounds import BOUNDS, Bounds
+from dropforge.local.sagemaker.places import split_uri
 
 _LARGEST = 20 * 1024**3
 _MOST_FILES = 100_000
@@ -20,12 +21,6 @@ _GZIP = b"\x1f\x8b"
 
 class BadArchiveError(Exception):
     """An archive that cannot be made or unpacked, or that would write where it must not."""
-
-
-def split_uri(uri: str) -> tuple[str, str]:
-    """Split s3://bucket/key."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return bucket, key
 
 
 def pack_and_upload(s3: Any, folder: Path, uri: str, scratch: Path) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dropforge.local.sagemaker.artifacts import split_uri
+from dropforge.local.sagemaker.places import split_uri
 
 HYPERPARAMETER = "sagemaker_submit_directory"
 VARIABLE = "SAGEMAKER_SUBMIT_DIRECTORY"

@@ -31,8 +31,12 @@ CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY AUTOINCREMENT, event T
 """
 
 
-# Names are alike in any case: ARNs have them in lower case, and are unique.
-_ALIKE = "SELECT 1 FROM things WHERE kind = ? AND lower(name) = lower(?)"
+# Names are alike in any case: ARNs have them in lower case, and are unique. The case that was given first is kept.
+# SQLite would look through a whole kind for what it is to change: it takes this index only where it is named.
+_FOUND = "SELECT doc FROM things INDEXED BY by_lower WHERE kind = ? AND lower(name) = lower(?)"
+_CHANGED = """
+UPDATE things INDEXED BY by_lower SET doc = ?, status = ?, modified = ? WHERE kind = ? AND lower(name) = lower(?)"""
+_DELETED = "DELETE FROM things INDEXED BY by_lower WHERE kind = ? AND lower(name) = lower(?)"
 
 
 class TakenError(Exception):
@@ -79,7 +83,7 @@ class Store:
         status = self._moved(kind, "", doc)
         with self._lock, self._transaction():
             now = time.time()
-            if self._database.execute(_ALIKE, (kind, name)).fetchone():
+            if self.get(kind, name) is not None:
                 raise TakenError(name)
             self._database.execute(
                 "INSERT INTO things VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -89,7 +93,7 @@ class Store:
 
     def get(self, kind: str, name: str) -> Doc | None:
         with self._lock:
-            row = self._database.execute("SELECT doc FROM things WHERE kind = ? AND name = ?", (kind, name)).fetchone()
+            row = self._database.execute(_FOUND, (kind, name)).fetchone()
         return None if row is None else json.loads(row[0])
 
     def change(self, kind: str, name: str, edit: Callable[[Doc], Iterable[Event] | None]) -> Doc:
@@ -102,7 +106,7 @@ class Store:
             events = edit(doc)
             status = self._moved(kind, before, doc)
             self._database.execute(
-                "UPDATE things SET doc = ?, status = ?, modified = ? WHERE kind = ? AND name = ?",
+                _CHANGED,
                 (json.dumps(doc), status, doc.get("LastModifiedTime", time.time()), kind, name),
             )
             self._remember(events or ())
@@ -110,7 +114,7 @@ class Store:
 
     def delete(self, kind: str, name: str) -> bool:
         with self._lock, self._transaction():
-            return self._database.execute("DELETE FROM things WHERE kind = ? AND name = ?", (kind, name)).rowcount > 0
+            return self._database.execute(_DELETED, (kind, name)).rowcount > 0
 
     def select(self, where: str, values: Sequence[Any], order: str = "created, name", limit: int = -1) -> list[Row]:
         """Read by a condition of ours over the columns; values come in only as parameters."""

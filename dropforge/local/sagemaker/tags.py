@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.store import Doc, MissingError, Row
+from dropforge.local.sagemaker.store import Doc, MissingError
 from dropforge.local.sagemaker.wire import refusals
 from dropforge.local.sagemaker.wire.operation import Operation
 
@@ -51,7 +51,7 @@ class Tags:
     def list(self, request: Mapping[str, Any]) -> Doc:
         if request.get("NextToken"):  # there was no page with more to come
             raise refusals.BAD_TOKEN()
-        return {"Tags": self._find(request["ResourceArn"])[1].doc.get("_tags", [])}
+        return {"Tags": self._find(request["ResourceArn"])[2].get("_tags", [])}
 
     def delete(self, request: Mapping[str, Any]) -> Doc:
         _check(request["TagKeys"])
@@ -63,20 +63,20 @@ class Tags:
         return {}
 
     def _change(self, arn: str, edit: Any) -> Doc:
-        kind, found = self._find(arn)
+        kind, name, _ = self._find(arn)
         try:
-            return self._store.change(kind, found.name, edit)
+            return self._store.change(kind, name, edit)
         except MissingError as error:
             raise refusals.RESOURCE_MISSING(arn=arn) from error
 
-    def _find(self, arn: str) -> tuple[str, Row]:
-        """Find a thing of this account and region, by its kind and its name in whatever case."""
+    def _find(self, arn: str) -> tuple[str, str, Doc]:
+        """Find a thing of this account and region: its kind, its name in whatever case, and what is known of it."""
         place, _, path = arn.rpartition(":")
         kind, _, name = path.partition("/")
-        found = self._store.select("kind = ? AND lower(name) = ?", (kind, name.lower()), limit=1)
-        if not found or f"{place}:{kind}/" != self._account.arn(kind, ""):
+        doc = self._store.get(kind, name)
+        if doc is None or f"{place}:{kind}/" != self._account.arn(kind, ""):
             raise refusals.RESOURCE_MISSING(arn=arn)
-        return kind, found[0]
+        return kind, name, doc
 
 
 def _check(keys: Iterable[str]) -> None:

@@ -95,6 +95,17 @@ def test_an_answer_lies_where_it_was_promised_and_the_topic_is_told(world: World
     until(lambda: told.metric(world, "InvocationsProcessed", EndpointName=endpoint)["Sum"] == 1)
 
 
+def test_a_container_gets_the_headers_that_it_gets_of_one_that_waits(world: World) -> None:
+    queued, direct = told.deploy(world, AsyncInferenceConfig=_config(world)), told.deploy(world)
+    members = {"ContentType": "a/b", "Accept": "c/d", "CustomAttributes": "some", "InferenceId": "mine"}
+    asked = world.runtime.invoke_endpoint_async(EndpointName=queued, Body=order(), **members)
+    heard = json.loads(_seen(world, asked["OutputLocation"])["Body"].read())["headers"]
+    wanted = json.loads(world.invoke(direct, order(), **members))["headers"]
+    assert {name.lower(): value for name, value in heard.items()} == {
+        name.lower(): value for name, value in wanted.items()
+    }
+
+
 def test_a_container_that_fails_leaves_a_failure_object_and_the_error_topic_is_told(
     world: World, topics: dict[str, Any]
 ) -> None:
@@ -193,7 +204,7 @@ def test_each_kind_of_endpoint_is_asked_in_its_own_way(world: World) -> None:
         _ask(world, direct, {})
     with pytest.raises(ClientError, match="takes either InputLocation or Body"):
         world.runtime.invoke_endpoint_async(EndpointName=queued)
-    with pytest.raises(ClientError, match=r"must begin with s3://"):
+    with pytest.raises(ClientError, match="at 'inputLocation' is no place in S3"):
         world.runtime.invoke_endpoint_async(EndpointName=queued, InputLocation="https://some.example/input")
     with pytest.raises(ClientError, match="is real-time and cannot be updated to be asynchronous"):
         world.sagemaker.update_endpoint(EndpointName=direct, EndpointConfigName=queued)

@@ -102,7 +102,7 @@ def test_a_manifest_that_is_none_fails_the_job(world: World) -> None:
     assert "is not a list that begins with a prefix" in _failure(world, _channel(uri, "ManifestFile"))
 
 
-@pytest.mark.parametrize("uri", ["https://bucket/key", "s3://No_Bucket!/key", "s3://bucket?x=1/key"])
+@pytest.mark.parametrize("uri", ["https://bucket.s3.amazonaws.com/key", "s3://No_Bucket!/key", "s3://bucket?x=1/key"])
 def test_an_address_that_no_bucket_has_is_refused_like_one_that_names_nothing(world: World, uri: str) -> None:
     request = world.job_request("raises.py", InputDataConfig=[_channel(uri)])
     with pytest.raises(ClientError, match="No S3 objects found under S3 URL"):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from botocore.exceptions import EventStreamError
 
 from dropforge.local.sagemaker.hosting.figures import Figures
 from tests.local.sagemaker import told
@@ -46,6 +48,18 @@ def test_invocations_are_counted_with_their_latencies_and_their_errors(world: Wo
     assert model["Maximum"] >= 200_000
     assert model["Maximum"] > model["Minimum"] > 0
     until(lambda: _summed(world, endpoint, "OverheadLatency")["SampleCount"] == 10)
+
+
+def test_streams_are_counted_with_those_that_break(world: World) -> None:
+    endpoint = told.deploy(world)
+    for then in ("", "break", ""):
+        answer = world.runtime.invoke_endpoint_with_response_stream(
+            EndpointName=endpoint, Body=order(pieces=["some"], then=then)
+        )
+        with suppress(EventStreamError):
+            list(answer["Body"])
+    until(lambda: _summed(world, endpoint, "MidStreamErrors")["SampleCount"] == 3)
+    assert _summed(world, endpoint, "MidStreamErrors")["Sum"] == 1
 
 
 def test_what_was_added_before_the_end_is_put_and_a_flood_keeps_its_percentiles() -> None:

@@ -69,7 +69,7 @@ def test_checkpoints_for_which_s3_has_no_name_fail_the_job_and_say_so(world: Wor
     until(lambda: not (world.home / "sagemaker" / "jobs" / job["TrainingJobName"]).exists())
 
 
-@pytest.mark.parametrize("uri", ["https://bucket/key", "s3://No_Bucket!/key", "s3://bucket?x=1/key"])
+@pytest.mark.parametrize("uri", ["https://bucket.s3.amazonaws.com/key", "s3://No_Bucket!/key", "s3://bucket?x=1/key"])
 def test_checkpoints_at_an_address_that_no_bucket_has_fail_the_job_as_the_client_s_mistake(
     world: World, uri: str
 ) -> None:

@@ -96,6 +96,14 @@ def test_a_session_stays_with_the_server_that_opened_it_until_it_is_closed(world
         world.invoke(endpoint, order(), SessionId="mine")
 
 
+def test_a_session_that_has_expired_is_there_no_more(world: World, endpoint: str) -> None:
+    opened = {"X-Amzn-SageMaker-New-Session-Id": "brief; Expires=2000-01-01T00:00:00Z"}
+    world.runtime.invoke_endpoint(EndpointName=endpoint, Body=order(headers=opened), SessionId="NEW_SESSION")
+    with pytest.raises(ClientError, match=f"Session brief of endpoint {endpoint} not found") as refused:
+        world.invoke(endpoint, order(), SessionId="brief")
+    assert refused.value.response["Error"]["Code"] == "ValidationError"
+
+
 def test_an_answer_comes_in_the_parts_in_which_the_container_writes_it(world: World, endpoint: str) -> None:
     answer = _stream(world, endpoint, pieces=["one", "two", "three"])
     assert (answer["ContentType"], answer["InvokedProductionVariant"]) == ("text/x-told", "main")

@@ -1,4 +1,4 @@
-"""Places in S3 that are not there: a training job's channels are looked for at once, others when they are needed."""
+"""Places in S3: how they are named, and when those that are not there are missed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dropforge.local.sagemaker import places
 from tests.local.sagemaker.world import FINAL, IMAGE, ROLE, World, until
 
 _NOWHERE = "s3://no-such-bucket-anywhere/some/"
@@ -26,6 +27,54 @@ def test_a_training_job_whose_bucket_is_not_there_fails_when_it_is_needed(
     job = world.train("leaves_folders.py", **more)
     assert job["TrainingJobStatus"] == "Failed"
     assert job["FailureReason"].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("uri", "place"),
+    [
+        ("s3://bucket/some/key", ("bucket", "some/key")),
+        ("s3://bucket", ("bucket", "")),
+        ("https://s3.amazonaws.com/bucket/some/key", ("bucket", "some/key")),
+        ("https://s3-eu-west-1.amazonaws.com/bucket", ("bucket", "")),
+        ("https://s3.dualstack.eu-west-1.amazonaws.com/bucket/s3.key", ("bucket", "s3.key")),
+        ("https://bucket.s3.amazonaws.com/some/key", ("bucket", "some/key")),
+        ("https://dots.and-s3.s3.cn-north-1.amazonaws.com.cn/key", ("dots.and-s3", "key")),
+    ],
+)
+def test_a_place_has_a_bucket_and_a_key_by_whatever_address(uri: str, place: tuple[str, str]) -> None:
+    assert places.split_uri(uri) == place
+    assert not places.is_elsewhere(uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://some.example/bucket/key",
+        "https://s3.amazonaws.com/",
+        "https://s3.amazonaws.com.example.org/bucket/key",
+        "https://ec2.amazonaws.com/bucket/key",
+    ],
+)
+def test_an_address_of_others_is_none_of_s3(uri: str) -> None:
+    assert places.is_elsewhere(uri)
+
+
+def test_what_a_job_reads_and_leaves_may_be_named_by_addresses_of_s3(world: World) -> None:
+    world.put("addressed/in/some.txt", "x")
+    address = f"https://s3-us-east-1.amazonaws.com/{world.bucket}/addressed"
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"{address}/in/"}
+    job = world.train(
+        "leaves_folders.py",
+        InputDataConfig=[{"ChannelName": "train", "DataSource": {"S3DataSource": source}}],
+        OutputDataConfig={"S3OutputPath": f"{address}/out"},
+    )
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    model = job["ModelArtifacts"]["S3ModelArtifacts"]
+    world.s3.head_object(
+        Bucket=world.bucket, Key=model.removeprefix(f"https://s3-us-east-1.amazonaws.com/{world.bucket}/")
+    )
+    container = {"Image": IMAGE, "ModelDataUrl": model}
+    world.sagemaker.create_model(ModelName=job["TrainingJobName"], ExecutionRoleArn=ROLE, PrimaryContainer=container)
 
 
 def _processing(name: str) -> dict[str, Any]:

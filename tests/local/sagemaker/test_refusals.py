@@ -97,6 +97,18 @@ def test_an_operation_that_is_not_here_is_refused_by_its_name_and_one_that_is_no
     assert _refusal(world, "MakeCoffee", {})[0] == "UnknownOperationException"
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_an_operation_is_performed_by_post_alone(world: World, method: str) -> None:
+    name = f"by-{method.lower()}"
+    body = json.dumps({"ModelPackageGroupName": name})
+    connection = http.client.HTTPConnection(world.sagemaker.meta.endpoint_url.removeprefix("http://"))
+    connection.request(method, "/", body, {"X-Amz-Target": "SageMaker.CreateModelPackageGroup"})
+    told = connection.getresponse()
+    assert (told.status, json.loads(told.read())["__type"]) == (400, "UnknownOperationException")
+    connection.close()
+    assert world.sagemaker.list_model_package_groups(NameContains=name)["ModelPackageGroupSummaryList"] == []
+
+
 @pytest.mark.parametrize(
     ("operation", "request_", "message"),
     [
@@ -164,7 +176,13 @@ def test_names_of_models_configurations_and_endpoints_are_taken_while_they_exist
 
 
 @pytest.mark.parametrize(
-    "uri", ["s3://{}/none/model.tar.gz", "s3://No_Bucket!/model.tar.gz", "https://any/model.tar.gz", "s3://x.tar.gz"]
+    "uri",
+    [
+        "s3://{}/none/model.tar.gz",
+        "s3://No_Bucket!/model.tar.gz",
+        "https://s3.amazonaws.com/any/model.tar.gz",
+        "s3://x.tar.gz",
+    ],
 )
 def test_a_model_whose_data_is_not_there_is_refused(world: World, uri: str) -> None:
     container = {"Image": IMAGE, "ModelDataUrl": uri.format(world.bucket)}

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from dropforge.local import apis
 from dropforge.local.sagemaker.wire import fidelity
 from tests.local.sagemaker.samples import with_member
+from tests.local.sagemaker.told import ON_INSTANCE
 from tests.local.sagemaker.world import IMAGE, ROLE, World
 
 _FOREIGN = "arn:aws:iam::999999999999:role/theirs"
@@ -49,6 +50,29 @@ def test_a_role_of_another_account_is_refused_by_every_operation_that_takes_one(
     }  # fmt: skip
     told = {(name, path): _refusal(world, name, with_member(_shape(name), path, _FOREIGN)) for name, path in asked}
     assert {key: said for key, said in told.items() if said != wanted} == {}
+
+
+def _takes_a_place(world: World) -> Iterator[tuple[str, str]]:
+    for name, operation in world.cloud.operations.items():
+        for path, member in fidelity.members(_shape(name)):
+            pattern = getattr(member, "metadata", {}).get("pattern", "")
+            if "(https|s3)://" in pattern and fidelity.standing(operation, path)[0] != fidelity.REFUSED:
+                yield name, path
+
+
+def test_an_address_that_is_none_of_s3_is_refused_wherever_a_place_is_named(world: World) -> None:
+    asked = list(_takes_a_place(world))
+    assert {name for name, _ in asked} >= {
+        "CreateTrainingJob", "CreateProcessingJob", "CreateTransformJob", "CreateHyperParameterTuningJob",
+        "CreateLabelingJob", "CreateModel", "CreateEndpointConfig",
+    }  # fmt: skip
+    somewhere = (
+        "https://s/ome.example.com"  # as the pattern of an endpoint's places has it, with a bucket of one letter
+    )
+    told = {(name, path): _refusal(world, name, with_member(_shape(name), path, somewhere)) for name, path in asked}
+    wrong = {key: said for key, said in told.items() if "is no place in S3" not in said[1]}
+    assert wrong == {}
+    assert {code for code, _ in told.values()} == {"ValidationException"}
 
 
 @pytest.mark.parametrize("role", ["arn:aws:iam::000000000000:user/ada", "jobs", "arn:aws:s3:::bucket"])
@@ -163,3 +187,30 @@ def test_a_serverless_variant_takes_neither_a_vpc_nor_isolation(world: World, ap
     world.sagemaker.create_endpoint_config(
         EndpointConfigName=name, ProductionVariants=[{**with_instances, "InitialInstanceCount": 1}], **apart
     )
+
+
+def _capturing(world: World, **enabled: bool) -> dict[str, Any]:
+    variant = {"VariantName": "main", "ModelName": world.config("serves.py"), **ON_INSTANCE}
+    capture = {
+        "InitialSamplingPercentage": 1,
+        "DestinationS3Uri": "s3://b/c",
+        "CaptureOptions": [{"CaptureMode": "Input"}],
+    }
+    return {
+        "EndpointConfigName": f"captures-{uuid.uuid4().hex[:12]}",
+        "ProductionVariants": [variant],
+        "DataCaptureConfig": {**capture, **enabled},
+    }
+
+
+@pytest.mark.parametrize("enabled", [{}, {"EnableCapture": True}])
+def test_a_configuration_that_captures_is_refused(world: World, enabled: dict[str, bool]) -> None:
+    with pytest.raises(ClientError, match="DataCaptureConfig is not in the local cloud: nothing is captured"):
+        world.sagemaker.create_endpoint_config(**_capturing(world, **enabled))
+
+
+def test_a_configuration_may_say_that_it_captures_nothing(world: World) -> None:
+    request = _capturing(world, EnableCapture=False)
+    world.sagemaker.create_endpoint_config(**request)
+    told = world.sagemaker.describe_endpoint_config(EndpointConfigName=request["EndpointConfigName"])
+    assert told["DataCaptureConfig"] == request["DataCaptureConfig"]

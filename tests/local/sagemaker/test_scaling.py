@@ -161,6 +161,13 @@ def test_an_alarm_that_names_a_step_policy_sets_it_off(world: World, scaling: An
         AlarmName=name, MetricName="Nothing", Namespace="None", Statistic="Sum", Period=60, EvaluationPeriods=1,
         Threshold=1, ComparisonOperator="GreaterThanThreshold", TreatMissingData="ignore", AlarmActions=[policy],
     )  # fmt: skip
+    _track(scaling, endpoint)
+    asked = {"ServiceNamespace": "sagemaker", "ResourceId": _of(endpoint)["ResourceId"]}
+    told = {
+        each["PolicyName"]: each["Alarms"] for each in scaling.describe_scaling_policies(**asked)["ScalingPolicies"]
+    }
+    (alarm,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    assert told == {"steps": [{"AlarmName": name, "AlarmARN": alarm["AlarmArn"]}], "tracks": []}
     cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test")
     until(lambda: _servers(world, endpoint) == 2)
     assert name in until(lambda: _ended(scaling, endpoint))[0]["Cause"]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from dropforge.local.sagemaker.errors import SageMakerError
 from tests.local.held import let_load
 from tests.local.sagemaker.world import IMAGE, LIMITS, ROLE, World, until
 
@@ -301,6 +302,39 @@ def test_names_that_differ_by_their_case_alone_are_the_same_name(world: World) -
     name = world.config("serves.py")
     with pytest.raises(ClientError, match="Cannot create already existing model"):
         world.sagemaker.create_model(ModelName=name.upper(), ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE})
+    assert world.sagemaker.describe_model(ModelName=name.upper())["ModelName"] == name
+    world.sagemaker.delete_model(ModelName=name.upper())
+    with pytest.raises(ClientError, match="Could not find model"):
+        world.sagemaker.describe_model(ModelName=name)
+
+
+def test_an_endpoint_is_found_in_any_case_and_invoked_in_its_own(world: World) -> None:
+    config = world.config("serves.py")
+    name = f"endpoint-{config}"
+    world.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config.upper())
+    assert world.settled(name.upper())["EndpointConfigName"] == config
+    with pytest.raises(ClientError, match=f"Endpoint {name.upper()} of account"):
+        world.invoke(name.upper())
+    resource = f"endpoint/{name.upper()}/variant/main"
+    with pytest.raises(SageMakerError, match="No scalable resources found"):
+        world.cloud.scaling.operations["RegisterScalableTarget"](
+            {"ServiceNamespace": "sagemaker", "ResourceId": resource, "MinCapacity": 1, "MaxCapacity": 1}
+        )
+    world.sagemaker.update_endpoint(EndpointName=name.upper(), EndpointConfigName=config)
+    assert world.settled(name)["EndpointStatus"] == "InService"
+    assert world.invoke(name)
+    world.sagemaker.delete_endpoint(EndpointName=name.upper())
+    until(lambda: name not in _names(world))
+    assert name not in world.cloud.status()["endpoints"]
+
+
+def test_a_job_is_stopped_by_its_name_in_any_case(world: World) -> None:
+    name = world.begin("reports_progress.py", StoppingCondition={"MaxRuntimeInSeconds": 3600})
+    until(lambda: world.log(name))
+    with pytest.raises(world.sagemaker.exceptions.ResourceInUse):
+        world.sagemaker.create_training_job(**world.job_request("raises.py", TrainingJobName=name.upper()))
+    world.sagemaker.stop_training_job(TrainingJobName=name.upper())
+    assert world.ended(name.upper())["TrainingJobStatus"] == "Stopped"
 
 
 def _archive(**what: Any) -> bytes:

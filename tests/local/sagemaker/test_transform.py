@@ -76,6 +76,11 @@ def test_each_object_is_answered_whole_and_written_under_its_own_name(world: Wor
     assert any("MaxConcurrentTransforms=1, MaxPayloadInMB=6, BatchStrategy=MULTI_RECORD" in line for line in job.log())
 
 
+def test_objects_may_be_named_as_no_files_can_be(world: World, model: str) -> None:
+    job = _Job(world, model, {"a": "one", "a/b": "two", "a//c": "three", "folder/": ""})
+    assert job.done() == {"a.out": "<one>", "a/b.out": "<two>", "a//c.out": "<three>"}
+
+
 def test_the_log_streams_are_named_after_job_instance_and_second(world: World, model: str) -> None:
     job = _Job(world, model, {"a.txt": "one"})
     job.done()

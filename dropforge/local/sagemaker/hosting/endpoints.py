@@ -74,7 +74,7 @@ class Endpoints:
         if seen.get("_plan"):
             if (new := plans.way(plan)) != (old := plans.way(seen["_plan"])):
                 raise refusals.OTHER_KIND(arn=seen["EndpointArn"], new=new, old=old)
-            if held := plans.retyped(seen["_plan"], plan) & self._scaled.variants(request["EndpointName"]):
+            if held := plans.retyped(seen["_plan"], plan) & self._scaled.variants(seen["EndpointName"]):
                 raise refusals.TYPE_SCALED(arn=seen["EndpointArn"], variants=", ".join(sorted(held)))
             self._check(deployment, _retained(request, plan, seen["_plan"]), seen["_plan"])
 
@@ -108,9 +108,9 @@ class Endpoints:
                 begun.append(events.endpoint(doc))
             return begun
 
-        self._change(request["EndpointName"], begin)
+        doc = self._change(request["EndpointName"], begin)
         if begun:  # a second deletion would end with the first one's endpoint gone, and another of its name there
-            self._launch(request["EndpointName"])
+            self._launch(doc["EndpointName"])
         return {}
 
     def list(self, request: Mapping[str, Any]) -> Doc:
@@ -130,7 +130,7 @@ class Endpoints:
             return [events.endpoint(doc)]
 
         doc = self._change(name, step)
-        self._launch(name)
+        self._launch(doc["EndpointName"])
         return {"EndpointArn": doc["EndpointArn"]}
 
     def _check(self, deployment: Doc | None, plan: Doc, before: Doc | None = None) -> None:

@@ -57,6 +57,7 @@ _VARIANT_REFUSED = {
 _VARIANTS = ("ProductionVariants[]", "ShadowProductionVariants[]")
 CONFIG_UNUSED: Mapping[str, str] = {
     "AsyncInferenceConfig.OutputConfig.KmsKeyId": _PLAIN,
+    "DataCaptureConfig": "nothing is captured; refused unless EnableCapture is false",
     "EnableNetworkIsolation": f"{_ALONE_SERVED}; what an engine is to serve is refused",
     "ExecutionRoleArn": f"{_COMPONENTS}; its account is checked",
     "KmsKeyId": _PLAIN,
@@ -66,7 +67,6 @@ CONFIG_UNUSED: Mapping[str, str] = {
 }
 CONFIG_REFUSED: Mapping[str, str] = {
     "AsyncInferenceConfig.OutputConfig.NotificationConfig.IncludeInferenceResponseIn": "the answer is in S3",
-    "DataCaptureConfig": "nothing is captured",
     "ExplainerConfig": "there is no Clarify",
     **{f"{variants}.{name}": why for variants in _VARIANTS for name, why in _VARIANT_REFUSED.items()},
 }

@@ -18,10 +18,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from dropforge.local.sagemaker.artifacts import split_uri
 from dropforge.local.sagemaker.hosting import refusals
 from dropforge.local.sagemaker.hosting.runtime import Request
 from dropforge.local.sagemaker.hosting.serving import PORT, Server
+from dropforge.local.sagemaker.places import split_uri
 from dropforge.local.sagemaker.sandbox import SandboxError
 from dropforge.local.sagemaker.store import Doc
 
@@ -55,8 +55,6 @@ def accept(request: Request, config: Mapping[str, Any], speed: float) -> Doc:
     location = members.get("InputLocation", "")
     if bool(location) == bool(request.body):
         raise refusals.ONE_INPUT(endpoint=request.endpoint)
-    if location and not location.startswith("s3://"):
-        raise refusals.INPUT_ELSEWHERE(location=location)
     name, now = str(uuid.uuid4()), time.time()
     folder = "/".join(filter(None, (output["S3OutputPath"].rstrip("/"), members.get("S3OutputPathExtension"))))
     failures = output.get("S3FailurePath")
@@ -143,7 +141,10 @@ def _asked(server: Server, headers: list[tuple[str, str]], body: bytes, seconds:
         raise SandboxError("the server is not up") from error
     try:
         connection.sock.settimeout(seconds)
-        connection.request("POST", "/invocations", body, dict(headers))
+        connection.putrequest("POST", "/invocations", skip_accept_encoding=True)  # which nobody asked for
+        for name, value in [("content-length", str(len(body))), *headers]:
+            connection.putheader(name, value)
+        connection.endheaders(body)
         answer = connection.getresponse()
         said = answer.read()
         server.hear()

@@ -108,12 +108,19 @@ class Invoker:
         return 200, _spell([*headers, *_told(server, head, _ATTRIBUTES)]), answer
 
     async def _frames(self, fleet: Fleet, server: Server, connection: Connection) -> AsyncGenerator[bytes, None]:
+        errors = 0.0
         try:
             yield b""
             async for frame in streams.frames(connection, self._asker.seconds):
                 server.hear()
                 yield frame
+        except streams.CutOffError as cut:
+            errors = 1.0
+            connection.close()
+            yield cut.frame
         finally:
+            told = {"EndpointName": server.endpoint, "VariantName": server.variant}
+            self._figures.add("MidStreamErrors", "None", errors, **told)
             self._asker.keep(server, connection)
             fleet.give_back(server)
 

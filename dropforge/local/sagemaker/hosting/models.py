@@ -9,10 +9,10 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dropforge.local.sagemaker import listing, roles, tags
-from dropforge.local.sagemaker.artifacts import split_uri
 from dropforge.local.sagemaker.errors import SageMakerError
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting import fields, refusals
+from dropforge.local.sagemaker.places import split_uri
 from dropforge.local.sagemaker.store import Doc, TakenError
 from dropforge.local.sagemaker.wire.operation import Operation
 
@@ -75,6 +75,8 @@ class Models:
         name = request["EndpointConfigName"]
         arn = self._account.arn(CONFIG, name)
         roles.check(self._account, request.get("ExecutionRoleArn"))
+        if (capture := request.get("DataCaptureConfig")) and capture.get("EnableCapture", True):
+            raise refusals.CAPTURED()
         isolated = bool(request.get("EnableNetworkIsolation"))
         variants = [self._variant(variant, isolated) for variant in request["ProductionVariants"]]
         shadows = [self._variant(variant, isolated) for variant in request.get("ShadowProductionVariants", ())]

@@ -22,7 +22,7 @@ def resolve(ground: Ground, config_name: str) -> Doc:
     variants = [_variant(ground, variant) for variant in config["ProductionVariants"]]
     shadows = [_variant(ground, variant) | {"shadow": True} for variant in config.get("ShadowProductionVariants", ())]
     queue = config.get("AsyncInferenceConfig")
-    return {"config": config_name, "variants": variants + shadows, "async": queue}
+    return {"config": config["EndpointConfigName"], "variants": variants + shadows, "async": queue}
 
 
 def retained(plan: Doc, before: Mapping[str, Any], excluded: Iterable[str]) -> Doc:

@@ -49,6 +49,12 @@ SAME_VARIANT = Refusal(
     "Production variant names must be unique within an endpoint configuration: {names}.",
     _CREATE_VARIANT,
 )
+CAPTURED = Refusal(
+    "a configuration asks for data to be captured: its DataCaptureConfig does not say that EnableCapture is false",
+    _VALIDATION,
+    "DataCaptureConfig is not in the local cloud: nothing is captured.",
+    OURS,
+)
 NO_MODEL = Refusal(
     "a variant names no model",
     _VALIDATION,
@@ -164,7 +170,7 @@ NO_TARGET = Refusal(
     _INVOKE,
 )
 NO_SESSION = Refusal(
-    "an invocation goes on with a session that nobody opened, or whose server is gone",
+    "an invocation goes on with a session that nobody opened, that has expired, or whose server is gone",
     _RUNTIME_VALIDATION,
     "Session {session} of endpoint {endpoint} not found.",
     ASSUMED,
@@ -268,12 +274,6 @@ ONE_INPUT = Refusal(
     _RUNTIME_VALIDATION,
     "An asynchronous inference of endpoint {endpoint} takes either InputLocation or Body.",
     _INVOKE_ASYNC,
-)
-INPUT_ELSEWHERE = Refusal(
-    "the input of an asynchronous inference is not in S3",
-    _RUNTIME_VALIDATION,
-    "InputLocation {location} must begin with s3:// in the local cloud.",
-    OURS,
 )
 NO_OUTPUT = Refusal(
     "an asynchronous endpoint names no place for its answers",

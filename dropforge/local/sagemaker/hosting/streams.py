@@ -42,8 +42,16 @@ def error(kind: str, told: dict[str, str]) -> bytes:
     return message(headers, json.dumps(told).encode())
 
 
+class CutOffError(Exception):
+    """A stream ends before its time; the message in `frame` says so inside it."""
+
+    def __init__(self, kind: str, **told: str) -> None:
+        super().__init__(kind)
+        self.frame = error(kind, told)
+
+
 async def frames(connection: Connection, seconds: float) -> AsyncIterator[bytes]:
-    """Give the messages of an answer whose head has been read; what goes wrong from here on is one of them."""
+    """Give the messages of an answer whose head has been read; CutOffError where something goes wrong from here on."""
     try:
         while True:
             async with asyncio.timeout(seconds):
@@ -52,12 +60,10 @@ async def frames(connection: Connection, seconds: float) -> AsyncIterator[bytes]
                 return
             for first in range(0, len(payload), _LARGEST_PAYLOAD):
                 yield part(payload[first : first + _LARGEST_PAYLOAD])
-    except TimeoutError:
-        connection.close()
-        yield error("ModelStreamError", {"Message": OUT_OF_TIME, "ErrorCode": "ModelInvocationTimeExceeded"})
+    except TimeoutError as late:
+        raise CutOffError("ModelStreamError", Message=OUT_OF_TIME, ErrorCode="ModelInvocationTimeExceeded") from late
     except BrokenError as broken:
-        connection.close()
-        yield error("ModelStreamError", {"Message": f"The stream broke: {broken}.", "ErrorCode": "StreamBroken"})
+        told = f"The stream broke: {broken}."
+        raise CutOffError("ModelStreamError", Message=told, ErrorCode="StreamBroken") from broken
     except OSError as failure:
-        connection.close()
-        yield error("InternalStreamFailure", {"Message": str(failure)})
+        raise CutOffError("InternalStreamFailure", Message=str(failure)) from failure

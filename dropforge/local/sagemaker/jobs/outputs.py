@@ -8,6 +8,7 @@ from typing import Any
 
 from dropforge.local.sagemaker import artifacts
 from dropforge.local.sagemaker.jobs import container
+from dropforge.local.sagemaker.places import split_uri
 from dropforge.local.sagemaker.store import Doc
 
 
@@ -41,7 +42,7 @@ class Outputs:
     def _upload(self, folder: Path, uri: str) -> bool:
         """Upload a folder file by file; links stay behind, for S3 has none."""
         artifacts.refuse_too_large(folder)
-        bucket, prefix = artifacts.split_uri(uri)
+        bucket, prefix = split_uri(uri)
         found = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _is_linked(path, folder)]
         for path in found:
             self._s3.upload_file(str(path), bucket, f"{prefix}/{path.relative_to(folder)}")

@@ -15,9 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dropforge.local.sagemaker.artifacts import split_uri
 from dropforge.local.sagemaker.jobs.channels import files
 from dropforge.local.sagemaker.jobs.channels.asked import Channel
+from dropforge.local.sagemaker.places import split_uri
 from dropforge.local.sagemaker.store import Doc
 
 _LARGEST = 20 * 1024**3

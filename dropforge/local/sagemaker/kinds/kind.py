@@ -108,8 +108,8 @@ class Jobs:
             return [kind.event(doc)]
 
         try:
-            self._store.change(kind.name, name, ask)
+            doc = self._store.change(kind.name, name, ask)
         except MissingError as error:
             raise kind.missing(name=name) from error
-        self._stop(name)
+        self._stop(doc[f"{kind.noun}Name"])
         return {}

@@ -8,12 +8,12 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dropforge.local.sagemaker.artifacts import split_uri
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.kinds.ends import CutShortError, End
 from dropforge.local.sagemaker.kinds.runs import Live, Runs
 from dropforge.local.sagemaker.labelling import states
 from dropforge.local.sagemaker.labelling.jobs import KIND
+from dropforge.local.sagemaker.places import split_uri
 from dropforge.local.sagemaker.store import Doc
 
 _PAUSE = 0.3

@@ -190,13 +190,10 @@ class Registry:
 
     def _group(self, name: str) -> Doc:
         """Find a group by its name, or by its ARN, which has the name in lower case."""
-        if name.startswith("arn:"):
-            same = self._store.select("kind = ? AND lower(name) = ?", (GROUP, name.rpartition("/")[2]), limit=1)
-            doc = same[0].doc if same and same[0].doc["ModelPackageGroupArn"] == name else None
-        else:
-            doc = self._store.get(GROUP, name)
-        if doc is None:
-            raise refusals.GROUP_MISSING(arn=name if name.startswith("arn:") else self._account.arn(GROUP, name))
+        arn = name if name.startswith("arn:") else self._account.arn(GROUP, name)
+        doc = self._store.get(GROUP, name.rpartition("/")[2])
+        if doc is None or doc["ModelPackageGroupArn"] != arn:
+            raise refusals.GROUP_MISSING(arn=arn)
         return doc
 
     def _find(self, name: str) -> Doc:

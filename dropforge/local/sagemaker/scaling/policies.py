@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +29,7 @@ class Policies:
     def __init__(self, ground: Ground) -> None:
         self._store = ground.store
         self._account = ground.account
+        self._client = ground.client
 
     def operations(self) -> dict[str, Operation]:
         return {
@@ -65,7 +67,11 @@ class Policies:
 
     def describe(self, request: Mapping[str, Any]) -> Doc:
         found, more = self._page(POLICY, request, "PolicyName", request.get("PolicyNames"))
-        return {"ScalingPolicies": found, **more}
+        calling = self._calling() if any(policy["PolicyType"] == "StepScaling" for policy in found) else {}
+        return {
+            "ScalingPolicies": [{**policy, "Alarms": calling.get(policy["PolicyARN"], [])} for policy in found],
+            **more,
+        }
 
     def delete(self, request: Mapping[str, Any]) -> Doc:
         resource, name = check(request), request["PolicyName"]
@@ -114,6 +120,15 @@ class Policies:
             *one_of("grouped", resources),
         ]
         return listing.page(self._store, listing.Ask(kind, request, conditions=conditions))
+
+    def _calling(self) -> Mapping[str, list[Doc]]:
+        """Find the alarms that call for something, by what they call for."""
+        found: dict[str, list[Doc]] = defaultdict(list)
+        for page in self._client("cloudwatch").get_paginator("describe_alarms").paginate():
+            for alarm in page.get("MetricAlarms", ()):
+                for action in alarm.get("AlarmActions", ()):
+                    found[action].append({"AlarmName": alarm["AlarmName"], "AlarmARN": alarm["AlarmArn"]})
+        return found
 
     def _check_metric(self, resource: str, request: Mapping[str, Any]) -> None:
         """Raise the refusal of a policy that tracks what another one of the variant does."""

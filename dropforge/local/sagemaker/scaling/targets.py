@@ -66,8 +66,10 @@ class Targets:
     def _floor(self, resource: str) -> int:
         """Say how few instances a variant may have; it must be there."""
         endpoint, name = split(resource)
-        plan = (self._store.get(endpoints.KIND, endpoint) or {}).get("_plan") or {"variants": []}
-        if not any(variant["name"] == name and "serverless" not in variant for variant in plan["variants"]):
+        seen = self._store.get(endpoints.KIND, endpoint) or {}
+        plan = seen.get("_plan") or {"variants": []}
+        there = any(variant["name"] == name and "serverless" not in variant for variant in plan["variants"])
+        if not there or seen["EndpointName"] != endpoint:  # its figures are kept by its name as it is
             raise refusals.NO_RESOURCE(resource=resource)
         return 0 if plan.get("async") else 1
 

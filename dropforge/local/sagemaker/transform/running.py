@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,14 +14,15 @@ from typing import Any
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dropforge.local.sagemaker import artifacts
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.jobs import inputs
 from dropforge.local.sagemaker.jobs.bounds import OUT_OF_MEMORY, Bounds
 from dropforge.local.sagemaker.jobs.capacity import LACKING
+from dropforge.local.sagemaker.jobs.channels import asked, files
 from dropforge.local.sagemaker.kinds.ends import CutShortError, End
 from dropforge.local.sagemaker.kinds.runs import Live, Runs
 from dropforge.local.sagemaker.logs import TRANSFORM_GROUP, Stream
+from dropforge.local.sagemaker.places import split_uri
 from dropforge.local.sagemaker.store import Doc
 from dropforge.local.sagemaker.transform import states
 from dropforge.local.sagemaker.transform.asking import SEE_LOGS, AskError, Asking, capitals
@@ -63,10 +64,10 @@ class Transform:
         asking = Asking(self._ground, job, given, live.stop)
         ended = inputs.within(self.bounds, folder, live.stop.is_set)
         try:
-            inputs.fetch(self._ground.client("s3"), channel, folder / "in", ended)
+            found = files.fetch_apart(self._ground.client("s3"), asked.read(channel), folder / "in", ended)
             asking.start()
             if not live.stop.is_set():
-                return self._work(job, folder, live, asking)
+                return self._work(job, found, live, asking)
         except (inputs.InputError, BotoCoreError, ClientError, OSError) as error:
             return End("Failed", f"ClientError: {error}")
         except AskError as error:
@@ -75,10 +76,10 @@ class Transform:
             asking.close()
         return self._stopped()
 
-    def _work(self, job: Doc, folder: Path, live: Live, asking: Asking) -> End:
+    def _work(self, job: Doc, found: Mapping[str, Path], live: Live, asking: Asking) -> End:
         said = asking.parameters()
         log = self._ground.logs.open(TRANSFORM_GROUP, f"{asking.log}/data-log")
-        work = _Work(self._ground.client("s3"), job, said, folder, asking, log)
+        work = _Work(self._ground.client("s3"), job, said, found, asking, log)
         try:
             blamed = work.run(live)
         finally:
@@ -98,10 +99,12 @@ class Transform:
 class _Work:
     """All objects of one job; answers are asked for side by side, and written in order."""
 
-    def __init__(self, s3: Any, job: Doc, said: dict[str, Any], folder: Path, asking: Asking, log: Stream) -> None:
+    def __init__(
+        self, s3: Any, job: Doc, said: dict[str, Any], found: Mapping[str, Path], asking: Asking, log: Stream
+    ) -> None:
         self._s3 = s3
         self._job = job
-        self._folder = folder
+        self._found = found
         self._asking = asking
         self._log = log
         self._joining: Joining | None = joining(job)
@@ -136,8 +139,8 @@ class _Work:
         """Give every request of every object; None ends an object."""
         source = self._job["TransformInput"]
         compression, split = source.get("CompressionType", "None"), source.get("SplitType", "None")
-        for number, path in enumerate(sorted(path for path in (self._folder / "in").rglob("*") if path.is_file())):
-            one = Source(path, str(path.relative_to(self._folder / "in")), self._folder / f"{number}.out")
+        for name, path in self._found.items():
+            one = Source(path, name, path.with_suffix(".out"))
             one.out.touch()
             try:
                 for batch in batches(path, compression, split, self._strategy, self._most):
@@ -179,7 +182,7 @@ class _Work:
             out.write(body.removesuffix(b"\n") + b"\n" if line else body)
 
     def _take(self, source: Source) -> None:
-        bucket, prefix = artifacts.split_uri(self._job["TransformOutput"]["S3OutputPath"].rstrip("/"))
+        bucket, prefix = split_uri(self._job["TransformOutput"]["S3OutputPath"].rstrip("/"))
         self._s3.upload_file(str(source.out), bucket, f"{prefix}/{source.name}.out".lstrip("/"))
         source.out.unlink()
 

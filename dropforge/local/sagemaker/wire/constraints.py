@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from dropforge.local.sagemaker import places
 from dropforge.local.sagemaker.wire import refusals
 
 _PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
@@ -30,6 +31,8 @@ _LARGEST = {
     "double": sys.float_info.max,
     "timestamp": 2**53,
 }
+_PLACE = "(https|s3)://"
+"""What the pattern of a place in S3 begins with."""
 # Java's names for kinds of characters, which Python's expressions lack.
 _KINDS = (
     (r"[\p{Print}]", r"[\x20-\x7e]"),
@@ -120,6 +123,8 @@ def _string(shape: Any, value: str, path: str) -> Iterator[str]:
     pattern = limits.get("pattern")
     if pattern and not _matches(pattern, value):
         yield _says(repr(value), path, f"Member must satisfy regular expression pattern: {pattern}")
+    elif pattern and pattern.removeprefix("^").startswith(_PLACE) and places.is_elsewhere(value):
+        raise refusals.NOT_IN_S3(uri=value, path=path)
 
 
 def _length(shape: Any, value: Any, path: str) -> Iterator[str]:

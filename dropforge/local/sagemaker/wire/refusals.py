@@ -18,6 +18,12 @@ WRONG_TYPE = Refusal(
     message="{type} value cannot be converted to {kind} at '{path}'.",
     source=ASSUMED,
 )
+NOT_IN_S3 = Refusal(
+    when="a place in S3 is named by an address that is none of S3's",
+    code="ValidationException",
+    message="{uri} at '{path}' is no place in S3: it must be s3://bucket/key, or an https address of S3.",
+    source=ASSUMED,
+)
 NOT_JSON = Refusal(
     when="the body is not JSON",
     code="SerializationException",
@@ -31,7 +37,7 @@ NOT_AN_OBJECT = Refusal(
     source=ASSUMED,
 )
 UNKNOWN_OPERATION = Refusal(
-    when="SageMaker has no such operation",
+    when="SageMaker has no such operation, or it is asked for by another method than POST",
     code="UnknownOperationException",
     message="",
     source=_ERRORS,

@@ -59,7 +59,8 @@ class Web:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _control(self, scope: Scope, body: bytes) -> tuple[int, bytes]:
-        target = dict(scope["headers"]).get(b"x-amz-target", b"").decode("latin-1")
+        told = dict(scope["headers"]).get(b"x-amz-target", b"").decode("latin-1")
+        target = told if scope["method"] == "POST" else ""  # the protocol knows no other method
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._perform, target, body)
 
     def _perform(self, target: str, body: bytes) -> tuple[int, bytes]:

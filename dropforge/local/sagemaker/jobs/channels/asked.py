@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dropforge.local.sagemaker.artifacts import split_uri
+from dropforge.local.sagemaker.places import split_uri
 
 
 class InputError(Exception):

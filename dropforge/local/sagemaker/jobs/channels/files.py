@@ -19,13 +19,25 @@ def fetch(s3: Any, channel: Channel, folder: Path, stopped: Callable[[], bool]) 
     folder.mkdir(parents=True, exist_ok=True)
     items = list(listing.items(s3, channel))
     _refuse_collisions(items)
+    _fetch(s3, [(item, folder / item.path) for item in items], stopped)
 
-    def bring(item: Item) -> None:
+
+def fetch_apart(s3: Any, channel: Channel, folder: Path, stopped: Callable[[], bool]) -> dict[str, Path]:
+    """Bring a channel's objects into files without folders, so that `a` and `a/b` can be both; gives them by path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    items = {item.path: item for item in listing.items(s3, channel) if not item.path.endswith("/")}
+    found = {path: folder / str(number) for number, path in enumerate(sorted(items))}
+    _fetch(s3, [(items[path], target) for path, target in found.items()], stopped)
+    return found
+
+
+def _fetch(s3: Any, wanted: list[tuple[Item, Path]], stopped: Callable[[], bool]) -> None:
+    def bring(one: tuple[Item, Path]) -> None:
         if not stopped():
-            _bring(s3, item, folder)
+            _bring(s3, *one)
 
     with ThreadPoolExecutor(objects.AT_ONCE, thread_name_prefix="sagemaker-download") as pool:
-        for _ in pool.map(bring, items):
+        for _ in pool.map(bring, wanted):
             pass
 
 
@@ -46,8 +58,7 @@ def _refuse_collisions(items: list[Item]) -> None:
                 raise InputError(f"Data download failed: s3://{item.bucket}/{key} is both a file and a folder.")
 
 
-def _bring(s3: Any, item: Item, folder: Path) -> None:
-    target = folder / item.path
+def _bring(s3: Any, item: Item, target: Path) -> None:
     try:
         if item.path.endswith("/"):
             target.mkdir(parents=True, exist_ok=True)

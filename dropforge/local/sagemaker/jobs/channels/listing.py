@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dropforge.local.sagemaker.artifacts import split_uri
 from dropforge.local.sagemaker.jobs.channels.asked import Channel, InputError
+from dropforge.local.sagemaker.places import split_uri
 
 Listed = TypeVar("Listed")
 

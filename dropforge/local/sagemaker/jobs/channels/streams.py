@@ -9,9 +9,9 @@ from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from dropforge.local.sagemaker.artifacts import split_uri
 from dropforge.local.sagemaker.jobs.channels import listing, objects, recordio
 from dropforge.local.sagemaker.jobs.channels.asked import Channel, InputError
+from dropforge.local.sagemaker.places import split_uri
 
 _REFERENCE = "-ref"
 _AUGMENTED = "AugmentedManifestFile"
