@@ -25,6 +25,7 @@ from dropforge.local.sagemaker.sandbox import ImageError
 from dropforge.local.sagemaker.store import Doc
 
 _GLANCE = 0.05
+_COUNT = 1.0
 
 
 class Attempt:
@@ -49,8 +50,7 @@ class Attempt:
             if end.status == "Stopped" and not self._live.closing():
                 self._steps.stopping()
             return end
-        self._steps.begin()
-        job = self._steps.enter("Downloading")
+        job = self._steps.begin()
         removal.remove(self._folder)
         self._folder.mkdir(parents=True)
         hosts = Hosts(self._ground, self._bounds, job, self._folder)
@@ -58,7 +58,7 @@ class Attempt:
             return self._on(hosts, job)
         finally:
             hosts.close()
-            self._steps.pause()
+            self._steps.count()
 
     def _launch(self) -> End | None:
         """Wait for instances; gives the end where there are none to be had."""
@@ -136,6 +136,7 @@ class Attempt:
                 return exceeded("MaxRuntimeExceeded")
             if why := hosts.failure():
                 return failed(f"ClientError: {why}")
+            self._steps.count(_COUNT)
         if not any(codes):
             why = hosts.failure()
             return failed(f"ClientError: {why}") if why else End("Completed")

@@ -35,6 +35,7 @@ class Steps:
     def __init__(self, store: Store, name: str) -> None:
         self._store = store
         self.name = name
+        self._counted = 0.0
 
     def job(self) -> Doc:
         return self._store.get(KIND.name, self.name) or {}
@@ -50,18 +51,25 @@ class Steps:
         return self._store.change(KIND.name, self.name, step)
 
     def begin(self) -> Doc:
-        """Note that instances are there: their time counts from now."""
-        now = time.time()
-        return self.change(lambda doc: doc.update(TrainingStartTime=doc.get("TrainingStartTime", now), _since=now))
+        """Enter the first step that has instances: their time counts from now."""
+        self._counted = time.monotonic()
+        return self.enter("Downloading", TrainingStartTime=self.job().get("TrainingStartTime", time.time()))
+
+    def count(self, least: float = 0.0) -> None:
+        """Add the time since the last count to what the job ran, if it is so many seconds at least.
+
+        What was not counted when the cloud was killed is lost: nobody can tell when that was.
+        """
+        now = time.monotonic()
+        ran = now - self._counted
+        if ran >= least:
+            self._counted = now
+            self.change(lambda doc: doc.update(_ran=doc.get("_ran", 0.0) + ran))
 
     def say(self, message: str) -> None:
         """Tell how the present step goes on."""
         if self.job()["SecondaryStatusTransitions"][-1]["StatusMessage"] != message:
             self.change(lambda doc: doc["SecondaryStatusTransitions"][-1].update(StatusMessage=message))
-
-    def pause(self) -> Doc:
-        """Note that the instances are gone."""
-        return self.change(_count)
 
     def stopping(self) -> None:
         """Say that the job is being stopped, though nobody asked for it."""
@@ -95,11 +103,6 @@ def enter(doc: Doc, secondary: str, message: str | None = None) -> None:
     doc |= {"SecondaryStatus": secondary, "LastModifiedTime": now}
 
 
-def _count(doc: Doc) -> None:
-    if since := doc.pop("_since", None):
-        doc["_ran"] = doc.get("_ran", 0.0) + time.time() - since
-
-
 def _times(doc: Doc) -> Doc:
     seconds = math.ceil(doc.get("_ran", 0.0))
     billable = int(seconds * _SPOT_PRICE) if doc.get("EnableManagedSpotTraining") else seconds
@@ -112,7 +115,6 @@ def _moved(doc: Doc) -> None:
     if status not in FINAL:
         enter(doc, "Starting" if status == "InProgress" else status)
         return
-    _count(doc)
     if "TrainingStartTime" in doc:
         doc |= _times(doc)
     enter(doc, doc["SecondaryStatus"] if doc["SecondaryStatus"] in states.LAST else status)
