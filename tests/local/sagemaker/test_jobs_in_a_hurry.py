@@ -139,6 +139,29 @@ def test_a_wish_to_stop_that_comes_while_instances_are_taken_away_is_kept(world:
     runs.close()
 
 
+def test_a_wish_to_stop_a_job_whose_time_is_over_is_no_news(world: World, ground: Ground) -> None:
+    name = _left(world, ground)
+    steps.Steps(ground.store, name).stopping(steps.exceeded("MaxRuntimeExceeded"))
+    for _ in range(2):
+        TrainingJobs(ground, _unseen, _unseen).stop({"TrainingJobName": name})
+    told = [event.detail["SecondaryStatus"] for _, event in ground.store.next_events(0)]
+    assert told == [step["Status"] for step in _job(ground, name)["SecondaryStatusTransitions"]]
+    assert told == ["Starting", "Stopping"]
+
+
+@pytest.mark.parametrize("what", ["MaxRuntimeExceeded", "MaxWaitTimeExceeded"])
+def test_a_job_whose_time_was_over_when_the_cloud_ended_says_so_in_the_next_life(
+    world: World, ground: Ground, what: str
+) -> None:
+    name = _left(world, ground)
+    steps.Steps(ground.store, name).stopping(steps.exceeded(what))
+    training = Training(ground)
+    training.runs.resume()
+    doc = _ended(ground, training.runs, name)
+    assert (doc["TrainingJobStatus"], doc["SecondaryStatus"]) == ("Stopped", what)
+    assert [step["Status"] for step in doc["SecondaryStatusTransitions"]] == ["Starting", "Stopping", what]
+
+
 _RETRIED: dict[str, Any] = {"RetryStrategy": {"MaximumRetryAttempts": 1}}
 _RUN = ("Starting", "Downloading", "Training", "Uploading", "Completed")
 

@@ -48,7 +48,7 @@ class Attempt:
         """Run the job once; a try that ends otherwise than the job may is told by its End."""
         if end := self._launch():
             if end.status == "Stopped" and not self._live.closing():
-                self._steps.stopping()
+                self._steps.stopping(end)
             return end
         job = self._steps.begin()
         removal.remove(self._folder)
@@ -101,7 +101,7 @@ class Attempt:
             hosts.start(figures)
             end = self._watch(hosts, job)
             if end.status == "Stopped" and not self._live.closing():
-                self._steps.stopping()
+                self._steps.stopping(end)
             if self._live.closing() or end.reason == INTERNAL:  # nobody waits for them, or they are gone
                 hosts.kill()
             else:

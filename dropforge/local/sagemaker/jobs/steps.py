@@ -25,8 +25,8 @@ def failed(reason: str) -> End:
 
 
 def exceeded(what: str) -> End:
-    """Give the end of a job whose time is over, with a secondary status of its own."""
-    return End("Stopped", told={"SecondaryStatus": what})
+    """Give the end of a job whose time is over, with a last secondary status of its own."""
+    return End("Stopped", told={"_exceeded": what})
 
 
 class Steps:
@@ -71,11 +71,12 @@ class Steps:
         if self.job()["SecondaryStatusTransitions"][-1]["StatusMessage"] != message:
             self.change(lambda doc: doc["SecondaryStatusTransitions"][-1].update(StatusMessage=message))
 
-    def stopping(self) -> None:
-        """Say that the job is being stopped, though nobody asked for it."""
+    def stopping(self, end: End) -> None:
+        """Say that the job is being stopped, though nobody may have asked for it; another life knows what for."""
 
         def step(doc: Doc) -> list[Event]:
-            if doc["_stop"]:
+            doc |= end.told
+            if doc["TrainingJobStatus"] == "Stopping":
                 return []
             doc |= {"TrainingJobStatus": "Stopping"}
             enter(doc, "Stopping")
@@ -111,13 +112,13 @@ def _times(doc: Doc) -> Doc:
 
 def _moved(doc: Doc) -> None:
     """Enter the step that a new status begins with; the last one tells how long there were instances."""
-    status = doc["TrainingJobStatus"]
+    status: str = doc["TrainingJobStatus"]
     if status not in FINAL:
         enter(doc, "Starting" if status == "InProgress" else status)
         return
     if "TrainingStartTime" in doc:
         doc |= _times(doc)
-    enter(doc, doc["SecondaryStatus"] if doc["SecondaryStatus"] in states.LAST else status)
+    enter(doc, doc.get("_exceeded", status) if status == "Stopped" else status)
 
 
 KIND = Kind(
