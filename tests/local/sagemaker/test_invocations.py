@@ -78,6 +78,12 @@ def test_what_cannot_be_asked_for_is_refused_by_name(
     assert refused.value.response["Error"]["Code"] == "ValidationError"
 
 
+def test_an_answer_that_is_too_large_is_a_model_error_and_says_so(world: World, endpoint: str) -> None:
+    headers = {"Transfer-Encoding": "", "Content-Length": str(1 << 35)}
+    with pytest.raises(world.runtime.exceptions.ModelError, match="no whole answer: the answer is larger than"):
+        world.invoke(endpoint, order(headers=headers, then="break"))
+
+
 def test_a_session_stays_with_the_server_that_opened_it_until_it_is_closed(world: World, endpoint: str) -> None:
     until(lambda: world.busy(endpoint) == 0)  # of other tests, so that both servers can be had
     opened = {"X-Amzn-SageMaker-New-Session-Id": "mine; Expires=2100-01-01T00:00:00Z"}

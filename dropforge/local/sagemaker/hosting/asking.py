@@ -95,7 +95,7 @@ class Asker:
             raise self.failed(server, 0, OUT_OF_TIME) from error
         except (BrokenError, SandboxError, OSError) as error:
             _drop(connection)
-            raise self.failed(server, 0, f"The container closed the connection: {error}.") from error
+            raise self.failed(server, 0, f"The container gave no whole answer: {error}.") from error
         except asyncio.CancelledError:
             _drop(connection)
             raise

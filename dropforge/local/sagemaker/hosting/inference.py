@@ -20,9 +20,9 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from dropforge.local.sagemaker.artifacts import split_uri
 from dropforge.local.sagemaker.hosting import refusals
+from dropforge.local.sagemaker.hosting.calls import call
 from dropforge.local.sagemaker.hosting.runtime import Request
-from dropforge.local.sagemaker.hosting.serving import PORT, Server
-from dropforge.local.sagemaker.sandbox import SandboxError
+from dropforge.local.sagemaker.hosting.serving import Server
 from dropforge.local.sagemaker.store import Doc
 
 KIND = "async-inference"
@@ -30,6 +30,11 @@ LONGEST = 3600.0
 """Seconds that an answer may take at most.
 
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpointAsync.html
+"""
+_LARGEST = 1024**3
+"""Bytes that an answer may have: as many as an input on AWS, which names no number for answers (assumed).
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference.html
 """
 logger = logging.getLogger(__name__)
 _TTL, _PATIENCE = 6 * 3600, 900
@@ -81,7 +86,7 @@ def carry_out(s3: Any, doc: Doc, server: Server) -> Outcome:
     """Bring the input to a server and give what it says, or why it says nothing; SandboxError where it is not up."""
     try:
         body = _input(s3, doc)
-        return _asked(server, [(name, value) for name, value in doc["Headers"]], body, doc["Seconds"])
+        return _asked(server, dict(doc["Headers"]), body, doc["Seconds"])
     except FailedError as error:
         return Outcome(str(error).encode(), reason=str(error))
 
@@ -135,29 +140,18 @@ def _input(s3: Any, doc: Doc) -> bytes:
     return body
 
 
-def _asked(server: Server, headers: list[tuple[str, str]], body: bytes, seconds: float) -> Outcome:
-    connection = http.client.HTTPConnection("localhost", PORT)
+def _asked(server: Server, headers: Mapping[str, str], body: bytes, seconds: float) -> Outcome:
     try:
-        connection.sock = server.connect()
-    except OSError as error:
-        raise SandboxError("the server is not up") from error
-    try:
-        connection.sock.settimeout(seconds)
-        connection.request("POST", "/invocations", body, dict(headers))
-        answer = connection.getresponse()
-        said = answer.read()
-        server.hear()
+        answer = call(server, "POST", "/invocations", body, headers, seconds=seconds, largest=_LARGEST)
     except TimeoutError as error:
         raise FailedError(f"ClientError: The container did not answer within {seconds} seconds.") from error
     except (OSError, http.client.HTTPException) as error:
-        raise FailedError(f"ClientError: The container closed the connection: {error}.") from error
-    finally:
-        connection.close()
+        raise FailedError(f"ClientError: The container gave no whole answer: {error}.") from error
     if answer.status // 100 != 2:  # noqa: PLR2004 - the class of successes
         who = "client" if answer.status // 100 == 4 else "server"  # noqa: PLR2004 - the class of the client's mistakes
-        quoted = said.decode(errors="replace")
+        quoted = answer.body.decode(errors="replace")
         raise FailedError(f'ClientError: Received {who} error ({answer.status}) from primary with message "{quoted}".')
-    return Outcome(said, answer.headers.get("content-type", "application/octet-stream"))
+    return Outcome(answer.body, answer.headers.get("content-type", "application/octet-stream"))
 
 
 def _moment(at: float) -> str:
