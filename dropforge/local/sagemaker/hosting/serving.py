@@ -80,11 +80,16 @@ class Server:
         self._thread.start()
 
     def connect(self) -> Any:
-        """Open a connection to the server; OSError or SandboxError when there is none to be had."""
+        """Open a connection to the server; SandboxError when nobody listens, OSError when it cannot be had."""
         process = self._process
-        if process is None:
-            raise sandbox.SandboxError("the server is not running")
-        return process.connect(PORT, self._ground.limits.ping)
+        try:
+            if process:
+                return process.connect(PORT, self._ground.limits.ping)
+        except (ConnectionRefusedError, sandbox.SandboxError):
+            pass
+        if process is self._process:
+            self.healthy = False  # until it answers a ping
+        raise sandbox.SandboxError("the server is not running")
 
     def hear(self) -> None:
         """Note that it answers."""
