@@ -6,7 +6,8 @@ import http.client
 from collections.abc import Mapping
 
 from dropforge.local.sagemaker.hosting.exchange import Reply
-from dropforge.local.sagemaker.hosting.serving import PORT, Server
+from dropforge.local.sagemaker.hosting.pulse import PORT
+from dropforge.local.sagemaker.hosting.serving import Server
 from dropforge.local.sagemaker.sandbox import SandboxError
 
 
