@@ -139,10 +139,11 @@ def test_a_wish_to_stop_that_comes_while_instances_are_taken_away_is_kept(world:
     runs.close()
 
 
-def test_a_wish_to_stop_a_job_whose_time_is_over_is_no_news(world: World, ground: Ground) -> None:
+def test_a_job_whose_time_is_over_tells_nothing_more_before_its_end(world: World, ground: Ground) -> None:
     name = _left(world, ground)
     steps.Steps(ground.store, name).stopping(steps.exceeded("MaxRuntimeExceeded"))
     for _ in range(2):
+        steps.Steps(ground.store, name).enter("Uploading")  # what failed on the way to its end
         TrainingJobs(ground, _unseen, _unseen).stop({"TrainingJobName": name})
     told = [event.detail["SecondaryStatus"] for _, event in ground.store.next_events(0)]
     assert told == [step["Status"] for step in _job(ground, name)["SecondaryStatusTransitions"]]

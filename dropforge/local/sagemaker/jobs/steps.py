@@ -43,7 +43,7 @@ class Steps:
     def enter(self, secondary: str, message: str | None = None, **more: Any) -> Doc:
         def step(doc: Doc) -> list[Event]:
             doc.update(more)
-            if doc["_stop"]:  # its status is Stopping until it is over
+            if doc["TrainingJobStatus"] == "Stopping":  # until it is over
                 return []
             enter(doc, secondary, message)
             return [events.training(doc)]
