@@ -119,6 +119,13 @@ def test_a_container_that_fails_leaves_a_failure_object_and_the_error_topic_is_t
     assert "no luck" in message["failureReason"]
 
 
+def test_an_answer_that_is_too_large_is_a_failure_and_says_so(world: World) -> None:
+    endpoint = told.deploy(world, AsyncInferenceConfig=_config(world))
+    headers = {"Transfer-Encoding": "", "Content-Length": str(1 << 35)}
+    asked = _ask(world, endpoint, {"headers": headers, "then": "break"})
+    assert "larger than 1073741824 bytes" in _seen(world, asked["FailureLocation"])["Body"].read().decode()
+
+
 def test_what_takes_too_long_waits_too_long_or_is_not_there_fails(world: World) -> None:
     endpoint = told.deploy(world, AsyncInferenceConfig=_config(world, most=1))
     slow = _ask(world, endpoint, {"pause": 30}, InvocationTimeoutSeconds=2)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropforge.local.sagemaker.hosting import streams
+from dropforge.local.sagemaker.hosting.serving import Server
 from tests.local.sagemaker import told
 from tests.local.sagemaker.told import order
 from tests.local.sagemaker.world import World, until
@@ -78,6 +79,12 @@ def test_what_cannot_be_asked_for_is_refused_by_name(
     assert refused.value.response["Error"]["Code"] == "ValidationError"
 
 
+def test_an_answer_that_is_too_large_is_a_model_error_and_says_so(world: World, endpoint: str) -> None:
+    headers = {"Transfer-Encoding": "", "Content-Length": str(1 << 35)}
+    with pytest.raises(world.runtime.exceptions.ModelError, match="no whole answer: the answer is larger than"):
+        world.invoke(endpoint, order(headers=headers, then="break"))
+
+
 def test_a_session_stays_with_the_server_that_opened_it_until_it_is_closed(world: World, endpoint: str) -> None:
     until(lambda: world.busy(endpoint) == 0)  # of other tests, so that both servers can be had
     opened = {"X-Amzn-SageMaker-New-Session-Id": "mine; Expires=2100-01-01T00:00:00Z"}
@@ -137,6 +144,32 @@ def test_a_container_that_refuses_to_stream_is_a_model_error_with_its_words(worl
 
 def test_a_large_answer_streams_whole(world: World, endpoint: str) -> None:
     assert sum(map(len, _parts(_stream(world, endpoint, pieces=["x" * 1_500_000] * 4)))) == 6_000_000
+
+
+def test_a_server_that_has_just_ended_is_asked_nothing_and_another_one_answers(world: World) -> None:
+    endpoint = told.deploy(world)
+    fleet = world.cloud._rollout._routes[endpoint].first  # noqa: SLF001 - the moment before it is noticed
+    up = list(fleet.servers)
+    gone = [Server(world.cloud._ground, endpoint, {"name": "main"}) for _ in range(3)]  # noqa: SLF001 - never started
+    for server in gone:
+        server.up.set()
+        server.healthy = True
+    fleet.servers[:] = [*gone[:2], *up]
+    assert json.loads(world.invoke(endpoint, order()))["held"] == 0
+    fleet.servers[:] = [gone[2], *up]
+    assert b"".join(_parts(_stream(world, endpoint, pieces=["some"]))) == b"some"
+    fleet.servers[:] = gone
+    with pytest.raises(world.runtime.exceptions.ServiceUnavailable):
+        world.invoke(endpoint, order())
+    fleet.servers[:] = up
+    assert not any(server.in_flight or server.healthy for server in gone)
+    world.invoke(endpoint, order())
+    counted = until(lambda: found if (found := _invocations(world, endpoint)) > 2 else None)
+    assert counted == 3
+
+
+def _invocations(world: World, endpoint: str) -> float:
+    return told.metric(world, "Invocations", EndpointName=endpoint, VariantName="main")["Sum"]
 
 
 def test_streams_hold_no_server_when_they_have_ended(world: World, endpoint: str) -> None:

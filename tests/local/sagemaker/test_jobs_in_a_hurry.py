@@ -139,6 +139,30 @@ def test_a_wish_to_stop_that_comes_while_instances_are_taken_away_is_kept(world:
     runs.close()
 
 
+def test_a_job_whose_time_is_over_tells_nothing_more_before_its_end(world: World, ground: Ground) -> None:
+    name = _left(world, ground)
+    steps.Steps(ground.store, name).stopping(steps.exceeded("MaxRuntimeExceeded"))
+    for _ in range(2):
+        steps.Steps(ground.store, name).enter("Uploading")  # what failed on the way to its end
+        TrainingJobs(ground, _unseen, _unseen).stop({"TrainingJobName": name})
+    told = [event.detail["SecondaryStatus"] for _, event in ground.store.next_events(0)]
+    assert told == [step["Status"] for step in _job(ground, name)["SecondaryStatusTransitions"]]
+    assert told == ["Starting", "Stopping"]
+
+
+@pytest.mark.parametrize("what", ["MaxRuntimeExceeded", "MaxWaitTimeExceeded"])
+def test_a_job_whose_time_was_over_when_the_cloud_ended_says_so_in_the_next_life(
+    world: World, ground: Ground, what: str
+) -> None:
+    name = _left(world, ground)
+    steps.Steps(ground.store, name).stopping(steps.exceeded(what))
+    training = Training(ground)
+    training.runs.resume()
+    doc = _ended(ground, training.runs, name)
+    assert (doc["TrainingJobStatus"], doc["SecondaryStatus"]) == ("Stopped", what)
+    assert [step["Status"] for step in doc["SecondaryStatusTransitions"]] == ["Starting", "Stopping", what]
+
+
 _RETRIED: dict[str, Any] = {"RetryStrategy": {"MaximumRetryAttempts": 1}}
 _RUN = ("Starting", "Downloading", "Training", "Uploading", "Completed")
 
@@ -148,7 +172,6 @@ _RUN = ("Starting", "Downloading", "Training", "Uploading", "Completed")
     [
         pytest.param({}, {}, _RUN, id="no instances yet"),
         pytest.param({}, {"SecondaryStatus": "Interrupted", "_ran": 1.0}, ("Starting", *_RUN), id="interrupted"),
-        pytest.param({}, {"_since": 1.0}, ("Starting", "Failed"), id="instances for a moment"),
         pytest.param({}, {"SecondaryStatus": "Training"}, ("Starting", "Failed"), id="trained"),
         pytest.param(
             _RETRIED, {"SecondaryStatus": "Training"}, ("Starting", "Restarting", *_RUN), id="may be tried again"
@@ -178,11 +201,33 @@ def test_the_next_life_goes_on_with_what_had_no_instances_or_may_be_tried_again(
     training.runs.close()
 
 
-def test_the_time_of_a_try_that_was_cut_short_counts(world: World, ground: Ground) -> None:
-    name = _left(world, ground, **_RETRIED)
-    left = {"SecondaryStatus": "Training", "TrainingStartTime": time.time(), "_since": time.time() - 1000}
-    ground.store.change(steps.KIND.name, name, lambda doc: doc.update(left))
+def test_only_the_time_in_which_a_job_ran_counts_however_long_there_was_no_cloud(world: World, ground: Ground) -> None:
+    training = Training(ground)
+    request = world.job_request("writes_lines_for_ever.py", **_RETRIED)
+    name = request["TrainingJobName"]
+    TrainingJobs(ground, training.runs.launch, _unseen).create(request)
+    killed = until(lambda: job if (job := _job(ground, name)).get("_ran", 0) > 1 else None)
+    training.runs.close()
+    ground.store.change(steps.KIND.name, name, lambda doc: doc.update(_earlier(killed)))  # as a kill leaves it
     training = Training(ground)
     training.runs.resume()
-    assert _ended(ground, training.runs, name)["TrainingTimeInSeconds"] >= 1000
+    until(lambda: _job(ground, name)["SecondaryStatus"] == "Training" and _job(ground, name).get("_tries"))
+    TrainingJobs(ground, _unseen, training.runs.stop).stop({"TrainingJobName": name})
+    assert killed["_ran"] <= _ended(ground, training.runs, name)["TrainingTimeInSeconds"] < _HOURS
     training.runs.close()
+
+
+_HOURS = 10_000
+
+
+def _earlier(told: Any) -> Any:
+    """Put every time of a document back by hours; they are seconds since 1970."""
+    if isinstance(told, dict):
+        return {name: _earlier(value) for name, value in told.items()}
+    if isinstance(told, list):
+        return [_earlier(value) for value in told]
+    return told - _HOURS if isinstance(told, float) and told > time.time() - _HOURS else told
+
+
+def _job(ground: Ground, name: str) -> Doc:
+    return ground.store.get(steps.KIND.name, name) or {}

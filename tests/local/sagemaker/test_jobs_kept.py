@@ -92,6 +92,15 @@ def test_a_job_that_was_to_be_stopped_when_the_cloud_ended_is_stopped(made: Call
     assert (world.ended(name)["TrainingJobStatus"], _steps(world, name)[-1]) == ("Stopped", "Stopped")
 
 
+def test_a_job_whose_time_is_over_says_so_though_the_cloud_ends_before_it(made: Callable[[Pace], World]) -> None:
+    world = made(AT_ONCE)
+    name = world.begin("ignores_sigterm.py", StoppingCondition={"MaxRuntimeInSeconds": 1})
+    until(lambda: world.job(name)["TrainingJobStatus"] == "Stopping")
+    world.stop()
+    world.start()
+    assert (world.ended(name)["TrainingJobStatus"], _steps(world, name)[-1]) == ("Stopped", "MaxRuntimeExceeded")
+
+
 def test_a_program_that_runs_when_the_cloud_ends_is_killed_and_not_asked(made: Callable[[Pace], World]) -> None:
     world = made(AT_ONCE)
     name = world.begin("says_when_asked.py")

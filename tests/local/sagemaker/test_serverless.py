@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
 
+from dropforge.local.sagemaker.hosting.fleet import Fleet, NobodyError
 from tests.local.held import let_load
 from tests.local.sagemaker import told
 from tests.local.sagemaker.told import order
@@ -89,6 +91,27 @@ def test_requests_at_once_have_a_server_each(world: World) -> None:
         _let_answer(world, endpoint, asked)
         answers = [json.loads(future.result()) for future in asked]
     assert len({answer["server"] for answer in answers}) == 3
+
+
+class Unwell:
+    """A server that was up and is not well."""
+
+    variant, healthy, failure, in_flight = "main", False, None, 0
+
+    def __init__(self) -> None:
+        self.up = threading.Event()
+        self.up.set()
+
+
+def test_no_server_is_started_beside_as_many_unwell_ones_as_may_be(world: World) -> None:
+    serverless = _serverless(concurrency=200)["ServerlessConfig"]
+    variant = {"name": "main", "weight": 1.0, "image": "none", "environment": {}, "serverless": serverless}
+    fleet = Fleet(world.cloud._ground, "some", {"variants": [variant]})  # noqa: SLF001 - its limits and its clock
+    fleet.servers = unwell = [cast("Any", Unwell()) for _ in range(4)]
+    for _ in range(2):
+        with pytest.raises(NobodyError):
+            fleet.take(None)
+    assert fleet.servers == unwell
 
 
 def test_a_serverless_server_has_the_memory_that_was_asked_for_and_no_more(world: World) -> None:

@@ -12,9 +12,10 @@ from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting.exchange import BrokenError, Connection, Reply
 from dropforge.local.sagemaker.hosting.serving import Server
 from dropforge.local.sagemaker.logs import ENDPOINT_GROUP
-from dropforge.local.sagemaker.sandbox import SandboxError
 
 Done = TypeVar("Done")
+Passed = list[tuple[str, str]]
+"""Headers for the container."""
 _PATH = "/invocations"
 _LONGEST_QUOTE = 1_000  # characters of the container's answer inside an error message
 OUT_OF_TIME = (
@@ -34,23 +35,24 @@ class Asker:
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def ask(self, server: Server, headers: list[tuple[str, str]], body: bytes) -> Reply:
+    async def connected(self, server: Server) -> Connection:
+        """Give a connection to ask over; SandboxError where the server has ended, ModelError where none can be had."""
+        if kept := _kept(server):
+            return kept
+        return await self._in_time(server, None, self._connect(server))
+
+    async def ask(self, server: Server, connection: Connection, headers: Passed, body: bytes) -> Reply:
         """Give the server's whole answer if it is a success; ModelError for any other and for none."""
-        connection = _kept(server) or await self._connected(server)
         reply = await self._in_time(server, connection, connection.ask(_PATH, headers, body))
         return self._checked(server, connection, reply)
 
-    async def rest(self, server: Server, connection: Connection, head: Reply) -> Reply:
-        """Read what follows the head of an answer; ModelError unless it is a success."""
-        reply = await self._in_time(server, connection, connection.rest(head))
-        return self._checked(server, connection, reply)
-
-    async def begin(self, server: Server, headers: list[tuple[str, str]], body: bytes) -> tuple[Connection, Reply]:
-        """Send a request and wait for the head of the answer; `keep` or `close` of the connection must follow."""
-        connection = _kept(server) or await self._connected(server)
+    async def begin(self, server: Server, connection: Connection, headers: Passed, body: bytes) -> Reply:
+        """Give the head of the server's answer if it is a success; `keep` of the connection must follow."""
         head = await self._in_time(server, connection, connection.begin(_PATH, headers, body))
+        if not _is_success(head):
+            return self._checked(server, connection, await self._in_time(server, connection, connection.rest(head)))
         server.hear()
-        return connection, head
+        return head
 
     def keep(self, server: Server, connection: Connection) -> None:
         """Put a connection aside for the next request, if it can carry one."""
@@ -72,16 +74,13 @@ class Asker:
             LogStreamArn=stream,
         )
 
-    async def _connected(self, server: Server) -> Connection:
-        return await self._in_time(server, None, self._connect(server))
-
     async def _connect(self, server: Server) -> Connection:
         return await Connection.over(await asyncio.get_running_loop().run_in_executor(self._pool, server.connect))
 
     def _checked(self, server: Server, connection: Connection, reply: Reply) -> Reply:
         server.hear()
         self.keep(server, connection)
-        if reply.status // 100 != 2:  # noqa: PLR2004 - the class of successes
+        if not _is_success(reply):
             raise self.failed(server, reply.status, reply.body.decode(errors="replace"))
         return reply
 
@@ -93,12 +92,16 @@ class Asker:
         except TimeoutError as error:
             _drop(connection)
             raise self.failed(server, 0, OUT_OF_TIME) from error
-        except (BrokenError, SandboxError, OSError) as error:
+        except (BrokenError, OSError) as error:
             _drop(connection)
-            raise self.failed(server, 0, f"The container closed the connection: {error}.") from error
+            raise self.failed(server, 0, f"The container gave no whole answer: {error}.") from error
         except asyncio.CancelledError:
             _drop(connection)
             raise
+
+
+def _is_success(reply: Reply) -> bool:
+    return reply.status // 100 == 2  # noqa: PLR2004 - the class of successes
 
 
 def _kept(server: Server) -> Connection | None:

@@ -19,10 +19,10 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from dropforge.local.sagemaker.hosting import refusals
+from dropforge.local.sagemaker.hosting.calls import Headers, call
 from dropforge.local.sagemaker.hosting.runtime import Request
-from dropforge.local.sagemaker.hosting.serving import PORT, Server
+from dropforge.local.sagemaker.hosting.serving import Server
 from dropforge.local.sagemaker.places import split_uri
-from dropforge.local.sagemaker.sandbox import SandboxError
 from dropforge.local.sagemaker.store import Doc
 
 KIND = "async-inference"
@@ -30,6 +30,11 @@ LONGEST = 3600.0
 """Seconds that an answer may take at most.
 
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpointAsync.html
+"""
+_LARGEST = 1024**3
+"""Bytes that an answer may have: as many as an input on AWS, which names no number for answers (assumed).
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference.html
 """
 logger = logging.getLogger(__name__)
 _TTL, _PATIENCE = 6 * 3600, 900
@@ -133,32 +138,18 @@ def _input(s3: Any, doc: Doc) -> bytes:
     return body
 
 
-def _asked(server: Server, headers: list[tuple[str, str]], body: bytes, seconds: float) -> Outcome:
-    connection = http.client.HTTPConnection("localhost", PORT)
+def _asked(server: Server, headers: Headers, body: bytes, seconds: float) -> Outcome:
     try:
-        connection.sock = server.connect()
-    except OSError as error:
-        raise SandboxError("the server is not up") from error
-    try:
-        connection.sock.settimeout(seconds)
-        connection.putrequest("POST", "/invocations", skip_accept_encoding=True)  # which nobody asked for
-        for name, value in [("content-length", str(len(body))), *headers]:
-            connection.putheader(name, value)
-        connection.endheaders(body)
-        answer = connection.getresponse()
-        said = answer.read()
-        server.hear()
+        answer = call(server, "POST", "/invocations", body, headers, seconds=seconds, largest=_LARGEST)
     except TimeoutError as error:
         raise FailedError(f"ClientError: The container did not answer within {seconds} seconds.") from error
     except (OSError, http.client.HTTPException) as error:
-        raise FailedError(f"ClientError: The container closed the connection: {error}.") from error
-    finally:
-        connection.close()
+        raise FailedError(f"ClientError: The container gave no whole answer: {error}.") from error
     if answer.status // 100 != 2:  # noqa: PLR2004 - the class of successes
         who = "client" if answer.status // 100 == 4 else "server"  # noqa: PLR2004 - the class of the client's mistakes
-        quoted = said.decode(errors="replace")
+        quoted = answer.body.decode(errors="replace")
         raise FailedError(f'ClientError: Received {who} error ({answer.status}) from primary with message "{quoted}".')
-    return Outcome(said, answer.headers.get("content-type", "application/octet-stream"))
+    return Outcome(answer.body, answer.headers.get("content-type", "application/octet-stream"))
 
 
 def _moment(at: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from dropforge.local.sagemaker.errors import ModelError, SageMakerError
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting import refusals, runtime, streams
-from dropforge.local.sagemaker.hosting.asking import Asker
+from dropforge.local.sagemaker.hosting.asking import Asker, Passed
 from dropforge.local.sagemaker.hosting.exchange import Connection, Reply
 from dropforge.local.sagemaker.hosting.figures import Call, Figures
 from dropforge.local.sagemaker.hosting.fleet import Fleet, NobodyError
@@ -22,8 +22,10 @@ from dropforge.local.sagemaker.hosting.route import Route
 from dropforge.local.sagemaker.hosting.runtime import Request
 from dropforge.local.sagemaker.hosting.serving import Server
 from dropforge.local.sagemaker.hosting.sessions import NEW, Sessions
+from dropforge.local.sagemaker.sandbox import SandboxError
 
 Headers = list[tuple[bytes, bytes]]
+Ask = Callable[[Server, Connection, Passed, bytes], Awaitable[Reply]]
 Answer = tuple[int, Headers, bytes | AsyncGenerator[bytes, None]]
 _LARGEST_SERVERLESS = 4 * 1024 * 1024
 _GLANCE = 0.01
@@ -77,28 +79,16 @@ class Invoker:
         return 202, _spell(headers), json.dumps({"InferenceId": doc["InferenceId"]}).encode()
 
     async def _invoke(self, request: Request, began: float) -> Answer:
-        fleet, server = self._take(request)
-        self._copy(fleet, request)
-        try:
-            await self._up(server)
-            with self._counted(fleet, server, began):
-                reply = await self._asker.ask(server, request.passed(), request.body)
-        finally:
-            fleet.give_back(server)
+        fleet, server, _, reply = await self._asked(request, began, self._asker.ask)
+        fleet.give_back(server)
         opened, closed = reply.headers.get(_OPENED), reply.headers.get(_CLOSED)
         self._sessions.heard(request.endpoint, opened, closed, (fleet, server))
         headers = [("content-type", _content_type(reply)), *_told(server, reply, _ATTRIBUTES, _OPENED, _CLOSED)]
         return 200, _spell(headers), reply.body
 
     async def _stream(self, request: Request, began: float) -> Answer:
-        fleet, server = self._take(request)
-        self._copy(fleet, request)
+        fleet, server, connection, head = await self._asked(request, began, self._asker.begin)
         try:
-            await self._up(server)
-            with self._counted(fleet, server, began):
-                connection, head = await self._asker.begin(server, request.passed(), request.body)
-                if head.status // 100 != 2:  # noqa: PLR2004 - the class of successes
-                    await self._asker.rest(server, connection, head)
             answer = self._frames(fleet, server, connection)
             await anext(answer)  # it has begun, so it will end: the server is given back whatever happens
         except BaseException:
@@ -106,6 +96,22 @@ class Invoker:
             raise
         headers = [("content-type", streams.CONTENT_TYPE), ("x-amzn-sagemaker-content-type", _content_type(head))]
         return 200, _spell([*headers, *_told(server, head, _ATTRIBUTES)]), answer
+
+    async def _asked(self, request: Request, began: float, ask: Ask) -> tuple[Fleet, Server, Connection, Reply]:
+        """Ask a server, which is to be given back. One that has just ended is asked nothing, and another one is."""
+        while True:
+            fleet, server = self._take(request)
+            try:
+                await self._up(server)
+                with self._counted(fleet, server, began):
+                    connection = await self._asker.connected(server)
+                    self._copy(fleet, request)
+                    return fleet, server, connection, await ask(server, connection, request.passed(), request.body)
+            except SandboxError:
+                fleet.give_back(server)
+            except BaseException:
+                fleet.give_back(server)
+                raise
 
     async def _frames(self, fleet: Fleet, server: Server, connection: Connection) -> AsyncGenerator[bytes, None]:
         errors = 0.0
@@ -146,24 +152,30 @@ class Invoker:
 
     async def _shadow(self, fleet: Fleet, server: Server, request: Request) -> None:
         try:
-            with suppress(ModelError), self._counted(fleet, server, time.perf_counter()):
-                await self._asker.ask(server, request.passed(), request.body)
+            with suppress(ModelError, SandboxError), self._counted(fleet, server, time.perf_counter()):
+                connection = await self._asker.connected(server)
+                await self._asker.ask(server, connection, request.passed(), request.body)
         finally:
             fleet.give_back(server)
 
     @contextmanager
     def _counted(self, fleet: Fleet, server: Server, began: float) -> Iterator[None]:
-        """Count an invocation, however it ends."""
-        asked, status = time.perf_counter(), 200
+        """Count an invocation, however it ends; what reached nobody is none."""
+        asked, status, reached = time.perf_counter(), 200, True
         try:
             yield
+        except SandboxError:
+            reached = False
+            raise
         except ModelError as error:
             status = error.extra["OriginalStatusCode"]
             raise
         finally:
             model, instances = time.perf_counter() - asked, fleet.instances(server.variant)
             busy = fleet.busy(server.variant)
-            self._figures.count(Call(server.endpoint, server.variant, instances, busy, model, asked - began, status))
+            call = Call(server.endpoint, server.variant, instances, busy, model, asked - began, status)
+            if reached:
+                self._figures.count(call)
 
     def _take(self, request: Request) -> tuple[Fleet, Server]:
         """Find a server. The servers may be replaced in this very moment: then look again."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import logging
 import signal
 import threading
@@ -18,9 +17,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dropforge.local.sagemaker import artifacts, removal, sandbox, source
 from dropforge.local.sagemaker.ground import Ground
 from dropforge.local.sagemaker.hosting.exchange import Connection
+from dropforge.local.sagemaker.hosting.pulse import PORT, Pulse
 from dropforge.local.sagemaker.logs import ENDPOINT_GROUP
 
-PORT = 8080
 _PING_PAUSE = 0.05
 _FALLS = 3
 """A server that ends so often before its first ping is answered will not come up by waiting."""
@@ -47,7 +46,9 @@ class Server:
 
     def __init__(self, ground: Ground, endpoint: str, variant: Mapping[str, Any], longest: float | None = None) -> None:
         self._ground = ground
-        self._patience = (longest or ground.limits.invoke) + ground.limits.silence
+        self._pulse = Pulse(ground.limits.ping, (longest or ground.limits.invoke) + ground.limits.silence)
+        self.hear = self._pulse.hear
+        """Called when it has answered a request, or a part of one."""
         self.endpoint = endpoint
         self._variant = variant
         self.variant = str(variant["name"])
@@ -66,8 +67,6 @@ class Server:
         self.in_flight = 0
         self.used = time.monotonic()
         """When it was last given back."""
-        self.heard = self.used
-        """When it last answered a request, or a ping well."""
         self.idle: list[Connection] = []
 
     @property
@@ -80,15 +79,16 @@ class Server:
         self._thread.start()
 
     def connect(self) -> Any:
-        """Open a connection to the server; OSError or SandboxError when there is none to be had."""
+        """Open a connection to the server; SandboxError when nobody listens, OSError when it cannot be had."""
         process = self._process
-        if process is None:
-            raise sandbox.SandboxError("the server is not running")
-        return process.connect(PORT, self._ground.limits.ping)
-
-    def hear(self) -> None:
-        """Note that it answers."""
-        self.heard = time.monotonic()
+        try:
+            if process:
+                return process.connect(PORT, self._ground.limits.ping)
+        except (ConnectionRefusedError, sandbox.SandboxError):
+            pass
+        if process is self._process:
+            self.healthy = False  # until it answers a ping
+        raise sandbox.SandboxError("the server is not running")
 
     def close(self) -> None:
         """Ask the server to end, make it end, and remove what it had."""
@@ -177,8 +177,7 @@ class Server:
     def _comes_up(self, process: sandbox.Process, deadline: float) -> bool:
         """Ping the server until it answers; one that does not in time is ended."""
         while process.poll() is None and not self._closing.is_set():
-            if self._ping(process) == http.HTTPStatus.OK:
-                self.hear()
+            if self._pulse.ping(process):
                 self.healthy = True
                 self.up.set()
                 return True
@@ -195,11 +194,9 @@ class Server:
             else:
                 process.wait(self._ground.limits.pulse)
             self._free()
-            if status := self._ping(process):
-                self.healthy = status == http.HTTPStatus.OK and not self._closing.is_set()
-            if self.healthy and status:
-                self.hear()
-            elif time.monotonic() > self.heard + self._patience and process.poll() is None:
+            if (well := self._pulse.ping(process)) is not None:
+                self.healthy = well and not self._closing.is_set()
+            if self._pulse.is_silent() and process.poll() is None:
                 self.healthy = False
                 logger.warning("a server of endpoint %s hangs or is not well, and is started again", self.endpoint)
                 process.kill()
@@ -209,18 +206,6 @@ class Server:
         with suppress(IndexError, RuntimeError):  # one was taken just now; the loop has ended
             while not self.idle[0].fresh:
                 self.idle.pop(0).drop()
-
-    def _ping(self, process: sandbox.Process) -> int | None:
-        """Give the status of its answer; None where there is none in time."""
-        connection = http.client.HTTPConnection("localhost", PORT)
-        try:
-            connection.sock = process.connect(PORT, self._ground.limits.ping)
-            connection.request("GET", "/ping")
-            return connection.getresponse().status
-        except (OSError, http.client.HTTPException, sandbox.SandboxError):
-            return None
-        finally:
-            connection.close()
 
     def _read(self, process: sandbox.Process) -> None:
         stream = self._ground.logs.open(self.group, self.log)

@@ -25,6 +25,7 @@ from dropforge.local.sagemaker.sandbox import ImageError
 from dropforge.local.sagemaker.store import Doc
 
 _GLANCE = 0.05
+_COUNT = 1.0
 
 
 class Attempt:
@@ -47,10 +48,9 @@ class Attempt:
         """Run the job once; a try that ends otherwise than the job may is told by its End."""
         if end := self._launch():
             if end.status == "Stopped" and not self._live.closing():
-                self._steps.stopping()
+                self._steps.stopping(end)
             return end
-        self._steps.begin()
-        job = self._steps.enter("Downloading")
+        job = self._steps.begin()
         removal.remove(self._folder)
         self._folder.mkdir(parents=True)
         hosts = Hosts(self._ground, self._bounds, job, self._folder)
@@ -58,7 +58,7 @@ class Attempt:
             return self._on(hosts, job)
         finally:
             hosts.close()
-            self._steps.pause()
+            self._steps.count()
 
     def _launch(self) -> End | None:
         """Wait for instances; gives the end where there are none to be had."""
@@ -101,7 +101,7 @@ class Attempt:
             hosts.start(figures)
             end = self._watch(hosts, job)
             if end.status == "Stopped" and not self._live.closing():
-                self._steps.stopping()
+                self._steps.stopping(end)
             if self._live.closing() or end.reason == INTERNAL:  # nobody waits for them, or they are gone
                 hosts.kill()
             else:
@@ -136,6 +136,7 @@ class Attempt:
                 return exceeded("MaxRuntimeExceeded")
             if why := hosts.failure():
                 return failed(f"ClientError: {why}")
+            self._steps.count(_COUNT)
         if not any(codes):
             why = hosts.failure()
             return failed(f"ClientError: {why}") if why else End("Completed")

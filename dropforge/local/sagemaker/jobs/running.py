@@ -64,7 +64,6 @@ class Training:
             self.runs.wait("Interrupted", told.name, live)
         elif (end.reason or "").startswith(INTERNAL) and _may_retry(told.job()):
             self.runs.go_on(told.name, live)
-            told.pause()
             told.enter("Restarting", _tries=told.job().get("_tries", 0) + 1)
         else:
             return False
@@ -78,7 +77,7 @@ def _goes_on(job: Doc) -> bool:
 
 def _had_instances(job: Doc) -> bool:
     """Tell of a job that no thread performs yet whether it was cut short while it had instances."""
-    return "_since" in job or job["SecondaryStatus"] not in _WITHOUT_INSTANCES
+    return job["SecondaryStatus"] not in _WITHOUT_INSTANCES
 
 
 def _may_retry(job: Doc) -> bool:

@@ -25,8 +25,8 @@ def failed(reason: str) -> End:
 
 
 def exceeded(what: str) -> End:
-    """Give the end of a job whose time is over, with a secondary status of its own."""
-    return End("Stopped", told={"SecondaryStatus": what})
+    """Give the end of a job whose time is over, with a last secondary status of its own."""
+    return End("Stopped", told={"_exceeded": what})
 
 
 class Steps:
@@ -35,6 +35,7 @@ class Steps:
     def __init__(self, store: Store, name: str) -> None:
         self._store = store
         self.name = name
+        self._counted = 0.0
 
     def job(self) -> Doc:
         return self._store.get(KIND.name, self.name) or {}
@@ -42,7 +43,7 @@ class Steps:
     def enter(self, secondary: str, message: str | None = None, **more: Any) -> Doc:
         def step(doc: Doc) -> list[Event]:
             doc.update(more)
-            if doc["_stop"]:  # its status is Stopping until it is over
+            if doc["TrainingJobStatus"] == "Stopping":  # until it is over
                 return []
             enter(doc, secondary, message)
             return [events.training(doc)]
@@ -50,24 +51,32 @@ class Steps:
         return self._store.change(KIND.name, self.name, step)
 
     def begin(self) -> Doc:
-        """Note that instances are there: their time counts from now."""
-        now = time.time()
-        return self.change(lambda doc: doc.update(TrainingStartTime=doc.get("TrainingStartTime", now), _since=now))
+        """Enter the first step that has instances: their time counts from now."""
+        self._counted = time.monotonic()
+        return self.enter("Downloading", TrainingStartTime=self.job().get("TrainingStartTime", time.time()))
+
+    def count(self, least: float = 0.0) -> None:
+        """Add the time since the last count to what the job ran, if it is so many seconds at least.
+
+        What was not counted when the cloud was killed is lost: nobody can tell when that was.
+        """
+        now = time.monotonic()
+        ran = now - self._counted
+        if ran >= least:
+            self._counted = now
+            self.change(lambda doc: doc.update(_ran=doc.get("_ran", 0.0) + ran))
 
     def say(self, message: str) -> None:
         """Tell how the present step goes on."""
         if self.job()["SecondaryStatusTransitions"][-1]["StatusMessage"] != message:
             self.change(lambda doc: doc["SecondaryStatusTransitions"][-1].update(StatusMessage=message))
 
-    def pause(self) -> Doc:
-        """Note that the instances are gone."""
-        return self.change(_count)
-
-    def stopping(self) -> None:
-        """Say that the job is being stopped, though nobody asked for it."""
+    def stopping(self, end: End) -> None:
+        """Say that the job is being stopped, though nobody may have asked for it; another life knows what for."""
 
         def step(doc: Doc) -> list[Event]:
-            if doc["_stop"]:
+            doc |= end.told
+            if doc["TrainingJobStatus"] == "Stopping":
                 return []
             doc |= {"TrainingJobStatus": "Stopping"}
             enter(doc, "Stopping")
@@ -95,11 +104,6 @@ def enter(doc: Doc, secondary: str, message: str | None = None) -> None:
     doc |= {"SecondaryStatus": secondary, "LastModifiedTime": now}
 
 
-def _count(doc: Doc) -> None:
-    if since := doc.pop("_since", None):
-        doc["_ran"] = doc.get("_ran", 0.0) + time.time() - since
-
-
 def _times(doc: Doc) -> Doc:
     seconds = math.ceil(doc.get("_ran", 0.0))
     billable = int(seconds * _SPOT_PRICE) if doc.get("EnableManagedSpotTraining") else seconds
@@ -108,14 +112,13 @@ def _times(doc: Doc) -> Doc:
 
 def _moved(doc: Doc) -> None:
     """Enter the step that a new status begins with; the last one tells how long there were instances."""
-    status = doc["TrainingJobStatus"]
+    status: str = doc["TrainingJobStatus"]
     if status not in FINAL:
         enter(doc, "Starting" if status == "InProgress" else status)
         return
-    _count(doc)
     if "TrainingStartTime" in doc:
         doc |= _times(doc)
-    enter(doc, doc["SecondaryStatus"] if doc["SecondaryStatus"] in states.LAST else status)
+    enter(doc, doc.get("_exceeded", status) if status == "Stopped" else status)
 
 
 KIND = Kind(

@@ -101,9 +101,10 @@ class Jobs:
         def ask(doc: Doc) -> Iterable[Event]:
             if doc[kind.status] in FINAL:
                 raise kind.over(name=name, status=doc[kind.status])
-            if doc["_stop"]:
+            doc["_stop"] = True
+            if doc[kind.status] == "Stopping":  # nobody is told twice, though its time may have been over by itself
                 return []
-            doc |= {"_stop": True, kind.status: "Stopping", "LastModifiedTime": time.time()}
+            doc |= {kind.status: "Stopping", "LastModifiedTime": time.time()}
             kind.moved(doc)
             return [kind.event(doc)]
 

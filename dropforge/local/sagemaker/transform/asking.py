@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.hosting.serving import PORT, Server, no_ping
+from dropforge.local.sagemaker.hosting.calls import Headers, call
+from dropforge.local.sagemaker.hosting.exchange import Reply
+from dropforge.local.sagemaker.hosting.serving import Server, no_ping
 from dropforge.local.sagemaker.logs import TRANSFORM_GROUP
 from dropforge.local.sagemaker.sandbox import SandboxError
 from dropforge.local.sagemaker.store import Doc
@@ -64,8 +66,8 @@ class Asking:
     def parameters(self) -> dict[str, Any]:
         """Ask the container how it wants to be asked; it need not know."""
         try:
-            status, body = self._exchange("GET", "/execution-parameters", None, {})
-            said = json.loads(body) if status == http.HTTPStatus.OK else {}
+            answer = self._call("GET", "/execution-parameters", None, [])
+            said = json.loads(answer.body) if answer.status == http.HTTPStatus.OK else {}
         except (OSError, http.client.HTTPException, SandboxError, ValueError):
             return {}
         return _understood(said) if isinstance(said, dict) else {}
@@ -97,31 +99,19 @@ class Asking:
 
     def _try(self, body: bytes) -> bytes:
         try:
-            status, answer = self._exchange("POST", "/invocations", body, self._headers)
+            answer = self._call("POST", "/invocations", body, self._headers.items())
         except (OSError, http.client.HTTPException, SandboxError) as error:
             raise AskError("AlgorithmError", f"Unable to get response from algorithm: {error}") from error
-        said = answer.decode(errors="replace").splitlines()
+        status, said = answer.status, answer.body.decode(errors="replace").splitlines()
         if status // 100 == 4:  # noqa: PLR2004 - the class of the client's mistakes
             raise AskError("ClientError", f"ClientError: {status}", "", "Message:", *said)
         if status // 100 != 2:  # noqa: PLR2004 - the class of successes
             told = f"Bad HTTP status received from algorithm: {status}"
             raise AskError("AlgorithmError", told, "", "Message:", *said)
-        return answer
+        return answer.body
 
-    def _exchange(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("localhost", PORT)
-        try:
-            connection.sock = self._server.connect()
-            connection.sock.settimeout(self._seconds)
-            connection.request(method, path, body, dict(headers))
-            answer = connection.getresponse()
-            body = answer.read(_LARGEST + 1)
-            self._server.hear()
-            if len(body) > _LARGEST:
-                raise http.client.HTTPException(f"the answer is larger than {_LARGEST} bytes")
-            return answer.status, body
-        finally:
-            connection.close()
+    def _call(self, method: str, path: str, body: bytes | None, headers: Headers) -> Reply:
+        return call(self._server, method, path, body, headers, seconds=self._seconds, largest=_LARGEST)
 
 
 def _headers(job: Doc) -> dict[str, str]:
