@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError, ResponseStreamingError
+from urllib3.exceptions import HTTPError
 
 from dropforge.local import launch
 from dropforge.local.home import Home
@@ -69,7 +70,7 @@ def _patiently(call: Any, *asked: Any) -> Any:
     while True:
         try:
             return call(*asked)
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, HTTPError) as error:  # the last: of an error's body, which botocore reads
             answer = (getattr(error, "response", None) or {}).get("ResponseMetadata", {})  # a broken one has None
             if answer.get("HTTPStatusCode", 500) < 500 or time.monotonic() > end:
                 raise
