@@ -11,8 +11,8 @@ from chalicelib.errors import ConflictError
 
 TRIES = 8
 """How often one call gathers again before its event has to come again."""
-_FIRST, _LONGEST = 0.1, 1.0
-"""Seconds; a step takes about the first, and a person may be waiting for the answer."""
+_FIRST, _LONGEST = 0.1, 0.5
+"""Seconds; a step takes about the first, and a person may be waiting for the answer, or a queue for many of them."""
 
 Result = TypeVar("Result")
 

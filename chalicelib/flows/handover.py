@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from chalicelib.decide import run_ends as decide
 from chalicelib.errors import ConflictError
-from chalicelib.flows.again import TRIES
+from chalicelib.flows import again
 from chalicelib.model import DatasetId, DatasetState, Entry, Run, RunState
 from chalicelib.names import run12
 from chalicelib.ports import Clock, Records
@@ -68,21 +68,24 @@ class Handover:
 
     def _review(self, run: str) -> None:
         """Bring `superseded` in line with the pointers, until nothing moves it any more."""
-        for _ in range(TRIES):
+        for tried in range(1, again.TRIES + 1):
             found = self.records.run(run)
             if found is None or found.state.final or found.superseded != self.held(found):
                 return
-            self._turn(found)
+            if not self._turn(found):
+                again.pause(tried)
         raise ConflictError(f"The datasets of run {run12(run)} keep changing.", run=run)
 
-    def _turn(self, run: Run) -> None:
+    def _turn(self, run: Run) -> bool:
+        """Turn a run's `superseded` round; False where somebody wrote it first."""
         now = self.clock()
         what = "superseded" if not run.superseded else "wanted again"
         try:
             self.records.save(replace(run, superseded=not run.superseded, due=now), Entry(now, what))
         except ConflictError:
-            return
+            return False
         self.run_ready(run12(run.id))
+        return True
 
     def held(self, run: Run) -> bool:
         """Tell whether a sealed dataset has its files, or it needs none to."""

@@ -22,7 +22,7 @@ def watched(tmp_path: Path, neighbours: int) -> Iterator[Callable[..., World]]:
     made = []
 
     def make(**limits: float) -> World:
-        made.append(World(tmp_path, neighbours, told.IMAGES, limits=replace(LIMITS, pulse=0.1, **limits)))
+        made.append(World(tmp_path, neighbours, told.IMAGES, limits=replace(LIMITS, **{"pulse": 0.1, **limits})))
         return made[-1]
 
     yield make
@@ -68,6 +68,16 @@ def test_a_server_that_says_it_is_not_well_gets_no_requests_until_it_is(watched:
     until(lambda: answered(world, name) is None)
     world.let_load(name)
     assert until(lambda: answered(world, name))["server"] == before["server"]
+    assert restarts(world, name) == 0
+
+
+def test_a_server_that_lets_nobody_in_is_passed_over_until_it_does_again(watched: Callable[..., World]) -> None:
+    world = watched(pulse=600)
+    name = told.deploy(world, told.ON_INSTANCE | {"InitialInstanceCount": 2})
+    shut = said(world, name, then="shut", headers={"Connection": "close"})["server"]
+    others = {said(world, name)["server"] for _ in range(6)}
+    assert len(others) == 1
+    assert shut not in others
     assert restarts(world, name) == 0
 
 

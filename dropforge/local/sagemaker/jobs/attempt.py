@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from boto3.exceptions import Boto3Error
@@ -51,13 +52,12 @@ class Attempt:
                 self._steps.stopping(end)
             return end
         job = self._steps.begin()
-        removal.remove(self._folder)
-        self._folder.mkdir(parents=True)
-        hosts = Hosts(self._ground, self._bounds, job, self._folder)
         try:
-            return self._on(hosts, job)
+            removal.remove(self._folder)
+            self._folder.mkdir(parents=True)
+            with closing(Hosts(self._ground, self._bounds, job, self._folder)) as hosts:
+                return self._on(hosts, job)
         finally:
-            hosts.close()
             self._steps.count()
 
     def _launch(self) -> End | None:

@@ -85,6 +85,8 @@ class Walled:
                 raise SandboxError("the sandbox is gone")
             try:
                 said, descriptors, _, _ = socket.recv_fds(self._control, 64, 1)
+            except TimeoutError:
+                raise  # init is there, and busy
             except OSError as error:
                 raise SandboxError("the sandbox is gone") from error
             self._understand(said)
