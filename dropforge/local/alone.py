@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import Any
 
 from dropforge.local.aws import Aws
 from dropforge.local.home import ACCOUNT, REGION, Home
-from dropforge.local.process import EndedError, end_when_told, keep_memory_small, log_to
+from dropforge.local.process import EndedError, end_when_told, keep_memory_small, log_to, wait_until_told
 from dropforge.local.sagemaker.images import StandIn
 from dropforge.local.sagemaker.sandbox import walls
 from dropforge.local.sagemaker.states import Pace
@@ -65,7 +64,7 @@ def run(plan: Plan, say: Callable[[dict[str, Any]], None]) -> None:
         card = _start(plan, home, parts)
         home.write_card(card)
         say(card)
-        threading.Event().wait()
+        wait_until_told()
 
 
 def _start(plan: Plan, home: Home, parts: ExitStack) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from dropforge.local.functions.dispatch import Functions
 from dropforge.local.gateway.app import Gateway
 from dropforge.local.home import ACCOUNT, REGION, Home
 from dropforge.local.ministack import Asgi
-from dropforge.local.process import EndedError, end_when_told, keep_memory_small, log_to
+from dropforge.local.process import EndedError, end_when_told, keep_memory_small, log_to, wait_until_told
 from dropforge.local.sagemaker.sandbox import walls
 from dropforge.local.sagemaker.states import Pace
 from dropforge.local.serving import Server
@@ -53,7 +52,7 @@ def run(plan: Plan) -> None:
         parts.callback(home.card.unlink, missing_ok=True)
         end_when_told(until_stdin_closes=plan.until_stdin_closes)
         home.write_card(Cloud(plan, home, parts).start())
-        threading.Event().wait()
+        wait_until_told()
 
 
 class Cloud:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import logging
 import os
 import signal
 import threading
+import time
 from pathlib import Path
+from typing import NoReturn
 
 _MALLOC = ((-1, 128 * 1024), (-8, 1))
 """M_TRIM_THRESHOLD, kept where it begins, and M_ARENA_MAX."""
+_LOOK = 0.5
+"""Seconds."""
 
 
 class EndedError(BaseException):
@@ -45,13 +50,28 @@ def end_when_told(*, until_stdin_closes: bool) -> None:
     def end(*_: object) -> None:
         # Once is enough: a second Ctrl-C must not cut short the saving of the state.
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
+            signal.signal(number, _heard)  # SIG_IGN would make Python complain of one that came at the same time
         raise EndedError
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
+        atexit.register(signal.signal, number, signal.SIG_IGN)  # Python's own end would let one kill us again
     if until_stdin_closes:
         threading.Thread(target=_watch_stdin, name="stdin", daemon=True).start()
+
+
+def wait_until_told() -> NoReturn:
+    """Wait for the EndedError.
+
+    By looking up now and then: the kernel gives the second of two signals to any thread, and Python tells of both in a
+    main thread that runs. One that waits for a lock would not.
+    """
+    while True:
+        time.sleep(_LOOK)
+
+
+def _heard(*_: object) -> None:
+    """Take a signal to end where that has begun."""
 
 
 def _watch_stdin() -> None:

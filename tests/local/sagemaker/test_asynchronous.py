@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from botocore.exceptions import ClientError
@@ -217,3 +218,12 @@ def test_each_kind_of_endpoint_is_asked_in_its_own_way(world: World) -> None:
         world.sagemaker.update_endpoint(EndpointName=direct, EndpointConfigName=queued)
     with pytest.raises(ClientError, match="S3OutputPath is needed"):
         told.config(world, AsyncInferenceConfig={"OutputConfig": {}})
+
+
+def test_an_answer_may_lie_under_a_name_that_no_header_can_carry(world: World) -> None:
+    config = _config(world)
+    config["OutputConfig"]["S3OutputPath"] = f"s3://{world.bucket}/\u65e5\u672c \u20ac/answers"
+    answer = _ask(world, told.deploy(world, AsyncInferenceConfig=config), {"pieces": ["said"]})
+    place = unquote(answer["OutputLocation"])
+    assert place.startswith(config["OutputConfig"]["S3OutputPath"])
+    assert _seen(world, place)["Body"].read() == b"said"

@@ -2,57 +2,50 @@
 
 from __future__ import annotations
 
-import http.client
-from collections.abc import Iterable
+import asyncio
+import socket
+from typing import TYPE_CHECKING
 
-from dropforge.local.sagemaker.hosting.exchange import Reply
-from dropforge.local.sagemaker.hosting.pulse import PORT
-from dropforge.local.sagemaker.hosting.serving import Server
+from dropforge.local.sagemaker.hosting.exchange import Connection, Headers, Reply
 from dropforge.local.sagemaker.sandbox import SandboxError
 
-Headers = Iterable[tuple[str, str]]
+if TYPE_CHECKING:
+    from dropforge.local.sagemaker.hosting.serving import Server
 
 
 def call(
-    server: Server,
-    method: str,
-    path: str,
-    body: bytes | None,
-    headers: Headers,
-    *,
-    seconds: float,
-    largest: int,
+    server: Server, method: str, path: str, headers: Headers, body: bytes, *, seconds: float, largest: int
 ) -> Reply:
-    """Give the whole answer; SandboxError where there is no server, OSError or HTTPException where no answer is.
+    """Give the whole answer, of at most `largest` bytes.
 
-    `seconds` are how long the server may say nothing, `largest` how many bytes its answer may have.
+    SandboxError where there is no server, TimeoutError where the whole takes longer than `seconds`, OSError or
+    BrokenError where there is no such answer.
     """
-    connection = http.client.HTTPConnection("localhost", PORT)
     try:
-        connection.sock = server.connect()
+        connected = server.connect()
     except OSError as error:
         raise SandboxError("the server is not up") from error
+    reply = once(connected, method, path, headers, body, seconds=seconds, largest=largest)
+    server.hear()
+    return reply
+
+
+def once(
+    connected: socket.socket, method: str, path: str, headers: Headers, body: bytes, *, seconds: float, largest: int
+) -> Reply:
+    """Have one exchange over a connection, which is closed then; as `call`."""
+    with connected:
+        return asyncio.run(_once(connected, method, path, headers, body, seconds, largest))
+
+
+async def _once(
+    connected: socket.socket, method: str, path: str, headers: Headers, body: bytes, seconds: float, largest: int
+) -> Reply:
+    connection = await Connection.over(connected, largest)
     try:
-        connection.sock.settimeout(seconds)
-        connection.putrequest(method, path, skip_accept_encoding=True)  # which nobody asked for
-        for name, value in headers:
-            connection.putheader(name, value)
-        if body is not None:
-            connection.putheader("content-length", str(len(body)))
-        connection.endheaders(body)
-        answer = connection.getresponse()
-        said = _whole(answer, largest)
+        async with asyncio.timeout(seconds):
+            return await connection.ask(path, headers, body, method)
+    except TimeoutError as error:
+        raise TimeoutError(f"no whole answer within {seconds:g} seconds") from error
     finally:
         connection.close()
-    server.hear()
-    return Reply(answer.status, {name.lower(): value for name, value in answer.headers.items()}, said)
-
-
-def _whole(answer: http.client.HTTPResponse, largest: int) -> bytes:
-    stated = answer.length or 0
-    said = answer.read(largest + 1) if stated <= largest else b""
-    if max(stated, len(said)) > largest:
-        raise http.client.HTTPException(f"the answer is larger than {largest} bytes")
-    if answer.length:  # a limited read takes what is cut off for the whole
-        raise http.client.IncompleteRead(said, answer.length)
-    return said

@@ -9,8 +9,9 @@ import asyncio
 import re
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import h11
@@ -26,6 +27,7 @@ _BODILESS = {204, 304}
 _MOST_HINTS = 100
 """Of answers that only say that another one comes (1xx)."""
 _BREAKS = re.compile(r"\r\n|[\r\n\0]")
+Headers = Sequence[tuple[str, str]]
 
 
 class BrokenError(Exception):
@@ -42,8 +44,8 @@ class Reply:
 class Connection(asyncio.BufferedProtocol):
     """One open connection, on the loop that uses it. What comes is read into a buffer that stays."""
 
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, largest: int) -> None:
+        self._loop, self._largest = asyncio.get_running_loop(), largest
         self._buffer, self._filled = bytearray(_ROOM), 0
         self._waiter: asyncio.Future[None] | None = None
         self._transport: asyncio.Transport
@@ -53,9 +55,10 @@ class Connection(asyncio.BufferedProtocol):
         self._idle_since = 0.0
 
     @classmethod
-    async def over(cls, connected: socket.socket) -> Connection:
+    async def over(cls, connected: socket.socket, largest: int = LARGEST_ANSWER) -> Connection:
+        """Take over an open connection; no answer over it may have more bytes than `largest`."""
         connected.setblocking(False)
-        return (await asyncio.get_running_loop().create_connection(cls, sock=connected))[1]
+        return (await asyncio.get_running_loop().create_connection(partial(cls, largest), sock=connected))[1]
 
     @property
     def fresh(self) -> bool:
@@ -64,9 +67,9 @@ class Connection(asyncio.BufferedProtocol):
             return False
         return time.monotonic() - self._idle_since < _IDLE_SECONDS
 
-    async def ask(self, path: str, headers: list[tuple[str, str]], body: bytes) -> Reply:
+    async def ask(self, path: str, headers: Headers, body: bytes, method: str = "POST") -> Reply:
         """Send a request and read the whole answer. BrokenError when there is none."""
-        self._send(path, headers, body)
+        self._send(method, path, headers, body)
         while (end := self._buffer.find(b"\r\n\r\n", 0, self._filled)) < 0 and self._filled < _LONGEST_HEAD:
             if not await self._more():
                 break
@@ -74,6 +77,8 @@ class Connection(asyncio.BufferedProtocol):
         if head is None:
             return await self.rest(await self._head())
         first, last = end + 4, end + 4 + int(head.headers["content-length"])
+        if last - first > self._largest:
+            raise self._too_large()
         self._make_room(last + 1)
         while self._filled < last:
             if not await self._more():
@@ -83,9 +88,9 @@ class Connection(asyncio.BufferedProtocol):
         self._rest_from(said_more=self._filled > last)
         return reply
 
-    async def begin(self, path: str, headers: list[tuple[str, str]], body: bytes) -> Reply:
+    async def begin(self, path: str, headers: Headers, body: bytes) -> Reply:
         """Send a request and read the answer's head; `part` gives its body. BrokenError when there is none."""
-        self._send(path, headers, body)
+        self._send("POST", path, headers, body)
         return await self._head()
 
     async def rest(self, head: Reply) -> Reply:
@@ -94,8 +99,8 @@ class Connection(asyncio.BufferedProtocol):
         while part := await self.part():
             parts.append(part)
             size += len(part)
-            if size > LARGEST_ANSWER:
-                raise _too_large()
+            if size > self._largest:
+                raise self._too_large()
         return Reply(head.status, head.headers, b"".join(parts))
 
     async def part(self) -> bytes:
@@ -140,13 +145,17 @@ class Connection(asyncio.BufferedProtocol):
         if self._waiter and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _send(self, path: str, headers: list[tuple[str, str]], body: bytes) -> None:
+    def _send(self, method: str, path: str, headers: Headers, body: bytes) -> None:
         told = "".join([f"{name}: {value}\r\n" for name, value in headers])
         if len(_BREAKS.findall(told)) != len(headers):
             raise BrokenError("a header would be two")
-        head = f"POST {path} HTTP/1.1\r\nhost: localhost:8080\r\ncontent-length: {len(body)}\r\n{told}\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nhost: localhost:8080\r\ncontent-length: {len(body)}\r\n{told}\r\n"
+        try:
+            said = head.encode("latin-1")
+        except UnicodeEncodeError as error:
+            raise BrokenError("a header has characters that HTTP cannot carry") from error
         # In one write: the server would be woken for the head alone.
-        self._transport.writelines([head.encode("latin-1"), *([body] if body else [])])  # asyncio keeps an empty part
+        self._transport.writelines([said, *([body] if body else [])])  # asyncio keeps an empty part
 
     async def _more(self) -> bool:
         """Wait for more to come; False when nothing will."""
@@ -160,12 +169,13 @@ class Connection(asyncio.BufferedProtocol):
         return self._filled > filled
 
     def _make_room(self, size: int) -> None:
-        if size > LARGEST_ANSWER + _ROOM:
-            raise _too_large()
         if size > len(self._buffer):
             larger = bytearray(size)
             larger[: self._filled] = self._buffer[: self._filled]
             self._buffer = larger
+
+    def _too_large(self) -> BrokenError:
+        return BrokenError(f"the answer is larger than {self._largest} bytes")
 
     def _rest_from(self, *, said_more: bool) -> None:
         """Make ready for the next request; not if the server says more than it was asked, or has not read it all."""
@@ -222,7 +232,3 @@ def _plain(buffer: bytearray, end: int) -> Reply | None:
     ):
         return None
     return Reply(status, told, b"")
-
-
-def _too_large() -> BrokenError:
-    return BrokenError(f"the answer is larger than {LARGEST_ANSWER} bytes")

@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference.html
 from __future__ import annotations
 
 import base64
-import http.client
 import json
 import logging
 import time
@@ -19,7 +18,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from dropforge.local.sagemaker.hosting import refusals
-from dropforge.local.sagemaker.hosting.calls import Headers, call
+from dropforge.local.sagemaker.hosting.calls import call
+from dropforge.local.sagemaker.hosting.exchange import BrokenError, Headers
 from dropforge.local.sagemaker.hosting.runtime import Request
 from dropforge.local.sagemaker.hosting.serving import Server
 from dropforge.local.sagemaker.places import split_uri
@@ -140,10 +140,10 @@ def _input(s3: Any, doc: Doc) -> bytes:
 
 def _asked(server: Server, headers: Headers, body: bytes, seconds: float) -> Outcome:
     try:
-        answer = call(server, "POST", "/invocations", body, headers, seconds=seconds, largest=_LARGEST)
+        answer = call(server, "POST", "/invocations", headers, body, seconds=seconds, largest=_LARGEST)
     except TimeoutError as error:
         raise FailedError(f"ClientError: The container did not answer within {seconds} seconds.") from error
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, BrokenError) as error:
         raise FailedError(f"ClientError: The container gave no whole answer: {error}.") from error
     if answer.status // 100 != 2:  # noqa: PLR2004 - the class of successes
         who = "client" if answer.status // 100 == 4 else "server"  # noqa: PLR2004 - the class of the client's mistakes

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mappi
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
+from urllib.parse import quote
 
 from dropforge.local.sagemaker.errors import ModelError, SageMakerError
 from dropforge.local.sagemaker.ground import Ground
@@ -29,6 +30,8 @@ Ask = Callable[[Server, Connection, Passed, bytes], Awaitable[Reply]]
 Answer = tuple[int, Headers, bytes | AsyncGenerator[bytes, None]]
 _LARGEST_SERVERLESS = 4 * 1024 * 1024
 _GLANCE = 0.01
+_SAID = "".join(map(chr, range(0x20, 0x7F)))
+"""What a header says of a place as it is; the rest is percent-encoded (assumed)."""
 _ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 _OPENED, _CLOSED = "x-amzn-sagemaker-new-session-id", "x-amzn-sagemaker-closed-session-id"
 
@@ -73,9 +76,9 @@ class Invoker:
             raise refusals.NOT_ASYNC(endpoint=request.endpoint, account=self._account.number)
         loop = asyncio.get_running_loop()
         doc = await loop.run_in_executor(self._pool, self._queue.accept, request, dict(route.first.queue))
-        headers = [("content-type", "application/json"), ("x-amzn-sagemaker-outputlocation", doc["OutputLocation"])]
-        if doc["FailureLocation"]:
-            headers.append(("x-amzn-sagemaker-failurelocation", doc["FailureLocation"]))
+        places = {"output": doc["OutputLocation"], "failure": doc["FailureLocation"]}
+        headers = [("content-type", "application/json")]
+        headers += [(f"x-amzn-sagemaker-{name}location", quote(at, safe=_SAID)) for name, at in places.items() if at]
         return 202, _spell(headers), json.dumps({"InferenceId": doc["InferenceId"]}).encode()
 
     async def _invoke(self, request: Request, began: float) -> Answer:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import time
+from http import HTTPStatus
 
 from dropforge.local.sagemaker import sandbox
+from dropforge.local.sagemaker.hosting.calls import once
+from dropforge.local.sagemaker.hosting.exchange import BrokenError
 
 PORT = 8080
+_LARGEST = 1024 * 1024
+"""Bytes that an answer to a ping may have, which nobody reads."""
 
 
 class Pulse:
@@ -24,15 +28,12 @@ class Pulse:
 
     def ping(self, process: sandbox.Process) -> bool | None:
         """Say whether it is well, which is heard; None where it gives no answer in time."""
-        connection = http.client.HTTPConnection("localhost", PORT)
         try:
-            connection.sock = process.connect(PORT, self._ping)
-            connection.request("GET", "/ping")
-            well = connection.getresponse().status == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException, sandbox.SandboxError):
+            connected = process.connect(PORT, self._ping)
+            answer = once(connected, "GET", "/ping", (), b"", seconds=self._ping, largest=_LARGEST)
+        except (OSError, BrokenError, sandbox.SandboxError):
             return None
-        finally:
-            connection.close()
+        well = answer.status == HTTPStatus.OK
         if well:
             self.hear()
         return well

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import threading
 import time
 import uuid
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.hosting.calls import Headers, call
-from dropforge.local.sagemaker.hosting.exchange import Reply
+from dropforge.local.sagemaker.hosting.calls import call
+from dropforge.local.sagemaker.hosting.exchange import BrokenError, Headers, Reply
 from dropforge.local.sagemaker.hosting.serving import Server, no_ping
 from dropforge.local.sagemaker.logs import TRANSFORM_GROUP
 from dropforge.local.sagemaker.sandbox import SandboxError
@@ -66,9 +66,9 @@ class Asking:
     def parameters(self) -> dict[str, Any]:
         """Ask the container how it wants to be asked; it need not know."""
         try:
-            answer = self._call("GET", "/execution-parameters", None, [])
-            said = json.loads(answer.body) if answer.status == http.HTTPStatus.OK else {}
-        except (OSError, http.client.HTTPException, SandboxError, ValueError):
+            answer = self._call("GET", "/execution-parameters", (), b"")
+            said = json.loads(answer.body) if answer.status == HTTPStatus.OK else {}
+        except (OSError, BrokenError, SandboxError, ValueError):
             return {}
         return _understood(said) if isinstance(said, dict) else {}
 
@@ -99,8 +99,8 @@ class Asking:
 
     def _try(self, body: bytes) -> bytes:
         try:
-            answer = self._call("POST", "/invocations", body, self._headers.items())
-        except (OSError, http.client.HTTPException, SandboxError) as error:
+            answer = self._call("POST", "/invocations", self._headers, body)
+        except (OSError, BrokenError, SandboxError) as error:
             raise AskError("AlgorithmError", f"Unable to get response from algorithm: {error}") from error
         status, said = answer.status, answer.body.decode(errors="replace").splitlines()
         if status // 100 == 4:  # noqa: PLR2004 - the class of the client's mistakes
@@ -110,13 +110,13 @@ class Asking:
             raise AskError("AlgorithmError", told, "", "Message:", *said)
         return answer.body
 
-    def _call(self, method: str, path: str, body: bytes | None, headers: Headers) -> Reply:
-        return call(self._server, method, path, body, headers, seconds=self._seconds, largest=_LARGEST)
+    def _call(self, method: str, path: str, headers: Headers, body: bytes) -> Reply:
+        return call(self._server, method, path, headers, body, seconds=self._seconds, largest=_LARGEST)
 
 
-def _headers(job: Doc) -> dict[str, str]:
+def _headers(job: Doc) -> Headers:
     given = {"content-type": job["TransformInput"].get("ContentType"), "accept": job["TransformOutput"].get("Accept")}
-    return {name: value for name, value in given.items() if value}
+    return [(name, value) for name, value in given.items() if value]
 
 
 def _told(job: Doc, parameters: Mapping[str, Any]) -> dict[str, str]:
