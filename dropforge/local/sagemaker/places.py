@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+_REGION = r"[a-z]{2}(?:-gov)?-(?:central|(?:north|south)(?:east|west)?|east|west)-\d+"
+"""As AWS names them: hosts like s3-website-… and s3-anything are other services', or nobody's."""
 _ADDRESS = re.compile(
-    r"https://(?:(?P<bucket>[^/]+)\.)?s3(?:[.-][a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?/(?P<path>.*)", re.DOTALL
+    rf"https://(?:(?P<bucket>[^/]+)\.)?s3(?:(?:[.-]|\.dualstack\.){_REGION})?\.amazonaws\.com(?:\.cn)?(?:/(?P<path>.*))?",
+    re.DOTALL,
 )
 """With the bucket in the host or in the path.
 
@@ -16,9 +19,10 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
 def split_uri(uri: str) -> tuple[str, str]:
     """Give the bucket and the key of a place."""
     found = _ADDRESS.fullmatch(uri)
+    path = found["path"] or "" if found else uri.removeprefix("s3://")
     if found and found["bucket"]:
-        return found["bucket"], found["path"]
-    bucket, _, key = (found["path"] if found else uri.removeprefix("s3://")).partition("/")
+        return found["bucket"], path
+    bucket, _, key = path.partition("/")
     return bucket, key
 
 

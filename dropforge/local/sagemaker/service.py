@@ -32,7 +32,7 @@ from dropforge.local.sagemaker.processing.running import Processing
 from dropforge.local.sagemaker.registry import packages
 from dropforge.local.sagemaker.registry import states as registry
 from dropforge.local.sagemaker.scaling.service import Scaling
-from dropforge.local.sagemaker.scaling.targets import Scaled
+from dropforge.local.sagemaker.scaling.targets import EXACT, Scaled
 from dropforge.local.sagemaker.states import AT_ONCE, Graph, Pace
 from dropforge.local.sagemaker.store import Store
 from dropforge.local.sagemaker.transform import jobs as transform
@@ -85,7 +85,7 @@ class SageMaker:
         self._logs = Logs(client)
         ground = self._ground = Ground(
             home=folder,
-            store=Store(folder / "state.sqlite", GRAPHS),
+            store=Store(folder / "state.sqlite", GRAPHS, EXACT),
             account=Account(account, region),
             client=client,
             logs=self._logs,

@@ -10,7 +10,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,15 @@ CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY AUTOINCREMENT, event T
 
 # Names are alike in any case: ARNs have them in lower case, and are unique. The case that was given first is kept.
 # SQLite would look through a whole kind for what it is to change: it takes this index only where it is named.
-_FOUND = "SELECT doc FROM things INDEXED BY by_lower WHERE kind = ? AND lower(name) = lower(?)"
+_FOUND = """
+SELECT doc FROM things INDEXED BY by_lower
+WHERE kind = :kind AND lower(name) = lower(:name) AND (name = :name OR NOT :exact)"""
 _CHANGED = """
-UPDATE things INDEXED BY by_lower SET doc = ?, status = ?, modified = ? WHERE kind = ? AND lower(name) = lower(?)"""
-_DELETED = "DELETE FROM things INDEXED BY by_lower WHERE kind = ? AND lower(name) = lower(?)"
+UPDATE things INDEXED BY by_lower SET doc = :doc, status = :status, modified = :modified
+WHERE kind = :kind AND lower(name) = lower(:name) AND (name = :name OR NOT :exact)"""
+_DELETED = """
+DELETE FROM things INDEXED BY by_lower
+WHERE kind = :kind AND lower(name) = lower(:name) AND (name = :name OR NOT :exact)"""
 
 
 class TakenError(Exception):
@@ -70,9 +75,13 @@ class Row:
 class Store:
     """Documents by kind and name, and the events not yet sent. Any thread may call."""
 
-    def __init__(self, path: Path, graphs: Mapping[str, Graph]) -> None:
-        """Keep documents at `path`; those of a kind that has a graph move along it, or ImpossibleError is raised."""
+    def __init__(self, path: Path, graphs: Mapping[str, Graph], exact: Collection[str] = ()) -> None:
+        """Keep documents at `path`; those of a kind that has a graph move along it, or ImpossibleError is raised.
+
+        Names of the kinds in `exact` are told apart by their case.
+        """
         self._graphs = graphs
+        self._exact = exact
         self._lock = threading.RLock()
         self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         # WAL with NORMAL survives any kill of this process; only a power cut may cost the last moments.
@@ -93,7 +102,7 @@ class Store:
 
     def get(self, kind: str, name: str) -> Doc | None:
         with self._lock:
-            row = self._database.execute(_FOUND, (kind, name)).fetchone()
+            row = self._database.execute(_FOUND, self._key(kind, name)).fetchone()
         return None if row is None else json.loads(row[0])
 
     def change(self, kind: str, name: str, edit: Callable[[Doc], Iterable[Event] | None]) -> Doc:
@@ -105,16 +114,15 @@ class Store:
             before = self._status(kind, doc)
             events = edit(doc)
             status = self._moved(kind, before, doc)
-            self._database.execute(
-                _CHANGED,
-                (json.dumps(doc), status, doc.get("LastModifiedTime", time.time()), kind, name),
-            )
+            modified = doc.get("LastModifiedTime", time.time())
+            values = {"doc": json.dumps(doc), "status": status, "modified": modified}
+            self._database.execute(_CHANGED, values | self._key(kind, name))
             self._remember(events or ())
         return doc
 
     def delete(self, kind: str, name: str) -> bool:
         with self._lock, self._transaction():
-            return self._database.execute(_DELETED, (kind, name)).rowcount > 0
+            return self._database.execute(_DELETED, self._key(kind, name)).rowcount > 0
 
     def select(self, where: str, values: Sequence[Any], order: str = "created, name", limit: int = -1) -> list[Row]:
         """Read by a condition of ours over the columns; values come in only as parameters."""
@@ -160,6 +168,9 @@ class Store:
             text = json.dumps({"type": event.type, "detail": event.detail, "resources": list(event.resources)})
             self._database.execute("INSERT INTO events (event) VALUES (?)", (text,))
             self._news.notify_all()
+
+    def _key(self, kind: str, name: str) -> dict[str, Any]:
+        return {"kind": kind, "name": name, "exact": kind in self._exact}
 
     def _status(self, kind: str, doc: Doc) -> str:
         graph = self._graphs.get(kind)

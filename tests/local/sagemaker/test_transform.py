@@ -76,6 +76,14 @@ def test_each_object_is_answered_whole_and_written_under_its_own_name(world: Wor
     assert any("MaxConcurrentTransforms=1, MaxPayloadInMB=6, BatchStrategy=MULTI_RECORD" in line for line in job.log())
 
 
+@pytest.mark.parametrize("end", ["", "/"])
+def test_answers_may_be_left_at_the_root_of_a_bucket(world: World, model: str, end: str) -> None:
+    name = f"root-{uuid.uuid4().hex[:12]}"
+    job = _Job(world, model, {name: "one"}, output={"S3OutputPath": f"https://{world.bucket}.s3.amazonaws.com{end}"})
+    assert job.begin().ended()["TransformJobStatus"] == "Completed", job.log()
+    assert world.s3.get_object(Bucket=world.bucket, Key=f"{name}.out")["Body"].read() == b"<one>"
+
+
 def test_objects_may_be_named_as_no_files_can_be(world: World, model: str) -> None:
     job = _Job(world, model, {"a": "one", "a/b": "two", "a//c": "three", "folder/": ""})
     assert job.done() == {"a.out": "<one>", "a/b.out": "<two>", "a//c.out": "<three>"}

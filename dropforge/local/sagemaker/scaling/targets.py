@@ -15,6 +15,8 @@ from dropforge.local.sagemaker.store import Doc, Store
 from dropforge.local.sagemaker.wire.operation import Operation
 
 TARGET, POLICY, ACTION, ACTIVITY = "scalable-target", "scaling-policy", "scheduled-action", "scaling-activity"
+EXACT = frozenset({TARGET, POLICY, ACTION})
+"""The kinds whose names are told apart by their case: a variant's figures are kept by its name as it is."""
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 _PARTS = 4
 
