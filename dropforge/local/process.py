@@ -10,7 +10,10 @@ import threading
 from pathlib import Path
 
 _MALLOC = ((-1, 128 * 1024), (-8, 1))
-"""M_TRIM_THRESHOLD, kept where it begins, and M_ARENA_MAX."""
+"""M_TRIM_THRESHOLD, kept where it begins, and M_ARENA_MAX.
+
+`functions/runtime.py` has these and `keep_memory_small` once more: it may import nothing of ours.
+"""
 
 
 class EndedError(BaseException):
