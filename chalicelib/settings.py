@@ -26,13 +26,14 @@ _BUS = r"[A-Za-z0-9._/-]{1,256}|arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event
 _INSTANCE = r"ml\.[a-z0-9-]+\.[a-z0-9-]+"
 _OVERRIDE = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?"
 _MADE = {
-    "AWS_REGION": "us-east-1",
     "DROPFORGE_BUCKET": "made-by-the-stack",
     "DROPFORGE_TABLE": "made-by-the-stack",
     "DROPFORGE_WAKE_QUEUE": "https://made-by-the-stack",
     "DROPFORGE_JOB_ROLE": "arn:aws:iam::000000000000:role/made-by-the-stack",
 }
-"""What no configuration tells: it stands in for the stack's own until that is there."""
+"""What the stack tells its functions, unless the configuration does: it stands in until there is a stack."""
+_ANY_REGION = {"AWS_REGION": "us-east-1"}
+"""A function's is Lambda's to tell; that of a shell which packages has no part in it."""
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _METADATA = IPv6Address("fd00:ec2::254")
 """https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html"""
@@ -98,8 +99,8 @@ def names_from_env(env: Mapping[str, str]) -> Names:
 
 def check_before_deployment(env: Mapping[str, str]) -> None:
     """Refuse a bad setting while the app is packaged: deployed, each function would fail with it when it is called."""
-    if "DROPFORGE_BUCKET" not in env:
-        Settings.from_env({**env, **_MADE})
+    if "AWS_LAMBDA_FUNCTION_NAME" not in env:
+        Settings.from_env({**_MADE, **env, **_ANY_REGION})
 
 
 def is_forbidden(address: IPv4Address | IPv6Address) -> bool:

@@ -71,14 +71,23 @@ def _copy(project: Path, copy: Path, *, requirements: bool) -> None:
 def _run_chalice(copy: Path, made: Path, stage: str, region: str) -> None:
     merge = str(copy / "infra" / "template.yaml")
     command = [sys.executable, "-c", _CHALICE, "package", "--stage", stage, "--merge-template", merge, str(made)]
-    # A shell's own settings (`dropforge env`) reach no function: they must not stand in for the stage's.
+    # A shell's own settings (`dropforge env`) reach no function: they must not stand in for the stage's. This and
+    # `_why` stand in dropforge/local/packaging.py, too: this runs without the tool, and the tool without this.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DROPFORGE_")}
     environment |= {"AWS_DEFAULT_REGION": region, "PYTHONDONTWRITEBYTECODE": "1"}
     ran = subprocess.run(
         command, cwd=copy, env=environment, capture_output=True, text=True, timeout=_WITHIN, check=False
     )
     if ran.returncode:
-        raise PackageError(ran.stderr.strip() or ran.stdout.strip())
+        raise PackageError(_why(stage, ran.stderr.strip() or ran.stdout.strip()))
+
+
+def _why(stage: str, said: str) -> str:
+    """Tell a bad setting in its own sentence, and anything else in full."""
+    _, bad, sentence = said.rpartition("BadSettingError: ")
+    return (
+        f"stage {stage} is set up wrongly: {sentence}" if bad else f"chalice package failed for stage {stage}: {said}"
+    )
 
 
 def _compile(source: Path, target: Path, folder: Path) -> None:
@@ -105,7 +114,7 @@ def main() -> int:
     try:
         template = package(chosen.stage, chosen.out, region=chosen.region, requirements=not chosen.bare)
     except PackageError as error:
-        sys.stderr.write(f"chalice package failed: {error}\n")
+        sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.write(f"{template}\n")
     return 0

@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import io
 import os
+import select
 import sys
 from collections.abc import Callable, Sequence
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, ParamSpec
+from typing import Annotated, Any, Concatenate, ParamSpec, TextIO
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -95,7 +96,12 @@ def command(app: typer.Typer, **how: Any) -> Callable[[Callable[Concatenate[Sess
     def register(act: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:
         @wraps(act)
         def called(cloud: Kind | None, home: Path, stage: str, as_json: bool, *args: Any, **kwargs: Any) -> None:
-            act(Session(kind=cloud, home=home, stage=stage, as_json=as_json), *args, **kwargs)
+            try:
+                act(Session(kind=cloud, home=home, stage=stage, as_json=as_json), *args, **kwargs)
+            except BrokenPipeError as error:
+                if any(map(_is_unread, (sys.stdout, sys.stderr))):
+                    raise
+                raise OSError(str(error)) from error  # typer would take it for output that nobody reads
 
         own = list(inspect.signature(act, eval_str=True).parameters.values())[1:]
         shared = [
@@ -112,6 +118,16 @@ def command(app: typer.Typer, **how: Any) -> Callable[[Callable[Concatenate[Sess
         return called
 
     return register
+
+
+def _is_unread(stream: TextIO) -> bool:
+    """Tell whether nobody reads it any more; a flush does not tell, once a write has failed and kept nothing."""
+    asked = select.poll()
+    try:
+        asked.register(stream, select.POLLERR)
+    except (OSError, ValueError):
+        return False  # it is no file
+    return bool(asked.poll(0))
 
 
 def _option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
@@ -131,11 +147,13 @@ def end(app: Callable[[], object]) -> None:
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
     except SystemExit as ended:
-        # The libraries below end with 1 where nobody reads the output any more: whoever stopped had seen enough.
+        # The libraries below end with 1 where nobody reads the output any more: whoever stopped had seen enough,
+        # but a wrong call stays one, though nobody reads what is wrong with it.
         unread = ended.__context__
-        if isinstance(unread, BrokenPipeError) and unread.__context__ is None:
-            sys.exit(Exit.OK)
-        raise
+        if not isinstance(unread, BrokenPipeError):
+            raise
+        wrong = unread.__context__
+        sys.exit(getattr(wrong, "exit_code", ended.code) if wrong else Exit.OK)
     except ClientError as error:
         said = error.response["Error"]
         terminal.error(f"AWS answered {error.operation_name} with {said['Code']}: {str(said['Message']).rstrip('.')}.")

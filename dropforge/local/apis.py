@@ -41,7 +41,8 @@ def share() -> None:
     """Let every session that is made from now on read them here: each would load its own.
 
     They are read into plain dictionaries (botocore's ordered ones take half as much memory again), without their texts
-    for people and with each string once: a third less of what is left.
+    for people and with each string once: a third less of what is left. `functions/runtime.py`, which may import nothing
+    of ours, does the same for functions.
     """
     botocore.loaders.OrderedDict = _compact
     botocore.session.create_loader = _loader

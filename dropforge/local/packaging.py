@@ -112,6 +112,7 @@ def package(project: Path, stage: str, region: str) -> str:
         return found.read_text().replace("./deployment.zip", CODE)
 
 
+# `_why` and `_environment` stand in infra/package.py, too: that runs without the tool, and the tool without that.
 def _why(stage: str, said: str) -> str:
     """Tell a bad setting in its own sentence, and anything else in full."""
     _, bad, sentence = said.rpartition("BadSettingError: ")

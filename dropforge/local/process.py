@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import NoReturn
 
 _MALLOC = ((-1, 128 * 1024), (-8, 1))
-"""M_TRIM_THRESHOLD, kept where it begins, and M_ARENA_MAX."""
+"""M_TRIM_THRESHOLD, kept where it begins, and M_ARENA_MAX.
+
+`functions/runtime.py` has these and `keep_memory_small` once more: it may import nothing of ours.
+"""
 _LOOK = 0.5
 """Seconds."""
 

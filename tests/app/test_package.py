@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -18,7 +19,9 @@ import pytest
 import yaml
 
 from chalicelib import gauges, lines
+from chalicelib.errors import BadSettingError
 from chalicelib.predict.limits import BODY_LIMIT
+from chalicelib.settings import check_before_deployment
 from chalicelib.wiring import Flows
 from dropforge.local import packaging
 from tests.fakes.world import SETTINGS, World
@@ -29,17 +32,23 @@ Template = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Package both stages, without the requirements; the path of each stage's template."""
+def packager() -> Any:
+    """Load `infra/package.py`, which lies in no package."""
     spec = importlib.util.spec_from_file_location("package", ROOT / "infra" / "package.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def packages(packager: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Package both stages, without the requirements; the path of each stage's template."""
     out = tmp_path_factory.mktemp("packages")
     with pytest.MonkeyPatch.context() as shell:
         shell.setenv("DROPFORGE_BUS", "no bus: what a shell sets has no part in a package")
-        return {stage: module.package(stage, out / stage, region="us-east-1", requirements=False) for stage in STAGES}
+        return {stage: packager.package(stage, out / stage, region="us-east-1", requirements=False) for stage in STAGES}
 
 
 @pytest.fixture(params=STAGES)
@@ -55,6 +64,17 @@ def test_the_local_cloud_deploys_the_template_that_aws_gets(packages: dict[str, 
         if function["Type"] == "AWS::Serverless::Function":
             function["Properties"]["CodeUri"] = packaging.CODE
     assert local == aws
+
+
+def test_a_bad_setting_of_a_stage_is_told_in_its_own_sentence_for_aws_too(packager: Any, tmp_path: Path) -> None:
+    for name in ("app.py", "chalicelib", "infra", "requirements.txt"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / ".chalice", tmp_path / ".chalice")
+    config = tmp_path / ".chalice" / "config.json"
+    config.write_text(config.read_text().replace('"ml.m5.large,', '"m5.large,'))
+    wrong = r"^stage dev is set up wrongly: DROPFORGE_INSTANCE_TYPES is 'm5\.large'; .*$"
+    with pytest.raises(packager.PackageError, match=wrong):
+        packager.package("dev", tmp_path / "out", region="us-east-1", requirements=False, project=tmp_path)
 
 
 def resources(template: Template, kind: str) -> dict[str, Template]:
@@ -332,6 +352,38 @@ def test_data_of_others_is_read_only_where_a_parameter_names_it(template: Templa
     may = {it["Action"]: it["Resource"] for it in policy["Properties"]["PolicyDocument"]["Statement"]}
     assert may == {"s3:ListBucket": {"Ref": "SourceBuckets"}, "s3:GetObject": {"Ref": "SourceObjects"}}
     assert [role["Ref"] for role in policy["Properties"]["Roles"]] == [*_MACHINES, "JobRole"]
+
+
+def test_a_stack_takes_the_sources_that_its_functions_take(template: Template) -> None:
+    for sources, taken in (
+        ("", True),
+        (" ", True),
+        ("lake", True),
+        ("data-lake/digits/,other.bucket", True),
+        (" data-lake/digits/ , other-bucket ,", True),
+        (",,lake/a b//c", True),
+        ("lake/", True),
+        ("a" * 63, True),
+        ("a" * 64, False),
+        ("la", False),
+        ("Lake", False),
+        ("lake-", False),
+        ("la ke", False),
+        ("s3://lake/", False),
+        ("/lake", False),
+        ("lake,Other", False),
+    ):
+        assert bool(re.fullmatch(template["Parameters"]["Sources"]["AllowedPattern"], sources)) is taken, sources
+        assert _is_setting("DROPFORGE_SOURCES", sources) is taken, sources
+
+
+def _is_setting(variable: str, value: str) -> bool:
+    told = {"DROPFORGE_PREFIX": "dropforge", "DROPFORGE_STAGE": "dev", "DROPFORGE_INSTANCE_TYPES": "ml.m5.large"}
+    try:
+        check_before_deployment({**told, variable: value})
+    except BadSettingError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("stage", STAGES)

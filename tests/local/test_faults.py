@@ -307,7 +307,9 @@ def test_what_is_no_rule_is_refused(wrong: Any) -> None:
 def test_a_rule_is_told_as_it_could_be_given_again(rule: dict[str, Any], more: dict[str, Any]) -> None:
     rules = Rules()
     rules.add([read(rule)])
-    assert rules.told() == [{"after": 0, "times": 1, **rule, **more, "seen": 0, "done": 0}]
+    told = rules.told()
+    assert told == [{"after": 0, "times": 1, **rule, **more, "seen": 0, "done": 0}]
+    assert [read(each) for each in told] == [read(rule)]
 
 
 def test_a_body_that_goes_down_without_end_is_refused_and_disturbs_nothing(alone: Server, faults: Faults) -> None:

@@ -32,8 +32,20 @@ def test_a_whole_environment_becomes_settings() -> None:
 def test_what_a_stage_is_told_is_checked_before_there_is_a_stack() -> None:
     told = {name: ENV[name] for name in ("DROPFORGE_PREFIX", "DROPFORGE_STAGE", "DROPFORGE_INSTANCE_TYPES")}
     check_before_deployment(told)
-    with pytest.raises(BadSettingError, match="DROPFORGE_BUS"):
-        check_before_deployment({**told, "DROPFORGE_BUS": "no bus"})
+    check_before_deployment({**told, "AWS_REGION": ""})
+    for given in ({}, {"DROPFORGE_BUCKET": "made-by-others"}):
+        with pytest.raises(BadSettingError, match="DROPFORGE_BUS"):
+            check_before_deployment({**told, **given, "DROPFORGE_BUS": "no bus"})
+
+
+@pytest.mark.parametrize("variable", sorted(set(ENV) - {"AWS_REGION"}))
+def test_what_the_stack_would_tell_is_checked_where_a_stage_tells_it(variable: str) -> None:
+    with pytest.raises(BadSettingError, match=variable):
+        check_before_deployment({**ENV, variable: "not, that!"})
+
+
+def test_a_function_is_loaded_with_whatever_it_is_told() -> None:
+    check_before_deployment({"AWS_LAMBDA_FUNCTION_NAME": "dropforge-dev-Reconcile"})
 
 
 def test_a_stage_may_allow_no_overrides_at_all() -> None:

@@ -26,6 +26,8 @@ _SUBJECTS = ("operation", "event", "capacity")
 _SAGEMAKER = ("sagemaker", "sagemaker-runtime")
 _S3 = ("GET", "PUT", "POST", "DELETE", "HEAD", "LIST")
 _NAMED = 6
+_COUNTS = ("seen", "done")
+"""Told of a rule, and never given: what it has met, and what it disturbed."""
 
 
 class BadRuleError(Exception):
@@ -64,7 +66,7 @@ class _Counted:
 
 
 def read(given: Any) -> Rule:
-    """Read one rule as JSON gives it; BadRuleError says what is wrong with it."""
+    """Read one rule as JSON gives it, or as it was told: its counts begin anew. BadRuleError says what is wrong."""
     if not isinstance(given, Mapping):
         raise BadRuleError("a rule is an object")
     named = [subject for subject in _SUBJECTS if subject in given]
@@ -74,7 +76,7 @@ def read(given: Any) -> Rule:
     does = given.get("does", "run-out" if subject == "capacity" else None)
     if does not in _DEEDS[subject]:
         raise BadRuleError(f"what is done to a rule's {subject} is one of {', '.join(_DEEDS[subject])}")
-    more = {name: value for name, value in given.items() if name not in {subject, "does"}}
+    more = {name: value for name, value in given.items() if name not in {subject, "does", *_COUNTS}}
     if unknown := sorted(set(more) - _members(subject, does)):
         raise BadRuleError(f"a {does} rule has no {', '.join(unknown)}")
     rule = Rule(subject=subject, name=given[subject], does=does, **more)

@@ -36,7 +36,10 @@ _END_OF_PARENT = 1
 _DESCRIBED = ("endpoints", "partitions", "sdk-default-configuration")
 _SERVICES = ("dynamodb", "events", "s3", "sagemaker", "sagemaker-runtime", "sqs")
 _MALLOC = ((-1, 128 * 1024), (-8, 1))
-"""M_TRIM_THRESHOLD, kept where it begins, and M_ARENA_MAX: see mallopt(3)."""
+"""M_TRIM_THRESHOLD, kept where it begins, and M_ARENA_MAX: see mallopt(3).
+
+The cloud's own are in `process.py`, as `_keep_memory_small` is; nothing of ours can be imported here.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,10 @@ def main() -> None:
 
 
 def _load_boto3() -> None:
-    """Load it with the descriptions that most functions want: workers share them, and need not read them."""
+    """Load it with the descriptions that most functions want: workers share them, and need not read them.
+
+    `_compact` and the shared loader are in `apis.py` for the cloud itself; nothing of ours can be imported here.
+    """
     importlib.import_module("boto3")
     loaders: Any = importlib.import_module("botocore.loaders")
     sessions: Any = importlib.import_module("botocore.session")
