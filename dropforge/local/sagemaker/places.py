@@ -7,7 +7,7 @@ import re
 _REGION = r"[a-z]{2}(?:-gov)?-(?:central|(?:north|south)(?:east|west)?|east|west)-\d+"
 """As AWS names them: hosts like s3-website-… and s3-anything are other services', or nobody's."""
 _ADDRESS = re.compile(
-    rf"https://(?:(?P<bucket>[^/]+)\.)?s3(?:(?:[.-]|\.dualstack\.){_REGION})?\.amazonaws\.com(?:\.cn)?(?:/(?P<path>.*))?",
+    rf"https://(?:(?P<bucket>[A-Za-z0-9._-]+)\.)?s3(?:(?:[.-]|\.dualstack\.){_REGION})?\.amazonaws\.com(?:\.cn)?(?:/(?P<path>.*))?",
     re.DOTALL,
 )
 """With the bucket in the host or in the path.

@@ -66,6 +66,9 @@ def test_a_place_has_a_bucket_and_a_key_by_whatever_address(uri: str, place: tup
         "https://s3.amazonaws.org/bucket/key",
         "https://s3.amazonaws.com.example.org/bucket/key",
         "https://ec2.amazonaws.com/bucket/key",
+        "https://user@bucket.s3.amazonaws.com/key",
+        "https://some.example?.s3.amazonaws.com/key",
+        f"https://s3{'-' * 1000}/key",  # which a careless pattern would take longer to refuse than anybody waits
     ],
 )
 def test_an_address_of_others_is_none_of_s3(uri: str) -> None:
