@@ -94,7 +94,8 @@ class Place:
         return variables | {
             "DROPFORGE_STAGE": self.stage,
             "DROPFORGE_API": self.api,
-            "DROPFORGE_API_KEY": self.api_key(),
+            # A home knows its own: what a shell has may be that of another, from before.
+            "DROPFORGE_API_KEY": self.api_key_value or self.api_key(),
             "DROPFORGE_BUCKET": self.bucket,
         }
 

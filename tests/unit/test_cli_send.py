@@ -141,6 +141,12 @@ def test_env_points_a_shell_at_the_cloud(cloud: StubCloud, dropforge: Tool) -> N
     assert shell.stdout == "local stub-bucket\n"
 
 
+def test_env_names_the_key_of_its_own_cloud_whatever_the_shell_has_from_before(cloud: StubCloud) -> None:
+    told = {Tool(cloud, {"DROPFORGE_API_KEY": key})("env").out for key in ("", "another")}
+    assert len(told) == 1
+    assert "another" not in told.pop()
+
+
 def test_exec_runs_a_command_in_that_environment_and_keeps_its_exit_code(dropforge: Tool) -> None:
     ended = dropforge("exec", "--", "sh", "-c", "echo $AWS_ACCESS_KEY_ID $1; exit 9", "sh", "--json")
     assert (ended.code, ended.out) == (9, "local --json\n")
