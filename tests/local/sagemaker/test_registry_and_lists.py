@@ -339,6 +339,21 @@ def test_lists_are_filtered_sorted_and_paged_and_a_page_is_not_shifted_by_what_c
             page(NextToken=wrong)
 
 
+@pytest.mark.parametrize(("value", "name"), [(1.0, "\ud800"), ("\ud800", "a")])
+def test_a_token_with_half_a_character_is_refused_by_every_list(world: World, value: float | str, name: str) -> None:
+    lists = {
+        "list_training_jobs": "training-job created ASC",
+        "list_processing_jobs": "processing-job created ASC",
+        "list_models": "model created DESC",
+        "list_endpoints": "endpoint created DESC",
+        "list_model_package_groups": "model-package-group created ASC",
+    }
+    for call, of in lists.items():
+        with pytest.raises(ClientError, match="Invalid NextToken"):
+            getattr(world.sagemaker, call)(NextToken=_token([value, name, of]))
+    assert world.sagemaker.list_models(NextToken=_token([0.0, "a", lists["list_models"]]))["Models"] == []
+
+
 def _token(value: list[Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
 
