@@ -137,6 +137,28 @@ def test_a_group_is_known_by_its_arn_whatever_the_case_of_its_name(world: World)
     assert world.sagemaker.describe_model_package_group(ModelPackageGroupName=arn)["ModelPackageGroupName"] == name
     package = _register(world, arn)
     assert world.sagemaker.describe_model_package(ModelPackageName=package)["ModelPackageGroupName"] == name
+    spelled = arn.replace(name.lower(), name.upper())
+    assert world.sagemaker.describe_model_package_group(ModelPackageGroupName=spelled)["ModelPackageGroupName"] == name
+    with pytest.raises(ClientError, match="does not exist"):
+        world.sagemaker.describe_model_package_group(ModelPackageGroupName=arn.replace("-group/", "-groups/"))
+
+
+def test_a_package_is_known_by_its_arn_whatever_the_case_of_its_group(world: World) -> None:
+    name = f"Group-{uuid.uuid4().hex[:8]}"
+    world.sagemaker.create_model_package_group(ModelPackageGroupName=name)
+    arn = _register(world, name)
+    spelled = arn.replace(name.lower(), name)
+    assert spelled != arn
+    updated = world.sagemaker.update_model_package(ModelPackageArn=spelled, ModelApprovalStatus="Approved")
+    seen = world.sagemaker.describe_model_package(ModelPackageName=spelled)
+    assert (updated["ModelPackageArn"], seen["ModelPackageArn"]) == (arn, arn)
+    assert seen["ModelApprovalStatus"] == "Approved"
+    world.sagemaker.create_model(
+        ModelName=f"of-{name}", ExecutionRoleArn=ROLE, PrimaryContainer={"ModelPackageName": spelled}
+    )
+    world.sagemaker.delete_model_package(ModelPackageName=spelled)
+    with pytest.raises(ClientError, match="does not exist"):
+        world.sagemaker.describe_model_package(ModelPackageName=arn)
 
 
 def test_no_model_is_made_of_a_package_without_a_specification(world: World, group: str) -> None:
