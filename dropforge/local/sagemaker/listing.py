@@ -83,6 +83,7 @@ def read_token(given: str, of: str) -> list[Any]:
     """Read a token: the value that was sorted by, and the name, of the last thing given."""
     try:
         value, name, told = json.loads(base64.urlsafe_b64decode(given))
+        f"{value}{name}".encode()  # half a character can be no part of what was given
     except (ValueError, TypeError, RecursionError) as error:
         raise refusals.BAD_TOKEN() from error
     if told != of or not isinstance(value, str | float) or not isinstance(name, str):

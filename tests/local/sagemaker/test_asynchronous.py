@@ -5,13 +5,16 @@ from __future__ import annotations
 import http.client
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from botocore.exceptions import ClientError
 
+from dropforge.local.sagemaker.errors import SageMakerError
+from dropforge.local.sagemaker.hosting.runtime import Request
+from dropforge.local.sagemaker.store import Row
 from tests.local.sagemaker import told
 from tests.local.sagemaker.told import order
 from tests.local.sagemaker.world import World, until
@@ -157,6 +160,48 @@ def test_requests_wait_for_an_endpoint_without_instances_and_their_number_is_tol
     _scale(world, endpoint, 1)
     for each in asked:
         _seen(world, each["OutputLocation"])
+
+
+@pytest.mark.parametrize("spelled", [str.lower, str.upper])
+def test_a_deleted_endpoint_takes_its_queue_along_though_another_one_has_its_name_at_once(
+    world: World, spelled: Callable[[str], str]
+) -> None:
+    endpoint = told.deploy(world, AsyncInferenceConfig=_config(world))
+    _scale(world, endpoint, 0)
+    old = [_ask(world, endpoint, {}) for _ in range(4)]
+    seen = _queued(world, endpoint)
+    world.sagemaker.delete_endpoint(EndpointName=endpoint)
+    again = spelled(endpoint)
+    until(lambda: _made_again(world, again, config=endpoint))
+    assert (len(seen), _queued(world, endpoint)) == (4, [])
+    assert world.settled(again)["EndpointStatus"] == "InService"
+    queue = world.cloud._queue  # noqa: SLF001 - it may have seen the old ones just before they went
+    for row in seen:
+        queue._advance(again, [row])  # noqa: SLF001
+    _seen(world, _ask(world, again, {})["OutputLocation"])
+    until(lambda: not queue._busy)  # noqa: SLF001
+    assert [_object(world, each["OutputLocation"]) for each in old] == [None] * 4
+
+
+def test_a_request_whose_endpoint_goes_in_this_very_moment_is_refused_and_not_left_behind(world: World) -> None:
+    request = Request("InvokeEndpointAsync", "has-just-gone", {}, b"x")
+    with pytest.raises(SageMakerError, match="has-just-gone"):
+        world.cloud._queue.accept(request, _config(world))  # noqa: SLF001 - its route was there when it came
+    assert not _queued(world, "has-just-gone")
+
+
+def _queued(world: World, endpoint: str) -> list[Row]:
+    condition, values = "kind = ? AND grouped = ?", ("async-inference", endpoint)
+    return world.cloud._ground.store.select(condition, values)  # noqa: SLF001 - nobody tells it
+
+
+def _made_again(world: World, endpoint: str, config: str) -> bool:
+    try:
+        world.sagemaker.create_endpoint(EndpointName=endpoint, EndpointConfigName=config)
+    except ClientError as error:
+        assert "Cannot create already existing endpoint" in str(error)  # noqa: PT017 - of the one that is Deleting
+        return False
+    return True
 
 
 def _scale(world: World, endpoint: str, count: int) -> None:

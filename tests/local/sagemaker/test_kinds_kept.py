@@ -92,6 +92,24 @@ def test_a_job_that_is_stopped_while_it_works_takes_its_time(tmp_path: Path, nei
     assert lasted >= pace.seconds(PROCESSING, "Stopping", "slow-to-stop") > 0
 
 
+def test_a_job_whose_time_is_over_says_so_though_the_cloud_ends_before_it(tmp_path: Path, neighbours: int) -> None:
+    world = World(tmp_path, neighbours)
+    request = _processing(world, "too-long") | {"StoppingCondition": {"MaxRuntimeInSeconds": 1}}
+    request["AppSpecification"]["ContainerEntrypoint"] = ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"]
+    world.sagemaker.create_processing_job(**request)
+    until(lambda: [told["ProcessingJobStatus"] for told in world.told("too-long", 3)][2:] == ["Stopping"])
+    world.sagemaker.stop_processing_job(ProcessingJobName="too-long")
+    world.stop()
+    world.start()
+    job = _ended(world, "Processing", "too-long")
+    world.stop()
+    assert (job["ProcessingJobStatus"], job["FailureReason"]) == (
+        "Stopped",
+        "ClientError: The job ran longer than MaxRuntimeInSeconds.",
+    )
+    assert [told["ProcessingJobStatus"] for told in world.told("too-long", 4)][2:] == ["Stopping", "Stopped"]
+
+
 @pytest.mark.parametrize("kind", _KINDS)
 def test_a_job_that_had_not_begun_when_the_cloud_ended_is_begun_by_the_next_one(slow: World, kind: str) -> None:
     name = _begin(slow, kind)

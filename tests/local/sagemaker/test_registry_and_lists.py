@@ -137,6 +137,28 @@ def test_a_group_is_known_by_its_arn_whatever_the_case_of_its_name(world: World)
     assert world.sagemaker.describe_model_package_group(ModelPackageGroupName=arn)["ModelPackageGroupName"] == name
     package = _register(world, arn)
     assert world.sagemaker.describe_model_package(ModelPackageName=package)["ModelPackageGroupName"] == name
+    spelled = arn.replace(name.lower(), name.upper())
+    assert world.sagemaker.describe_model_package_group(ModelPackageGroupName=spelled)["ModelPackageGroupName"] == name
+    with pytest.raises(ClientError, match="does not exist"):
+        world.sagemaker.describe_model_package_group(ModelPackageGroupName=arn.replace("-group/", "-groups/"))
+
+
+def test_a_package_is_known_by_its_arn_whatever_the_case_of_its_group(world: World) -> None:
+    name = f"Group-{uuid.uuid4().hex[:8]}"
+    world.sagemaker.create_model_package_group(ModelPackageGroupName=name)
+    arn = _register(world, name)
+    spelled = arn.replace(name.lower(), name)
+    assert spelled != arn
+    updated = world.sagemaker.update_model_package(ModelPackageArn=spelled, ModelApprovalStatus="Approved")
+    seen = world.sagemaker.describe_model_package(ModelPackageName=spelled)
+    assert (updated["ModelPackageArn"], seen["ModelPackageArn"]) == (arn, arn)
+    assert seen["ModelApprovalStatus"] == "Approved"
+    world.sagemaker.create_model(
+        ModelName=f"of-{name}", ExecutionRoleArn=ROLE, PrimaryContainer={"ModelPackageName": spelled}
+    )
+    world.sagemaker.delete_model_package(ModelPackageName=spelled)
+    with pytest.raises(ClientError, match="does not exist"):
+        world.sagemaker.describe_model_package(ModelPackageName=arn)
 
 
 def test_no_model_is_made_of_a_package_without_a_specification(world: World, group: str) -> None:
@@ -337,6 +359,21 @@ def test_lists_are_filtered_sorted_and_paged_and_a_page_is_not_shifted_by_what_c
     for wrong in ("nonsense", _token([[], "a"]), _token([{}, "a", ""]), _token([10**40, "a", ""]), _token([1.0, 2, 3])):
         with pytest.raises(ClientError, match="Invalid NextToken"):
             page(NextToken=wrong)
+
+
+@pytest.mark.parametrize(("value", "name"), [(1.0, "\ud800"), ("\ud800", "a")])
+def test_a_token_with_half_a_character_is_refused_by_every_list(world: World, value: float | str, name: str) -> None:
+    lists = {
+        "list_training_jobs": "training-job created ASC",
+        "list_processing_jobs": "processing-job created ASC",
+        "list_models": "model created DESC",
+        "list_endpoints": "endpoint created DESC",
+        "list_model_package_groups": "model-package-group created ASC",
+    }
+    for call, of in lists.items():
+        with pytest.raises(ClientError, match="Invalid NextToken"):
+            getattr(world.sagemaker, call)(NextToken=_token([value, name, of]))
+    assert world.sagemaker.list_models(NextToken=_token([0.0, "a", lists["list_models"]]))["Models"] == []
 
 
 def _token(value: list[Any]) -> str:

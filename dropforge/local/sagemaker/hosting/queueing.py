@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError, ParamValidationError
 
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.hosting import endpoints, inference
+from dropforge.local.sagemaker.hosting import inference, refusals
 from dropforge.local.sagemaker.hosting.figures import Figures
 from dropforge.local.sagemaker.hosting.fleet import Fleet, NobodyError
 from dropforge.local.sagemaker.hosting.inference import Outcome
@@ -60,9 +60,12 @@ class Queue:
             worker.join(5)
 
     def accept(self, request: Request, config: dict[str, Any]) -> Doc:
-        """Remember a request before it is answered."""
+        """Remember a request before it is answered; one whose endpoint has just gone is refused."""
         doc = inference.accept(request, config, self._ground.limits.speed)
-        self._store.create(inference.KIND, doc["_name"], doc, group=request.endpoint)
+        with self._store.alone():  # a deletion ends the route first, and drops what is here after it
+            if self._route(request.endpoint) is None:
+                raise refusals.NO_ENDPOINT(endpoint=request.endpoint, account=self._ground.account.number)
+            self._store.create(inference.KIND, doc["_name"], doc, group=request.endpoint)
         self._wanted.set()
         return doc
 
@@ -86,9 +89,6 @@ class Queue:
 
     def _advance(self, endpoint: str, rows: list[Row]) -> None:
         route = self._route(endpoint)
-        if route is None and self._store.get(endpoints.KIND, endpoint) is None:
-            for row in rows:
-                self._store.delete(inference.KIND, row.name)
         for row in rows:
             if row.name in self._busy:
                 continue
@@ -136,8 +136,10 @@ class Queue:
         client = self._ground.client
         if taken:
             fleet, server = taken
-            self._add("TimeInBacklog", endpoint, (time.time() - doc["CreationTime"]) * 1000, "Milliseconds")
             try:
+                if self._store.get(inference.KIND, name) is None:
+                    return  # answered since it was seen, or gone with its endpoint, whose name another one has now
+                self._add("TimeInBacklog", endpoint, (time.time() - doc["CreationTime"]) * 1000, "Milliseconds")
                 outcome = inference.carry_out(client("s3"), doc, server)
             finally:
                 fleet.give_back(server)

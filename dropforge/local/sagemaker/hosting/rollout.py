@@ -11,7 +11,7 @@ from typing import Any
 
 from dropforge.local.sagemaker import events, removal
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.hosting import endpoints, plans, states
+from dropforge.local.sagemaker.hosting import endpoints, inference, plans, states
 from dropforge.local.sagemaker.hosting.deployment import Deployment, Hands, StoppingError
 from dropforge.local.sagemaker.hosting.fleet import Fleet, standing
 from dropforge.local.sagemaker.hosting.route import Route
@@ -127,6 +127,8 @@ class Rollout:
             fleet.leave(self._ground.limits.invoke)
         if not self._closing.wait(self._ground.pace.seconds(states.ENDPOINT, "Deleting", name)):
             self._forget(name)  # before the endpoint: a kill in between is made good by the next life
+            for row in self._store.select("kind = ? AND grouped = ?", (inference.KIND, name)):
+                self._store.delete(inference.KIND, row.name)
             self._store.delete(endpoints.KIND, name)
 
     def _change(self, name: str, **values: Any) -> None:

@@ -19,7 +19,7 @@ from dropforge.local.sagemaker.processing import states
 from dropforge.local.sagemaker.processing.hosts import Hosts
 from dropforge.local.sagemaker.processing.jobs import KIND
 from dropforge.local.sagemaker.sandbox import ImageError
-from dropforge.local.sagemaker.store import Doc
+from dropforge.local.sagemaker.store import Doc, Event
 
 _STOPPED = End("Stopped")
 _OUT_OF_TIME = End("Stopped", "ClientError: The job ran longer than MaxRuntimeInSeconds.")
@@ -59,6 +59,8 @@ class Processing:
         except ImageError as error:
             return End("Failed", f"ClientError: {error}")
         end = self._watch(hosts, job, live)
+        if end is _OUT_OF_TIME:
+            self._say_so(job["ProcessingJobName"])
         hosts.stop(self.runs.closing.is_set)
         if self.runs.closing.is_set():
             raise CutShortError
@@ -78,6 +80,17 @@ class Processing:
             return End("Failed", OUT_OF_MEMORY if hosts.out_of_memory() else _SEE_LOGS)
         why = hosts.failure()
         return End("Failed", f"ClientError: {why}") if why else End("Completed")
+
+    def _say_so(self, name: str) -> None:
+        """Say that the job is being stopped, though nobody may have asked for it; another life knows what for."""
+
+        def step(doc: Doc) -> list[Event]:
+            asked = doc["ProcessingJobStatus"] == "Stopping"  # nobody is told twice
+            doc |= {"ProcessingJobStatus": "Stopping", "FailureReason": _OUT_OF_TIME.reason}
+            doc |= {"LastModifiedTime": time.time()}
+            return [] if asked else [KIND.event(doc)]
+
+        self._ground.store.change(KIND.name, name, step)
 
     def _stopped(self, end: End = _STOPPED) -> End:
         if self.runs.closing.is_set():

@@ -189,18 +189,18 @@ class Registry:
         }
 
     def _group(self, name: str) -> Doc:
-        """Find a group by its name, or by its ARN, which has the name in lower case."""
-        arn = name if name.startswith("arn:") else self._account.arn(GROUP, name)
-        doc = self._store.get(GROUP, name.rpartition("/")[2])
-        if doc is None or doc["ModelPackageGroupArn"] != arn:
-            raise refusals.GROUP_MISSING(arn=arn)
+        """Find a group by its name or its ARN, with the name in whatever case."""
+        place, _, plain = name.rpartition("/")
+        doc = self._store.get(GROUP, plain)
+        if doc is None or (place and f"{place}/" != self._account.arn(GROUP, "")):
+            raise refusals.GROUP_MISSING(arn=name if place else self._account.arn(GROUP, name))
         return doc
 
     def _find(self, name: str) -> Doc:
-        """Find a package by its ARN; one of another account or region is not here."""
-        plain = name.partition("/")[2]
-        doc = self._store.get(PACKAGE, plain) if name == self._account.arn(PACKAGE, plain) else None
-        if doc is None:
+        """Find a package by its ARN, with its group's name in whatever case; one of elsewhere is not here."""
+        place, _, plain = name.partition("/")
+        doc = self._store.get(PACKAGE, plain)
+        if doc is None or f"{place}/" != self._account.arn(PACKAGE, ""):
             raise refusals.PACKAGE_MISSING(name=name)
         return doc
 
