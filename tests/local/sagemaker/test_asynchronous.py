@@ -177,9 +177,9 @@ def test_a_deleted_endpoint_takes_its_queue_along_though_another_one_has_its_nam
     assert world.settled(again)["EndpointStatus"] == "InService"
     queue = world.cloud._queue  # noqa: SLF001 - it may have seen the old ones just before they went
     for row in seen:
-        queue._advance(again, [row])  # noqa: SLF001
+        queue._advance(again, [row])  # noqa: SLF001  what it does with a row that it saw before
     _seen(world, _ask(world, again, {})["OutputLocation"])
-    until(lambda: not queue._busy)  # noqa: SLF001
+    until(lambda: not queue._busy)  # noqa: SLF001  it has nothing to tell
     assert [_object(world, each["OutputLocation"]) for each in old] == [None] * 4
 
 
