@@ -9,13 +9,11 @@ from typing import Any, TypeVar
 
 from dropforge.local.sagemaker.errors import ModelError
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.hosting.exchange import BrokenError, Connection, Reply
+from dropforge.local.sagemaker.hosting.exchange import BrokenError, Connection, Headers, Reply
 from dropforge.local.sagemaker.hosting.serving import Server
 from dropforge.local.sagemaker.logs import ENDPOINT_GROUP
 
 Done = TypeVar("Done")
-Passed = list[tuple[str, str]]
-"""Headers for the container."""
 _PATH = "/invocations"
 _LONGEST_QUOTE = 1_000  # characters of the container's answer inside an error message
 OUT_OF_TIME = (
@@ -41,12 +39,12 @@ class Asker:
             return kept
         return await self._in_time(server, None, self._connect(server))
 
-    async def ask(self, server: Server, connection: Connection, headers: Passed, body: bytes) -> Reply:
+    async def ask(self, server: Server, connection: Connection, headers: Headers, body: bytes) -> Reply:
         """Give the server's whole answer if it is a success; ModelError for any other and for none."""
         reply = await self._in_time(server, connection, connection.ask(_PATH, headers, body))
         return self._checked(server, connection, reply)
 
-    async def begin(self, server: Server, connection: Connection, headers: Passed, body: bytes) -> Reply:
+    async def begin(self, server: Server, connection: Connection, headers: Headers, body: bytes) -> Reply:
         """Give the head of the server's answer if it is a success; `keep` of the connection must follow."""
         head = await self._in_time(server, connection, connection.begin(_PATH, headers, body))
         if not _is_success(head):

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from dropforge.local.sagemaker.errors import ModelError, SageMakerError
 from dropforge.local.sagemaker.ground import Ground
-from dropforge.local.sagemaker.hosting import refusals, runtime, streams
-from dropforge.local.sagemaker.hosting.asking import Asker, Passed
+from dropforge.local.sagemaker.hosting import exchange, refusals, runtime, streams
+from dropforge.local.sagemaker.hosting.asking import Asker
 from dropforge.local.sagemaker.hosting.exchange import Connection, Reply
 from dropforge.local.sagemaker.hosting.figures import Call, Figures
 from dropforge.local.sagemaker.hosting.fleet import Fleet, NobodyError
@@ -26,7 +26,7 @@ from dropforge.local.sagemaker.hosting.sessions import NEW, Sessions
 from dropforge.local.sagemaker.sandbox import SandboxError
 
 Headers = list[tuple[bytes, bytes]]
-Ask = Callable[[Server, Connection, Passed, bytes], Awaitable[Reply]]
+Ask = Callable[[Server, Connection, exchange.Headers, bytes], Awaitable[Reply]]
 Answer = tuple[int, Headers, bytes | AsyncGenerator[bytes, None]]
 _LARGEST_SERVERLESS = 4 * 1024 * 1024
 _GLANCE = 0.01
@@ -94,7 +94,7 @@ class Invoker:
         try:
             answer = self._frames(fleet, server, connection)
             await anext(answer)  # it has begun, so it will end: the server is given back whatever happens
-        except BaseException:
+        except BaseException:  # a caller who has gone, too: see `_asked`
             fleet.give_back(server)
             raise
         headers = [("content-type", streams.CONTENT_TYPE), ("x-amzn-sagemaker-content-type", _content_type(head))]
@@ -112,7 +112,7 @@ class Invoker:
                     return fleet, server, connection, await ask(server, connection, request.passed(), request.body)
             except SandboxError:
                 fleet.give_back(server)
-            except BaseException:
+            except BaseException:  # a caller who has gone, too: nobody else would give the server back
                 fleet.give_back(server)
                 raise
 
