@@ -168,6 +168,14 @@ def test_a_server_that_has_just_ended_is_asked_nothing_and_another_one_answers(w
     assert counted == 3
 
 
+def test_a_server_is_given_back_whatever_comes_of_a_request(world: World, endpoint: str) -> None:
+    for failing in ({"status": 500}, {"then": "break", "pieces": ["some"]}):
+        with pytest.raises(world.runtime.exceptions.ModelError):
+            world.invoke(endpoint, order(**failing))
+    servers = world.cloud._rollout._routes[endpoint].first.servers  # noqa: SLF001  who is busy shows nowhere else
+    until(lambda: not any(server.in_flight for server in servers))
+
+
 def _invocations(world: World, endpoint: str) -> float:
     return told.metric(world, "Invocations", EndpointName=endpoint, VariantName="main")["Sum"]
 
